@@ -1,0 +1,1 @@
+"""Pure authentication knowledge, towards clients and towards upstreams; sends nothing."""

@@ -1,0 +1,1 @@
+"""Settings and nothing else: where they come from, their types, and how logs are written."""

@@ -1,0 +1,1 @@
+"""Wire formats of clients and upstreams: pure codecs, both directions, no IO."""

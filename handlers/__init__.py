@@ -1,0 +1,1 @@
+"""HTTP in and out: routes, middleware and one module per group of endpoints."""

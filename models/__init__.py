@@ -1,0 +1,1 @@
+"""Domain vocabulary: what travels between the layers. Standard library only."""

@@ -1,0 +1,1 @@
+"""Knowledge about upstream services: address, signing, reading of failures; no IO."""
