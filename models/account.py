@@ -1,0 +1,105 @@
+"""Upstream accounts and what signs their calls."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from models.json_types import JsonObject
+
+
+class AuthType(StrEnum):
+    """How an account signs its calls."""
+
+    API_KEY = "api_key"
+    BEARER = "bearer"
+    OAUTH = "oauth"
+
+
+class EgressPolicy(StrEnum):
+    """How an account leaves the house."""
+
+    AUTO = "auto"
+    REQUIRED = "required"
+    DIRECT = "direct"
+
+
+class EgressStatus(StrEnum):
+    """How an account leaves the house now."""
+
+    ASSIGNED = "assigned"
+    WAITING = "waiting"
+    DIRECT = "direct"
+
+
+class TokenState(StrEnum):
+    """Whether an account's credential can be used."""
+
+    OK = "ok"
+    UNCERTAIN = "uncertain"
+    """A refresh may have been answered without our keeping the answer; one more try is due."""
+    NEEDS_REAUTH = "needs_reauth"
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthClient:
+    """Facts about the operator's own OAuth client; nothing is shipped."""
+
+    token_url: str
+    client_id: str
+    client_secret: str | None = field(default=None, repr=False)
+    scopes: tuple[str, ...] = ()
+    token_body: str = "form"  # noqa: S105 - the encoding of the request, not a secret
+    """`form` or `json`: how the token endpoint wants its request."""
+    token_params: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Extra parameters of every token request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What signs a call. For `api_key` and `bearer` accounts only `access` is set."""
+
+    access: str = field(repr=False)
+    """API key or access token; empty when an OAuth account has only a refresh token yet."""
+    refresh: str | None = field(default=None, repr=False)
+    expires_at: float | None = None
+    """Epoch seconds UTC; None means it does not expire as far as we know."""
+    oauth: OAuthClient | None = None
+    facts: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One upstream account as the pool sees it."""
+
+    id: str
+    provider_id: str
+    label: str
+    auth_type: AuthType
+    is_active: bool = True
+    priority: int = 0
+    egress_policy: EgressPolicy = EgressPolicy.AUTO
+    egress_status: EgressStatus = EgressStatus.DIRECT
+    egress_bound: bool = False
+    """It once had a proxy, so it never goes direct again unless an operator says so."""
+    proxy_id: str | None = None
+    models: tuple[str, ...] | None = None
+    """Models it may serve; None means all of its provider's."""
+    metadata: JsonObject = field(default_factory=dict)
+    token_version: int = 0
+    token_state: TokenState = TokenState.OK
+    token_error: str | None = None
+    """Class of the last failed refresh, for the operator."""
+    expires_at: float | None = None
+    """Expiry of the access token, epoch seconds UTC; shown to the operator."""
+    cooldown_reset_at: float = 0.0
+    """Cooldowns that began before this instant (epoch seconds) are void."""
+    created_at: float = 0.0
+    updated_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAccount:
+    """An account with its decrypted credentials: lives in memory only."""
+
+    account: Account
+    credentials: Credentials

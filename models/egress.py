@@ -1,0 +1,34 @@
+"""Outbound proxies. Never plain "proxy": the product is one too."""
+
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit, urlunsplit
+
+
+@dataclass(frozen=True, slots=True)
+class EgressProxy:
+    """One outbound proxy."""
+
+    id: str
+    label: str
+    url: str = field(repr=False)
+    """http, https, socks5 or socks5h, with credentials if it wants any."""
+    provider_id: str | None = None
+    """Only accounts of this provider may use it; None means any."""
+    priority: int = 0
+    max_accounts: int = 0
+    """Capacity; 0 means no limit."""
+    assigned: int = 0
+    """Accounts that hold a place now."""
+    is_active: bool = True
+    created_at: float = 0.0
+    updated_at: float = 0.0
+
+
+def masked_url(url: str) -> str:
+    """Return the address with its password replaced by `***`."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    userinfo, _, host = parts.netloc.rpartition("@")
+    user = userinfo.partition(":")[0]
+    return urlunsplit(parts._replace(netloc=f"{user}:***@{host}"))

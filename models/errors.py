@@ -1,0 +1,213 @@
+"""What can go wrong, told once.
+
+A caller asks three things of an error: what do I answer (`kind`, `status`), may I try
+again (`retryable`), whom do I blame (`blame`).
+
+GatewayError
++-- BadRequest                    the body does not fit the client's dialect
+|   +-- Unrepresentable           content that the target dialect cannot carry
++-- Unauthorized, Forbidden, NotFound, Conflict, PayloadTooLarge, Unprocessable
++-- NoRoute                       no provider serves the model
++-- NoCapacity                    every account cools down, waits for egress or is full
++-- UpstreamError                 the provider, or the way to it, failed
+    +-- ConnectFailed, TimedOut, StreamBroken
+"""
+
+from collections.abc import Mapping
+from enum import Enum, StrEnum
+
+
+class ErrorKind(StrEnum):
+    """What happened, independent of any dialect. Each dialect has a table from these."""
+
+    INVALID_REQUEST = "invalid_request"
+    CONTEXT_LENGTH = "context_length_exceeded"
+    UNSUPPORTED = "unsupported_parameter"
+    CONTENT_POLICY = "content_policy"
+    AUTHENTICATION = "authentication"
+    UPSTREAM_AUTH = "upstream_auth"
+    BILLING = "billing"
+    PERMISSION = "permission"
+    NOT_FOUND = "not_found"
+    MODEL_NOT_FOUND = "model_not_found"
+    CONFLICT = "conflict"
+    TOO_LARGE = "too_large"
+    RATE_LIMIT = "rate_limit"
+    QUOTA = "quota"
+    OVERLOADED = "overloaded"
+    UNAVAILABLE = "unavailable"
+    TIMEOUT = "timeout"
+    UPSTREAM = "upstream_error"
+    TRUNCATED = "upstream_truncated"
+    EGRESS = "egress_error"
+    CANCELLED = "cancelled"
+    INTERNAL = "internal"
+
+
+class Blame(Enum):
+    """Who pays for a failure: decides what cools down."""
+
+    REQUEST = "request"
+    ACCOUNT = "account"
+    ACCOUNT_MODEL = "account_model"
+    EGRESS = "egress"
+    PROVIDER = "provider"
+
+
+class GatewayError(Exception):
+    """An error whose message is safe to show to a client."""
+
+    kind: ErrorKind = ErrorKind.INTERNAL
+    status: int = 500
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        kind: ErrorKind | None = None,
+        status: int | None = None,
+        path: str | None = None,
+        retry_after_s: float | None = None,
+        details: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.path = path
+        """JSON path of the offending field, such as `messages[2].content`."""
+        self.retry_after_s = retry_after_s
+        self.details = details or {}
+        if kind is not None:
+            self.kind = kind
+        if status is not None:
+            self.status = status
+
+    @property
+    def code(self) -> str:
+        return self.kind.value
+
+
+class BadRequest(GatewayError):
+    """The body does not fit the client's dialect."""
+
+    kind = ErrorKind.INVALID_REQUEST
+    status = 400
+
+
+class Unrepresentable(BadRequest):
+    """Content that the target dialect cannot carry."""
+
+    kind = ErrorKind.UNSUPPORTED
+
+
+class Unauthorized(GatewayError):
+    """The client's key is missing, unknown, expired or switched off."""
+
+    kind = ErrorKind.AUTHENTICATION
+    status = 401
+
+
+class Forbidden(GatewayError):
+    """The client's key is good but may not do this."""
+
+    kind = ErrorKind.PERMISSION
+    status = 403
+
+
+class NotFound(GatewayError):
+    """There is no such thing."""
+
+    kind = ErrorKind.NOT_FOUND
+    status = 404
+
+
+class NoRoute(GatewayError):
+    """No provider serves the model."""
+
+    kind = ErrorKind.MODEL_NOT_FOUND
+    status = 404
+
+
+class Conflict(GatewayError):
+    """The change collides with what is stored."""
+
+    kind = ErrorKind.CONFLICT
+    status = 409
+
+
+class PayloadTooLarge(GatewayError):
+    """The body is larger than `server.max_body_bytes`."""
+
+    kind = ErrorKind.TOO_LARGE
+    status = 413
+
+
+class Unprocessable(GatewayError):
+    """JSON that does not fit the schema of an `/api/v1` body."""
+
+    kind = ErrorKind.INVALID_REQUEST
+    status = 422
+
+
+class NoCapacity(GatewayError):
+    """No account can serve now. `details["reasons"]` counts why, by reason."""
+
+    kind = ErrorKind.UNAVAILABLE
+    status = 503
+
+
+class UpstreamError(GatewayError):
+    """The provider, or the way to it, failed."""
+
+    kind = ErrorKind.UPSTREAM
+    status = 502
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        blame: Blame = Blame.ACCOUNT_MODEL,
+        retryable: bool = True,
+        kind: ErrorKind | None = None,
+        status: int | None = None,
+        retry_after_s: float | None = None,
+        upstream_status: int | None = None,
+        upstream_body: bytes | None = None,
+        upstream_content_type: str | None = None,
+        path: str | None = None,
+        vendor_code: str | None = None,
+        sent: bool = True,
+    ) -> None:
+        super().__init__(
+            message, kind=kind, status=status, retry_after_s=retry_after_s, path=path
+        )
+        self.blame = blame
+        self.retryable = retryable
+        """Whether another account may be tried while nothing has reached the client."""
+        self.upstream_status = upstream_status
+        self.upstream_body = upstream_body
+        """The provider's own body; shown verbatim only for `Blame.REQUEST` in its own dialect."""
+        self.upstream_content_type = upstream_content_type
+        self.vendor_code = vendor_code
+        self.sent = sent
+        """False when it is certain that the provider never saw the request."""
+
+
+class ConnectFailed(UpstreamError):
+    """No connection to the provider or to the account's proxy came about."""
+
+    def __init__(self, message: str, *, blame: Blame) -> None:
+        super().__init__(message, blame=blame, sent=False)
+        self.kind = ErrorKind.EGRESS if blame is Blame.EGRESS else ErrorKind.UPSTREAM
+
+
+class TimedOut(UpstreamError):
+    """The provider was silent for longer than allowed."""
+
+    kind = ErrorKind.TIMEOUT
+    status = 504
+
+
+class StreamBroken(UpstreamError):
+    """The answer ended before its end marker."""
+
+    kind = ErrorKind.TRUNCATED

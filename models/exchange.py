@@ -1,0 +1,68 @@
+"""One request on its way through the house."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from models.json_types import JsonObject
+from models.usage import NO_USAGE, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamRequest:
+    """An HTTP request to a provider or a token endpoint, ready to send."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    stream: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyRequest:
+    """A client's model call, read and checked."""
+
+    id: str
+    client_request_id: str | None
+    dialect: str
+    """Name of the client's dialect."""
+    model: str
+    stream: bool
+    body: bytes = field(repr=False)
+    payload: JsonObject = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    """Lower-cased names; only those that providers may want to see."""
+    key_id: str
+    received_at: float
+    """Epoch seconds UTC."""
+    started: float
+    """Monotonic seconds, for durations."""
+
+
+@dataclass(slots=True)
+class RequestRecord:
+    """What is kept of one request: a row of `request_logs`. Filled on the way, sent once."""
+
+    id: str
+    at: float
+    """Epoch seconds UTC at which the request came."""
+    key_id: str
+    dialect: str
+    model: str
+    stream: bool
+    client_request_id: str | None = None
+    provider_id: str | None = None
+    upstream_model: str | None = None
+    account_id: str | None = None
+    proxy_id: str | None = None
+    status: int = 0
+    """Status given to the client; 499 when it left."""
+    error_code: str | None = None
+    attempts: int = 0
+    mode: str = "raw"
+    """`raw` or `translated`."""
+    usage: Usage = NO_USAGE
+    first_byte_ms: float | None = None
+    latency_ms: float = 0.0
+    egress_errors: tuple[str, ...] = ()
+    """Proxies that failed on the way, one entry for each failed attempt; for `proxy_stats`."""

@@ -1,0 +1,46 @@
+"""Facts about a model family, read from the model's name and the provider that serves it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from models.chat import Effort
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What the encoder of a request must know about the model that will read it.
+
+    The defaults are those of an unknown model behind a compatible server.
+    """
+
+    model: str
+    vendor: str = ""
+    """Family whose signed reasoning it accepts back: `anthropic`, `openai`, `glm`, or ``."""
+    max_output_tokens: int | None = None
+    """Documented cap of the answer, where known."""
+    reasoning: bool = True
+    """Accepts reasoning knobs at all."""
+    efforts: tuple[Effort, ...] = ()
+    """Effort values it accepts; empty when it has no effort knob."""
+    thinking: str = "none"
+    """Anthropic: `adaptive` (4.6 and later), `manual` (3.7 to 4.5) or `none`."""
+    can_disable_thinking: bool = True
+    sampling: bool = True
+    """Accepts temperature and its kin."""
+    prefill: bool = True
+    """Accepts a conversation that ends with the assistant."""
+    system_in_messages: bool = False
+    """Accepts system messages in the middle (Anthropic)."""
+    structured_output: bool = True
+    """Accepts a JSON schema for its output."""
+    max_stops: int | None = None
+    """Stop sequences it takes; 0 for none, None for no known limit."""
+    legacy_max_tokens: bool = False
+    """Chat: wants `max_tokens` instead of `max_completion_tokens`."""
+    reasoning_content: bool = False
+    """Chat: wants the assistant's `reasoning_content` back."""
+
+
+ProfileOf: TypeAlias = Callable[[str], Profile]
+"""Finds the profile of a model by its name."""

@@ -1,0 +1,413 @@
+"""What services may ask of stored state.
+
+Everything durable goes through one SQL code path; everything that replicas share but may
+lose goes through `SharedState`. All methods that touch a disk or a network are coroutines and
+never block the event loop.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, Literal, Protocol, TypeVar
+
+from models.account import (
+    Account,
+    AuthType,
+    Credentials,
+    EgressPolicy,
+    StoredAccount,
+    TokenState,
+)
+from models.egress import EgressProxy
+from models.exchange import RequestRecord
+from models.json_types import JsonObject
+from models.principal import ApiKey
+from models.provider import StoredProvider
+
+T = TypeVar("T")
+
+
+class _Unset:
+    """Says "leave as it is" where None is a value."""
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+
+UNSET = _Unset()
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """A slice of a list and the length of the whole."""
+
+    data: Sequence[T]
+    total: int
+    limit: int
+    offset: int
+
+
+# --- accounts -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AccountChange:
+    """Columns of an account to change; UNSET ones stay. Credentials are replaced whole."""
+
+    label: str | _Unset = UNSET
+    auth_type: AuthType | _Unset = UNSET
+    credentials: Credentials | _Unset = UNSET
+    metadata: JsonObject | _Unset = UNSET
+    is_active: bool | _Unset = UNSET
+    priority: int | _Unset = UNSET
+    models: tuple[str, ...] | None | _Unset = UNSET
+    egress_policy: EgressPolicy | _Unset = UNSET
+
+
+class AccountRepository(Protocol):
+    """Accounts with their credentials, and their places at proxies (fill-first).
+
+    create, update and delete place, release and refill in the same transaction, and raise
+    the revision in it, so that capacities hold over all replicas.
+    """
+
+    async def all(self) -> list[StoredAccount]:
+        """Every account in id order, credentials decrypted: the pool's snapshot."""
+        ...
+
+    async def get(self, account_id: str) -> StoredAccount | None: ...
+
+    async def page(
+        self,
+        *,
+        limit: int,
+        offset: int,
+        provider_id: str | None = None,
+        is_active: bool | None = None,
+        egress_status: str | None = None,
+        proxy_id: str | None = None,
+    ) -> Page[Account]: ...
+
+    async def create(self, account: Account, credentials: Credentials) -> Account:
+        """Insert and place. Raises NotFound for an unknown provider, Conflict for a used id."""
+        ...
+
+    async def update(self, account_id: str, change: AccountChange) -> Account:
+        """Change, then place or release as the new state demands. Raises NotFound.
+
+        New credentials raise `token_version` and set the token state to ok.
+        """
+        ...
+
+    async def delete(self, account_id: str) -> None:
+        """Delete, free the place and let waiting accounts in. Raises NotFound."""
+        ...
+
+    async def reset_cooldowns(self, account_id: str, now: float) -> Account:
+        """Void the account's cooldowns on all replicas. Raises NotFound."""
+        ...
+
+    # tokens: see services/tokens.py
+    async def take_refresh_lease(
+        self, account_id: str, owner: str, token_version: int, *, now: float, lease_s: float
+    ) -> bool:
+        """Win the right to refresh: one conditional UPDATE, one winner.
+
+        Free when nobody holds it, or `owner` itself does, or it ran out before `now`; and
+        only while `token_version` is still the stored one.
+        """
+        ...
+
+    async def release_refresh_lease(self, account_id: str, owner: str) -> None: ...
+
+    async def refresh_lease(self, account_id: str) -> tuple[str, float] | None:
+        """Return holder and end (epoch seconds) of the lease, if there is one."""
+        ...
+
+    async def store_tokens(
+        self, account_id: str, token_version: int, credentials: Credentials
+    ) -> bool:
+        """Write refreshed credentials if the stored version is still `token_version`.
+
+        The stored version becomes `token_version + 1`, state ok, lease cleared, revision raised.
+        """
+        ...
+
+    async def set_token_state(
+        self, account_id: str, token_version: int, state: TokenState, error: str | None
+    ) -> bool:
+        """Set the state only while the stored version is `token_version`; raises the revision."""
+        ...
+
+
+# --- egress -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class EgressChange:
+    """Columns of a proxy to change; UNSET ones stay."""
+
+    label: str | _Unset = UNSET
+    url: str | _Unset = UNSET
+    provider_id: str | None | _Unset = UNSET
+    priority: int | _Unset = UNSET
+    max_accounts: int | _Unset = UNSET
+    is_active: bool | _Unset = UNSET
+
+
+@dataclass(frozen=True, slots=True)
+class Recalculated:
+    """What `recalculate` found and mended."""
+
+    proxies: int
+    corrected: int
+    """Proxies whose counter did not equal the truth."""
+    placed: int
+    """Waiting accounts that got a place."""
+
+
+class EgressRepository(Protocol):
+    """Outbound proxies and who holds a place at them."""
+
+    async def all(self) -> list[EgressProxy]: ...
+
+    async def get(self, proxy_id: str) -> EgressProxy | None: ...
+
+    async def page(
+        self,
+        *,
+        limit: int,
+        offset: int,
+        provider_id: str | None = None,
+        is_active: bool | None = None,
+    ) -> Page[EgressProxy]: ...
+
+    async def create(self, proxy: EgressProxy) -> EgressProxy:
+        """Insert and let waiting accounts in. Raises Conflict when the address is known."""
+        ...
+
+    async def update(self, proxy_id: str, change: EgressChange) -> EgressProxy:
+        """Change. Switching off, or another provider, re-homes or lets wait the accounts that
+        no longer fit; room lets waiting accounts in. A smaller capacity moves nobody."""
+        ...
+
+    async def delete(self, proxy_id: str) -> None:
+        """Delete; its accounts are re-homed, or wait: they never go direct."""
+        ...
+
+    async def assignments(self, proxy_id: str) -> list[Account]:
+        """Accounts that hold a place at the proxy, in id order. Raises NotFound."""
+        ...
+
+    async def recalculate(self) -> Recalculated:
+        """Set every counter to the truth and let waiting accounts in."""
+        ...
+
+
+# --- keys, providers, revisions -------------------------------------------------------------
+
+
+class KeyRepository(Protocol):
+    """Client keys, as hashes."""
+
+    async def all(self) -> list[ApiKey]: ...
+
+    async def get(self, key_id: str) -> ApiKey | None: ...
+
+    async def page(self, *, limit: int, offset: int) -> Page[ApiKey]: ...
+
+    async def create(self, key: ApiKey) -> ApiKey: ...
+
+    async def update(
+        self,
+        key_id: str,
+        *,
+        name: str | _Unset = UNSET,
+        is_admin: bool | _Unset = UNSET,
+        is_active: bool | _Unset = UNSET,
+        expires_at: float | None | _Unset = UNSET,
+    ) -> ApiKey: ...
+
+    async def delete(self, key_id: str) -> None: ...
+
+
+class ProviderRepository(Protocol):
+    """Rows of `providers`; built-in ones are seeded by `seed`."""
+
+    async def seed(self, builtin: Sequence[StoredProvider]) -> None:
+        """Insert the built-in providers that have no row yet."""
+        ...
+
+    async def all(self) -> list[StoredProvider]: ...
+
+    async def get(self, provider_id: str) -> StoredProvider | None: ...
+
+    async def page(self, *, limit: int, offset: int) -> Page[StoredProvider]: ...
+
+    async def create(self, provider: StoredProvider) -> StoredProvider:
+        """Raises Conflict when the id is taken."""
+        ...
+
+    async def update(
+        self,
+        provider_id: str,
+        *,
+        name: str | _Unset = UNSET,
+        dialect: str | _Unset = UNSET,
+        base_url: str | None | _Unset = UNSET,
+        prefixes: tuple[str, ...] | None | _Unset = UNSET,
+        is_active: bool | _Unset = UNSET,
+    ) -> StoredProvider: ...
+
+    async def delete(self, provider_id: str) -> None:
+        """Raises Conflict for a built-in provider or one that still has accounts."""
+        ...
+
+    async def models(self) -> dict[str, list[JsonObject]]:
+        """Model entries (`{"id", "created", "display_name"}`) by provider id."""
+        ...
+
+    async def store_models(
+        self, provider_id: str, entries: Sequence[JsonObject], *, now: float
+    ) -> None:
+        """Replace the provider's list; raises the revision when the ids changed."""
+        ...
+
+
+class RevisionRepository(Protocol):
+    """One number that grows with every change of what requests read from snapshots."""
+
+    async def current(self) -> int: ...
+
+
+# --- statistics -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LogFilter:
+    """Which rows of `request_logs` to list; None matches all."""
+
+    provider_id: str | None = None
+    account_id: str | None = None
+    proxy_id: str | None = None
+    key_id: str | None = None
+    model: str | None = None
+    status: int | None = None
+    error_code: str | None = None
+    since: float | None = None
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyDay:
+    """One proxy and provider on one day (UTC)."""
+
+    proxy_id: str
+    provider_id: str
+    day: str
+    """`YYYY-MM-DD`."""
+    requests: int
+    errors: int
+    input_tokens: int
+    output_tokens: int
+    latency_ms: float
+    """Sum over the requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Totals over a span, and the same by provider, model and status class."""
+
+    requests: int
+    errors: int
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    reasoning_tokens: int
+    mean_latency_ms: float
+    by_provider: Mapping[str, int] = field(default_factory=dict)
+    by_model: Mapping[str, int] = field(default_factory=dict)
+    by_status: Mapping[str, int] = field(default_factory=dict)
+
+
+class StatsRepository(Protocol):
+    """The ledger of requests."""
+
+    async def store(self, records: Sequence[RequestRecord]) -> int:
+        """Write a batch in one transaction and return how many rows were new.
+
+        Ids that exist already are passed over and do not count again in `proxy_stats`.
+        """
+        ...
+
+    async def logs(
+        self, log_filter: LogFilter, *, limit: int, offset: int
+    ) -> Page[RequestRecord]:
+        """Newest first."""
+        ...
+
+    async def proxy_days(self, proxy_id: str, *, days: int, now: float) -> list[ProxyDay]: ...
+
+    async def summary(self, *, since: float, until: float) -> Summary: ...
+
+    async def delete_before(self, at: float, *, batch: int) -> int:
+        """Delete at most `batch` rows older than `at`; returns how many."""
+        ...
+
+
+class JobRepository(Protocol):
+    """Which periodic work ran in which slot, over all replicas."""
+
+    async def claim(self, job: str, slot: str, owner: str, *, now: float) -> bool:
+        """True for exactly one caller of each (job, slot)."""
+        ...
+
+    async def finish(self, job: str, slot: str, outcome: str, *, now: float) -> None: ...
+
+    async def delete_before(self, at: float) -> int: ...
+
+
+# --- shared state ---------------------------------------------------------------------------
+
+
+class SharedState(Protocol):
+    """Small state that replicas share and may lose: counters, cached tokens, hints.
+
+    Fails open: when the store is away, `increment` goes on with local counters and the
+    others behave as if nothing were stored. It never raises for an outage and never waits
+    longer than its timeout.
+    """
+
+    mode: Literal["memory", "redis"]
+
+    @property
+    def is_available(self) -> bool:
+        """Whether the store answered last; the in-process one always does."""
+        ...
+
+    async def increment(self, key: str, by: int = 1) -> int:
+        """Add and return the new value. Increments of one event-loop tick for one key go as one
+        command; each caller still gets its own number. Never retried."""
+        ...
+
+    async def get(self, key: str) -> bytes | None: ...
+
+    async def put(self, key: str, value: bytes, ttl_s: float) -> None: ...
+
+    async def delete(self, key: str) -> None: ...
+
+    async def count_today(self, counts: Mapping[str, int], *, now: float) -> None:
+        """Raise counters that end at the next UTC midnight (`SET k 0 EXAT NX` + `INCRBY`)."""
+        ...
+
+    async def read_counts(self, keys: Sequence[str]) -> list[int]: ...
+
+    async def publish(self, channel: str, message: bytes) -> None:
+        """Tell the other replicas, if they listen; nothing is promised."""
+        ...
+
+    def subscribe(self, channel: str) -> AsyncIterator[bytes]:
+        """Yield messages until closed; survives outages by subscribing again."""
+        ...
+
+    async def aclose(self) -> None: ...

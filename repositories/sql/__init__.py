@@ -1,0 +1,1 @@
+"""The one SQL code path: SQLite by default, MySQL or MariaDB in production."""
