@@ -1,0 +1,1 @@
+"""The tests, in the same tree as the code; promises of the whole program are in e2e."""

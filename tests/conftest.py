@@ -1,0 +1,97 @@
+"""What holds for every test: nothing blocks the loop, nothing of the developer's leaks in."""
+
+import os
+import secrets
+from collections.abc import Iterator
+
+import hypothesis
+import pytest
+from blockbuster import BlockBuster
+
+from tests import aioresponses_shim, services
+
+# Where blocking calls are looked for: our code and whatever it calls, not the tests themselves.
+OUR_PACKAGES = [
+    "aigateway",
+    "auth",
+    "config",
+    "dialects",
+    "handlers",
+    "models",
+    "openapi",
+    "providers",
+    "repositories",
+    "services",
+]
+
+# Settings, proxies and keys of whoever runs the tests are none of their business.
+_FOREIGN = ("ANTHROPIC_", "OPENAI_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+
+aioresponses_shim.install()
+
+# Machines differ in speed: how long an example takes decides nothing.
+hypothesis.settings.register_profile(
+    "aigateway", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("aigateway")
+
+
+def pytest_configure() -> None:
+    for name in list(os.environ):
+        ours = name.startswith("AIGATEWAY_") and not name.startswith("AIGATEWAY_TEST_")
+        if ours or name.upper().startswith(_FOREIGN):
+            del os.environ[name]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def blocking_watch() -> Iterator[BlockBuster]:
+    """Fail whatever blocks the event loop inside our code."""
+    watch = BlockBuster(scanned_modules=OUR_PACKAGES)
+    watch.activate()
+    yield watch
+    watch.deactivate()
+
+
+@pytest.fixture
+def mysql_url() -> Iterator[str]:
+    """The address of an empty MariaDB or MySQL database of this test's own."""
+    with services.mysql_database(services.server_url(services.MYSQL_URL)) as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url() -> Iterator[str]:
+    """The address of an empty Redis database of this test's own."""
+    with services.redis_database(services.server_url(services.REDIS_URL)) as url:
+        yield url
+
+
+@pytest.fixture
+def redis_prefix() -> str:
+    """A beginning for keys and channels that no other test uses."""
+    return f"test:{secrets.token_hex(6)}:"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Call a run in which every test was left out what it is: no test ran."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if hasattr(session.config, "workerinput") or session.config.option.collectonly or not reporter:
+        return
+    ran = any(reporter.stats.get(kind) for kind in ("passed", "failed", "error", "xfailed"))
+    if session.exitstatus == pytest.ExitCode.OK and not ran:
+        session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say at the end which tests were left out, by module, and why."""
+    left_out: dict[tuple[str, str], int] = {}
+    for report in terminalreporter.getreports("skipped"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        place = (report.nodeid.partition("::")[0], reason.removeprefix("Skipped: "))
+        left_out[place] = left_out.get(place, 0) + 1
+    if not left_out:
+        return
+    terminalreporter.section("left out on this machine")
+    for (module, reason), count in sorted(left_out.items()):
+        terminalreporter.line(f"{module}: {count} ({reason})")
