@@ -37,8 +37,8 @@ main() {
     done
 
     make_environment "$lock"
-    mkdir -p "$AIGATEWAY_DATA_DIR"
-    chmod 700 "$AIGATEWAY_DATA_DIR"
+    # One that exists keeps its mode: it may be more than ours. What we put in it is private anyway.
+    [ -d "$AIGATEWAY_DATA_DIR" ] || (umask 077 && mkdir -p "$AIGATEWAY_DATA_DIR")
     set_or_unset AIGATEWAY_DATABASE__URL "$mysql"
     set_or_unset AIGATEWAY_REDIS__URL "$redis"
     if [ -f "$root/aigateway/cli.py" ]; then "$root/.venv/bin/aigateway" init; fi
@@ -81,8 +81,9 @@ create_venv() { # create_venv DIRECTORY
 }
 
 find_python() {
-    local name
-    for name in ${PYTHON:+"$PYTHON"} python3 python3.14 python3.13 python3.12 python3.11; do
+    local name names=(python3 python3.14 python3.13 python3.12 python3.11)
+    [ -z "${PYTHON:-}" ] || names=("$PYTHON")
+    for name in "${names[@]}"; do
         if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
             command -v "$name"
             return
@@ -109,8 +110,10 @@ install_all() { # install_all VENV LOCK
     rm -f "$done_dir/pyproject.toml"
     "${pip[@]}" install --require-hashes --requirement "$root/$lock"
     "${pip[@]}" install --no-deps --no-build-isolation --editable "$root"
-    cp "$root/requirements.lock" "$root/$lock" "$done_dir/"
-    cp "$root/pyproject.toml" "$done_dir/"
+    local file
+    for file in requirements.lock "$lock" pyproject.toml; do
+        cp "$root/$file" "$done_dir/$file"
+    done
 }
 
 # --- settings ---
