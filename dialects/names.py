@@ -1,0 +1,51 @@
+"""Tool names and call ids within what a vendor accepts, and the way back."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+
+_BAD_CHARACTER = re.compile(r"[^a-zA-Z0-9_-]")
+
+
+def wire_names(names: Iterable[str], *, limit: int = 64) -> dict[str, str]:
+    """Return each name's accepted form: letters, digits, `_` and `-`, at most `limit` long.
+
+    Names that are fine already keep theirs; others that fall together get `_2`, `_3`, ...
+    """
+    unique = list(dict.fromkeys(names))
+    accepted = {name: name for name in unique if _is_accepted(name, limit)}
+    taken = set(accepted)
+    for name in unique:
+        if name not in accepted:
+            accepted[name] = _free(_BAD_CHARACTER.sub("_", name)[:limit] or "_", taken, limit)
+            taken.add(accepted[name])
+    return accepted
+
+
+def changed_names(accepted: Mapping[str, str]) -> dict[str, str]:
+    """Return wire name -> own name for those that differ, as `Encoded.tool_names` wants it."""
+    return {wire: name for name, wire in accepted.items() if wire != name}
+
+
+def wire_id(call_id: str, *, limit: int = 40, prefix: str = "call_") -> str:
+    """Return `call_id`, or a short form that is the same for the same id every time.
+
+    OpenAI refuses ids above 40 characters, Anthropic characters outside `[a-zA-Z0-9_-]`.
+    """
+    if _is_accepted(call_id, limit):
+        return call_id
+    digest = hashlib.sha256(call_id.encode("utf-8", "surrogatepass")).hexdigest()
+    return prefix + digest[:24]
+
+
+def _is_accepted(name: str, limit: int) -> bool:
+    return 0 < len(name) <= limit and _BAD_CHARACTER.search(name) is None
+
+
+def _free(name: str, taken: set[str], limit: int) -> str:
+    candidate, number = name, 1
+    while candidate in taken:
+        number += 1
+        suffix = f"_{number}"
+        candidate = name[: limit - len(suffix)] + suffix
+    return candidate

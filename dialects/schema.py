@@ -1,0 +1,197 @@
+"""JSON schemas within what a vendor accepts.
+
+Only schema positions are touched: below `properties` and its kin the keys are names that
+somebody chose, so a property called `format` stays. Nothing here changes its argument.
+Source of the rules: `protocols/translation.md` 3.8 of the project's research notes.
+"""
+
+from collections.abc import Callable, Sequence
+
+from models.errors import BadRequest
+from models.json_types import Json, JsonObject
+
+_NAME_MAPS = frozenset(
+    {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"}
+)
+_SINGLE = frozenset(
+    {
+        "additionalItems",
+        "additionalProperties",
+        "contains",
+        "else",
+        "if",
+        "items",
+        "not",
+        "propertyNames",
+        "then",
+        "unevaluatedItems",
+        "unevaluatedProperties",
+    }
+)
+_LISTS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems", "items"})
+_UNIONS = ("anyOf", "oneOf", "allOf")
+MAX_DEPTH = 100
+_MAX_MERGES = 4
+
+Edit = Callable[[JsonObject], JsonObject]
+
+
+def for_chat_function(schema: JsonObject | None) -> JsonObject | None:
+    """Return `parameters` of a Chat or Responses function; None when there are none.
+
+    OpenAI refuses objects without `properties`, arrays without `items`, and a root that is
+    anything but a plain object.
+    """
+    if schema is None:
+        return None
+    return walked(object_root(schema), _completed)
+
+
+def for_chat_output(schema: JsonObject) -> JsonObject:
+    """Return the schema of a Chat `response_format`: it passes as it came."""
+    return schema
+
+
+def for_anthropic_tool(schema: JsonObject | None) -> JsonObject:
+    """Return `input_schema` of an Anthropic tool: an object without unions at its root."""
+    if schema is None:
+        return {"type": "object", "properties": {}}
+    return object_root(schema)
+
+
+def fits_strict(schema: JsonObject | None) -> bool:
+    """Say whether OpenAI's strict mode takes the schema: closed objects, all keys required."""
+    if schema is None:
+        return False
+    found: list[bool] = []
+
+    def note(node: JsonObject) -> JsonObject:
+        if node.get("type") == "object" or "properties" in node:
+            found.append(_is_closed(node))
+        return node
+
+    walked(schema, note)
+    return schema.get("type") == "object" and "anyOf" not in schema and all(found)
+
+
+def without_keyword(schema: JsonObject, keyword: str) -> JsonObject:
+    """Return the schema without `keyword` at any schema position."""
+    return walked(schema, lambda node: {key: node[key] for key in node if key != keyword})
+
+
+def walked(schema: JsonObject, edit: Edit, _depth: int = 0) -> JsonObject:
+    """Return a copy of the schema with `edit` applied to each subschema, the innermost first.
+
+    Raises BadRequest for a schema that is nested deeper than anybody's model would follow.
+    """
+    if _depth > MAX_DEPTH:
+        raise BadRequest(f"a JSON schema is nested deeper than {MAX_DEPTH} levels")
+    node: JsonObject = {}
+    for key, value in schema.items():
+        if key in _NAME_MAPS and isinstance(value, dict):
+            node[key] = {
+                name: walked(child, edit, _depth + 1) if isinstance(child, dict) else child
+                for name, child in value.items()
+            }
+        elif key in _SINGLE and isinstance(value, dict):
+            node[key] = walked(value, edit, _depth + 1)
+        elif key in _LISTS and isinstance(value, list):
+            node[key] = [
+                walked(child, edit, _depth + 1) if isinstance(child, dict) else child
+                for child in value
+            ]
+        else:
+            node[key] = value
+    return edit(node)
+
+
+def object_root(schema: JsonObject) -> JsonObject:
+    """Return the schema with a plain object at its root; root unions are merged into it.
+
+    What is required only in one branch of a choice is not required afterwards.
+    """
+    return _object(schema, schema, _MAX_MERGES)
+
+
+# --- the root ---------------------------------------------------------------------------------
+
+
+def _object(schema: JsonObject, root: JsonObject, merges_left: int) -> JsonObject:
+    shaped: JsonObject = {key: schema[key] for key in schema if key not in _UNIONS}
+    if isinstance(shaped.get("$ref"), str) and shaped.get("type") is None:
+        target = _resolved(shaped, root)
+        shaped = {**target, **{key: shaped[key] for key in shaped if key != "$ref"}}
+    for union in _UNIONS:
+        branches = schema.get(union)
+        if isinstance(branches, list) and merges_left > 0:
+            for branch in branches:
+                flat = _object(_resolved(branch, root), root, merges_left - 1)
+                _merge(shaped, flat, is_required=union == "allOf")
+    return {**shaped, "type": "object"}
+
+
+def _merge(root: JsonObject, flat: JsonObject, *, is_required: bool) -> None:
+    properties = flat.get("properties")
+    if isinstance(properties, dict):
+        known = root.get("properties")
+        merged = dict(known) if isinstance(known, dict) else {}
+        for name, child in properties.items():
+            merged[name] = _either(merged[name], child) if name in merged else child
+        root["properties"] = merged
+    required = flat.get("required")
+    if is_required and isinstance(required, list):
+        before = root.get("required")
+        names = [*(before if isinstance(before, list) else []), *required]
+        root["required"] = [name for at, name in enumerate(names) if name not in names[:at]]
+    if "description" not in root and isinstance(flat.get("description"), str):
+        root["description"] = flat["description"]
+
+
+def _either(first: Json, second: Json) -> Json:
+    if first == second:
+        return first
+    known = first.get("anyOf") if isinstance(first, dict) and set(first) == {"anyOf"} else None
+    choices = known if isinstance(known, list) else [first]
+    return {"anyOf": choices if second in choices else [*choices, second]}
+
+
+def _resolved(branch: Json, root: JsonObject) -> JsonObject:
+    """Follow a local reference; references to references only a few steps."""
+    for _ in range(8):
+        if not isinstance(branch, dict):
+            return {}
+        reference = branch.get("$ref")
+        if not isinstance(reference, str) or not reference.startswith("#/"):
+            return branch
+        branch = _at(root, reference[2:].split("/"))
+    return {}
+
+
+def _at(root: Json, path: Sequence[str]) -> Json:
+    for step in path:
+        if not isinstance(root, dict):
+            return None
+        root = root.get(step.replace("~1", "/").replace("~0", "~"))
+    return root
+
+
+# --- OpenAI -----------------------------------------------------------------------------------
+
+
+def _completed(node: JsonObject) -> JsonObject:
+    if node.get("type") == "object" and "properties" not in node and "$ref" not in node:
+        return {**node, "properties": {}}
+    if node.get("type") == "array" and "items" not in node and "prefixItems" not in node:
+        return {**node, "items": {}}
+    return node
+
+
+def _is_closed(node: JsonObject) -> bool:
+    properties, required = node.get("properties"), node.get("required")
+    names = set(properties) if isinstance(properties, dict) else set()
+    listed = (
+        {name for name in required if isinstance(name, str)}
+        if (isinstance(required, list))
+        else set()
+    )
+    return node.get("additionalProperties") is False and names <= listed
