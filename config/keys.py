@@ -1,0 +1,91 @@
+"""The keys of the settings as data: section, name, kind of value. Read from the model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from types import NoneType, UnionType
+from typing import Annotated, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from config.settings import Settings
+
+
+class Kind(Enum):
+    """How the text of a value is read."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    SWITCH = "true or false"
+    LIST = "list"
+    MAPPING = "mapping"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One setting."""
+
+    section: str
+    name: str
+    kind: Kind
+    is_optional: bool
+    """Empty means None rather than an empty text."""
+    field: FieldInfo
+
+    @property
+    def dotted(self) -> str:
+        """`server.port`, as in the file and in messages."""
+        return f"{self.section}.{self.name}"
+
+    @property
+    def variable(self) -> str:
+        """`AIGATEWAY_SERVER__PORT`."""
+        return f"AIGATEWAY_{self.section}__{self.name}".upper()
+
+
+def _all_keys() -> dict[str, dict[str, Key]]:
+    sections: dict[str, dict[str, Key]] = {}
+    for section, section_field in Settings.model_fields.items():
+        model = section_field.annotation
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            sections[section] = {
+                name: _key(section, name, field) for name, field in model.model_fields.items()
+            }
+    return sections
+
+
+def _key(section: str, name: str, field: FieldInfo) -> Key:
+    bare, is_optional = _strip(field.annotation)
+    return Key(section, name, _kind(bare), is_optional, field)
+
+
+def _strip(annotation: object) -> tuple[object, bool]:
+    """Take off `Annotated` and `| None`; say whether the latter was there."""
+    if get_origin(annotation) is Annotated:
+        return _strip(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        rest = [part for part in get_args(annotation) if part is not NoneType]
+        if len(rest) == 1:
+            return _strip(rest[0])[0], True
+    return annotation, False
+
+
+def _kind(bare: object) -> Kind:
+    origin = get_origin(bare)
+    if origin is tuple:
+        return Kind.LIST
+    if origin is Mapping:
+        return Kind.MAPPING
+    if bare is bool:
+        return Kind.SWITCH
+    if bare in (int, float):
+        return Kind.NUMBER
+    return Kind.TEXT
+
+
+SECTIONS = _all_keys()
+"""Section name to key name to key, in the order of the model."""
+
+KEYS = {key.dotted: key for section in SECTIONS.values() for key in section.values()}
+VARIABLES = {key.variable: key for key in KEYS.values()}

@@ -1,0 +1,338 @@
+"""Every setting of the gateway: its name, type, default and meaning.
+
+`config/config.yaml` shows them all, `docs/configuration.md` is made from this file, and
+`config/sources.py` reads them from the file and the environment. Settings never change while
+the process runs.
+"""
+
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import unquote
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from config.fields import (
+    AdminKey,
+    Bytes,
+    Count,
+    DatabaseUrl,
+    MasterKey,
+    Network,
+    Prefixes,
+    RedisUrl,
+    Seconds,
+    SecondsOrZero,
+    SecretUrl,
+)
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        validate_default=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+    )
+
+
+class Server(_Frozen):
+    """The listening side: address, limits on clients, and how it stops."""
+
+    host: Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[!-~]+$")] = "127.0.0.1"
+    """Address to listen on. Beyond loopback only if an admin key exists."""
+
+    port: Annotated[int, Field(ge=0, le=65535)] = 8088
+    """Port to listen on; 0 takes a free one."""
+
+    max_body_bytes: Bytes = 32 * 1024 * 1024
+    """Largest request body, after decompression; beyond it the answer is 413."""
+
+    header_timeout_s: Seconds = 10
+    """A connection that has not sent a whole request head by then is closed."""
+
+    body_min_bytes_per_s: Annotated[int, Field(ge=0, le=1 << 30)] = 500
+    """A request body that stays slower than this for `body_grace_s` gets 408; 0 = no minimum."""
+
+    body_grace_s: Seconds = 10
+    """How long a request body may be slower than the minimum."""
+
+    keepalive_timeout_s: Seconds = 75
+    """An idle client connection is closed after this time."""
+
+    drain_delay_s: SecondsOrZero = 0
+    """After SIGTERM the gateway reports itself not ready but still accepts for this time, so that
+    a load balancer can turn away first. 5 fits most; 0 when nothing stands in front."""
+
+    drain_timeout_s: SecondsOrZero = 300
+    """Running requests get this long to end at shutdown; what is left is cut with an error."""
+
+    trusted_proxies: tuple[Network, ...] = ()
+    """Reverse proxies (CIDR) whose X-Forwarded-For is believed."""
+
+
+class Database(_Frozen):
+    """The durable store: SQLite, MySQL or MariaDB."""
+
+    url: DatabaseUrl = SecretUrl("")
+    """`mysql+pymysql://user:password@host:3306/name`, or `sqlite:///file`. Empty: the SQLite file
+    `aigateway.db` in the data folder."""
+
+    pool_size: Annotated[int, Field(ge=1, le=64)] = 4
+    """Connections and database threads of one process; SQLite always uses one."""
+
+    connect_timeout_s: Annotated[int, Field(ge=1, le=300)] = 3
+    """Limit on connecting, in whole seconds."""
+
+    read_timeout_s: Annotated[int, Field(ge=1, le=300)] = 5
+    """Limit on waiting for an answer, in whole seconds. Without one a frozen server hangs us."""
+
+    write_timeout_s: Annotated[int, Field(ge=1, le=300)] = 5
+    """Limit on sending a statement, in whole seconds."""
+
+    revision_poll_s: Annotated[float, Field(ge=0.05, le=60)] = 0.4
+    """How often changes made by other processes are looked for."""
+
+
+class Redis(_Frozen):
+    """State that several processes share. Not needed for a single one."""
+
+    url: RedisUrl = SecretUrl("")
+    """`redis://:password@host:6379/0`, `rediss://...` or `unix://...`. Empty: state in process,
+    which allows one worker only."""
+
+    timeout_s: Annotated[float, Field(gt=0, le=10)] = 0.25
+    """Limit on one command; requests wait for it, so it must be short."""
+
+    breaker_failures: Count = 3
+    """After so many failures in a row Redis is left alone for `breaker_pause_s`."""
+
+    breaker_pause_s: Seconds = 2
+    """How long Redis is left alone before one probe."""
+
+
+class Security(_Frozen):
+    """Keys, and the private networks that operators may point the gateway to."""
+
+    admin_key: AdminKey | None = None
+    """An admin key set from outside, at least 32 characters; counts beside those in the database.
+    Better in the environment than in a file."""
+
+    master_key: MasterKey | None = None
+    """Key that encrypts stored credentials: 32 bytes as base64url. Empty: `master_key_file`."""
+
+    master_key_file: str = ""
+    """File that holds the master key, readable by its owner only. Empty: `master.key` in the data
+    folder, made by `aigateway init`."""
+
+    allowed_private_networks: tuple[Network, ...] = ()
+    """Private networks (CIDR) which base URLs, token URLs and proxies may point to. Empty: none;
+    everything that is not public is refused."""
+
+
+class Routing(_Frozen):
+    """Which provider serves which model."""
+
+    prefixes: Prefixes = Field(
+        default={
+            "claude-": ("anthropic",),
+            "gpt-": ("openai",),
+            "chatgpt-": ("openai",),
+            "o1": ("openai",),
+            "o3": ("openai",),
+            "o4": ("openai",),
+            "codex-": ("openai",),
+            "glm-": ("glm",),
+        }
+    )
+    """Model prefix to provider ids, in order of preference: the first with a usable account serves.
+    The longest prefix wins, case does not count. Setting it replaces the whole mapping."""
+
+
+class Egress(_Frozen):
+    """How accounts leave the house."""
+
+    default_policy: Literal["auto", "required", "direct"] = "auto"
+    """Policy of accounts that name none. `auto`: through a proxy where one has room, else direct;
+    `required`: through a proxy or not at all; `direct`: never through a proxy."""
+
+
+class Retry(_Frozen):
+    """How hard a request tries, and how long it waits for a provider."""
+
+    max_attempts: Annotated[int, Field(ge=1, le=20)] = 4
+    """Accounts tried for one request, the first included."""
+
+    connect_timeout_s: Seconds = 10
+    """Limit on reaching the provider, the proxy on the way included."""
+
+    first_byte_timeout_s: Seconds = 600
+    """Limit on the first byte of an answer, over all attempts. An answer that is not streamed
+    begins when the model is done, so this is long."""
+
+    idle_timeout_s: Seconds = 300
+    """A stream that stays silent for this long is broken off. There is no limit on its total."""
+
+    ping_after_s: Seconds = 15
+    """After this much silence of the provider the client gets a keep-alive."""
+
+    max_response_bytes: Bytes = 64 * 1024 * 1024
+    """Largest answer that is read whole (not streamed), after decompression."""
+
+
+class Cooldown(_Frozen):
+    """How long an account rests after a failure that names no time itself."""
+
+    rate_limited_s: Seconds = 5
+    """After 429 without Retry-After: the account, for that model."""
+
+    overloaded_s: Seconds = 5
+    """After 503 and 529: the account, for that model."""
+
+    failed_s: Seconds = 10
+    """After 500, 502, 504 and broken connections: the account, for that model."""
+
+    rejected_s: Seconds = 600
+    """After 401 (when a refresh did not help) and 403: the whole account."""
+
+    egress_s: Seconds = 30
+    """After a proxy could not be reached or refused: that proxy and the accounts behind it."""
+
+    max_retry_after_s: Seconds = 21_600
+    """A longer Retry-After counts as this."""
+
+
+class Tokens(_Frozen):
+    """How OAuth tokens are kept fresh."""
+
+    refresh_leeway_s: Seconds = 300
+    """A token is refreshed when it expires within this time."""
+
+    lease_s: Seconds = 60
+    """How long one process has the right to refresh an account; longer than `http_timeout_s`."""
+
+    takeover_grace_s: SecondsOrZero = 60
+    """How long after the end of another process's lease its refresh may be taken over. That
+    process may hold the new token in its journal; shorter than its restart loses accounts."""
+
+    wait_s: Seconds = 25
+    """How long a request waits for a refresh before the next account is tried."""
+
+    http_timeout_s: Seconds = 20
+    """Limit on one call of a token endpoint."""
+
+    @model_validator(mode="after")
+    def _lease_outlives_call(self) -> Self:
+        if self.lease_s <= self.http_timeout_s:
+            raise ValueError("lease_s must be longer than http_timeout_s")
+        return self
+
+
+class Stats(_Frozen):
+    """Recording of requests."""
+
+    queue_size: Count = 10_000
+    """Records held in memory; beyond it they go to the spool on disk."""
+
+    batch_size: Annotated[int, Field(ge=1, le=500)] = 500
+    """Records written in one transaction."""
+
+    flush_interval_s: Annotated[float, Field(gt=0, le=60)] = 1
+    """How often records are written; what a killed process loses at most."""
+
+    spool_max_bytes: Bytes = 1 << 30
+    """Largest spool on disk while the database is away; beyond it the oldest are dropped."""
+
+    retention_days: Annotated[int, Field(ge=0, le=36_500)] = 90
+    """Request rows older than this are deleted; 0 keeps them for ever."""
+
+    request_stream_usage: bool = True
+    """Ask for usage on Chat streams whose client did not, and keep it from the client."""
+
+
+class Logs(_Frozen):
+    """What is logged, and how it looks. Always to standard error, one event a line."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important level that is written."""
+
+    format: Literal["console", "json"] = "console"
+    """`console` for people, `json` for machines."""
+
+
+class Catalog(_Frozen):
+    """The lists of models."""
+
+    refresh_s: Annotated[float, Field(ge=60, le=604_800)] = 3600
+    """How often each provider's list is fetched again."""
+
+
+class Settings(_Frozen):
+    """All settings. Frozen; `repr` hides secrets."""
+
+    data_dir: Path = Field(default=Path("data"), exclude=True)
+    """Where the gateway keeps its files. Only from AIGATEWAY_DATA_DIR: scripts need it, too."""
+
+    server: Server = Field(default_factory=Server)
+    database: Database = Field(default_factory=Database)
+    redis: Redis = Field(default_factory=Redis)
+    security: Security = Field(default_factory=Security)
+    routing: Routing = Field(default_factory=Routing)
+    egress: Egress = Field(default_factory=Egress)
+    retry: Retry = Field(default_factory=Retry)
+    cooldown: Cooldown = Field(default_factory=Cooldown)
+    tokens: Tokens = Field(default_factory=Tokens)
+    stats: Stats = Field(default_factory=Stats)
+    logs: Logs = Field(default_factory=Logs)
+    catalog: Catalog = Field(default_factory=Catalog)
+
+    @property
+    def database_url(self) -> str:
+        """The database's address, the default filled in. Secret: it may hold a password."""
+        return self.database.url.get_secret_value() or f"sqlite:///{self.data_dir}/aigateway.db"
+
+    @property
+    def redis_url(self) -> str:
+        """The address of Redis, or the empty string. Secret: it may hold a password."""
+        return self.redis.url.get_secret_value()
+
+    @property
+    def master_key_file(self) -> Path:
+        """The file of the master key, the default filled in."""
+        return Path(self.security.master_key_file or self.data_dir / "master.key")
+
+    @property
+    def is_database_in_memory(self) -> bool:
+        """Whether the database ends with the process and cannot be shared."""
+        scheme, _, rest = self.database_url.partition("://")
+        in_memory = rest in ("", "/") or ":memory:" in rest or "mode=memory" in rest
+        return scheme == "sqlite" and in_memory
+
+    @property
+    def listens_beyond_loopback(self) -> bool:
+        """Whether other machines can reach the server. Names but `localhost` count as reachable."""
+        host = self.server.host
+        if host.lower() == "localhost":
+            return False
+        try:
+            return not ip_address(host.strip("[]")).is_loopback
+        except ValueError:
+            return True
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret value among the settings, for the log's mask."""
+        keys = (self.security.admin_key, self.security.master_key)
+        values = [key.get_secret_value() for key in keys if key is not None]
+        for url in (self.database.url, self.redis.url):
+            values.extend(_passwords(url.get_secret_value()))
+        return tuple(values)
+
+
+def _passwords(url: str) -> tuple[str, ...]:
+    """The password of an address as written and decoded; nothing when there is none."""
+    userinfo, mark, _ = url.partition("://")[2].rpartition("@")
+    password = userinfo.partition(":")[2] if mark else ""
+    return tuple({password, unquote(password)}) if password else ()
