@@ -22,14 +22,11 @@ die() {
 }
 
 main() {
-    local lock=requirements.lock mysql redis
-    load_settings
-    mysql=${AIGATEWAY_DATABASE__URL:-} redis=${AIGATEWAY_REDIS__URL:-}
-    local remember=no
+    local lock=requirements.lock given=() pair
     while [ $# -gt 0 ]; do
         case $1 in
-            --mysql) mysql=${2?--mysql needs a URL} remember=yes && shift 2 ;;
-            --redis) redis=${2?--redis needs a URL} remember=yes && shift 2 ;;
+            --mysql) given+=("AIGATEWAY_DATABASE__URL=${2?--mysql needs a URL}") && shift 2 ;;
+            --redis) given+=("AIGATEWAY_REDIS__URL=${2?--redis needs a URL}") && shift 2 ;;
             --dev) lock=requirements-dev.lock && shift ;;
             -h | --help) usage && exit 0 ;;
             *) usage >&2 && die "unknown argument: $1" ;;
@@ -39,11 +36,14 @@ main() {
     make_environment "$lock"
     # One that exists keeps its mode: it may be more than ours. What we put in it is private anyway.
     [ -d "$AIGATEWAY_DATA_DIR" ] || (umask 077 && mkdir -p "$AIGATEWAY_DATA_DIR")
-    set_or_unset AIGATEWAY_DATABASE__URL "$mysql"
-    set_or_unset AIGATEWAY_REDIS__URL "$redis"
+    load_settings
+    for pair in ${given[@]+"${given[@]}"}; do
+        unset "${pair%%=*}"
+        [ -z "${pair#*=}" ] || export "${pair?}"
+    done
     if [ -f "$root/aigateway/cli.py" ]; then "$root/.venv/bin/aigateway" init; fi
     # Only now: an address that does not work is not worth remembering.
-    [ "$remember" = no ] || remember_settings
+    [ ${#given[@]} -eq 0 ] || remember "${given[@]}"
 }
 
 # --- environment ---
@@ -118,21 +118,29 @@ install_all() { # install_all VENV LOCK
 
 # --- settings ---
 
-set_or_unset() { # set_or_unset NAME VALUE
-    if [ -n "$2" ]; then export "$1=$2"; else unset "$1"; fi
-}
-
-remember_settings() {
-    local name
+remember() { # remember NAME=VALUE... : in place of what the file said; an empty value forgets
+    local pair
     # Addresses hold passwords: the file is private from its first byte on.
     (
         umask 077
-        for name in AIGATEWAY_DATABASE__URL AIGATEWAY_REDIS__URL; do
-            [ -z "${!name:-}" ] || printf '%s=%s\n' "$name" "${!name}"
+        rm -f "$settings_file.new"
+        for pair in "$@"; do
+            [ -z "${pair#*=}" ] || printf '%s\n' "$pair"
         done >"$settings_file.new"
+        [ ! -f "$settings_file" ] || keep_others "$@" <"$settings_file" >>"$settings_file.new"
     )
     mv "$settings_file.new" "$settings_file"
     say "addresses remembered in $settings_file"
+}
+
+keep_others() { # keep_others NAME=VALUE... : the lines of other names
+    local line pair
+    while IFS= read -r line; do
+        for pair in "$@"; do
+            [ "${line%%=*}" != "${pair%%=*}" ] || continue 2
+        done
+        printf '%s\n' "$line"
+    done
 }
 
 main "$@"

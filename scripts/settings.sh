@@ -11,7 +11,7 @@ load_settings() {
     while IFS='=' read -r name value; do
         case $name in
             AIGATEWAY_DATABASE__URL | AIGATEWAY_REDIS__URL)
-                [ -n "${!name:-}" ] || export "$name=$value"
+                [ -n "${!name+set}" ] || export "$name=$value"
                 ;;
         esac
     done <"$settings_file"
