@@ -1,0 +1,82 @@
+"""Looking into a raw stream cheaply: only frames that hold a marker are cut out and parsed.
+
+Nothing here raises on what a provider sends. A burst of many frames costs one search for each
+marker over the whole buffer, not one for each frame.
+"""
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from dialects.fields import parse_lenient
+from dialects.sse import ServerEvent, read_frame
+from models.json_types import JsonObject
+
+Span: TypeAlias = tuple[int, int]
+"""Start and end of a frame in a buffer, its blank line included."""
+
+
+def marked_frames(frames: bytes, markers: Sequence[bytes]) -> Sequence[Span]:
+    """Return where the frames stand that hold a marker, in order, each once.
+
+    Choose markers that most frames do not hold: each hit costs two more searches.
+    """
+    found: set[Span] = set()
+    for marker in markers:
+        at = frames.find(marker)
+        while at >= 0:
+            span = _frame_around(frames, at)
+            found.add(span)
+            at = frames.find(marker, max(span[1], at + 1))
+    return sorted(found) if len(found) > 1 else tuple(found)
+
+
+def read_span(frames: bytes, span: Span) -> ServerEvent | None:
+    """Return event name and data of the frame at `span`."""
+    frame = frames[span[0] : span[1]]
+    if b"\r" in frame:
+        frame = frame.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return read_frame(frame.strip(b"\n"))
+
+
+def object_at(frames: bytes, span: Span) -> JsonObject | None:
+    """Return the JSON object of the frame at `span`; None when it holds none."""
+    event = read_span(frames, span)
+    return parse_lenient(event[1]) if event else None
+
+
+def without(frames: bytes, spans: Sequence[Span]) -> bytes:
+    """Return `frames` without the frames at `spans`; the same object when there are none."""
+    if not spans:
+        return frames
+    kept = []
+    at = 0
+    for start, end in spans:
+        kept.append(frames[at:start])
+        at = end
+    kept.append(frames[at:])
+    return b"".join(kept)
+
+
+def _frame_around(frames: bytes, at: int) -> Span:
+    if b"\r" not in frames:
+        start = frames.rfind(b"\n\n", 0, at)
+        end = frames.find(b"\n\n", at)
+        return start + 2 if start >= 0 else 0, end + 2 if end >= 0 else len(frames)
+    return _start(frames, at), _end(frames, at)
+
+
+def _start(frames: bytes, at: int) -> int:
+    start = max(frames.rfind(blank, 0, at) for blank in (b"\n\n", b"\r\r", b"\n\r")) + 2
+    if start < 2:
+        return 0
+    # The search saw the CR of a CRLF; its LF still belongs to the frame before.
+    return start + 1 if frames[start - 1 : start + 1] == b"\r\n" else start
+
+
+def _end(frames: bytes, at: int) -> int:
+    ends = [frames.find(blank, at) for blank in (b"\n\n", b"\r\r", b"\n\r")]
+    hits = [end + 2 for end in ends if end >= 0]
+    if not hits:
+        return len(frames)
+    end = min(hits)
+    return end + 1 if frames[end - 1 : end + 1] == b"\r\n" else end
