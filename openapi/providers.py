@@ -1,0 +1,103 @@
+"""Bodies of `/api/v1/providers`."""
+
+from datetime import datetime
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from models.provider import StoredProvider
+from openapi.addresses import BaseUrl
+from openapi.common import Listing
+from openapi.fields import Answer, Body, Name, Patch, Slug, instant
+
+DialectName: TypeAlias = Literal["messages", "chat"]
+
+
+def _prefix(text: str) -> str:
+    if not all("!" <= char <= "~" for char in text):
+        raise ValueError("must consist of visible ASCII characters, without spaces")
+    return text.lower()
+
+
+Prefix: TypeAlias = Annotated[
+    str, StringConstraints(min_length=1, max_length=100), AfterValidator(_prefix)
+]
+Prefixes: TypeAlias = Annotated[list[Prefix], Field(max_length=100, examples=[["example-"]])]
+
+
+class ProviderCreate(Body):
+    """A provider of the operator's own."""
+
+    id: Slug
+    """Short name; `id/model` selects the provider directly."""
+    name: Name
+    dialect: DialectName
+    """Format it speaks: Anthropic's Messages or OpenAI's Chat Completions."""
+    base_url: BaseUrl
+    """In the form that the official SDK takes: for `chat` with `/v1`, for `messages` without."""
+    prefixes: Prefixes | None = None
+    """Beginnings of model names that go to it; case does not count, the longest wins."""
+    is_active: bool = True
+
+
+class ProviderReplace(Body):
+    """The whole provider anew; what is left out goes back to its default."""
+
+    id: Slug | None = None
+    """May be given; must be the provider's own."""
+    name: Name
+    dialect: DialectName
+    base_url: BaseUrl | None = None
+    """Null: the built-in address. An operator's own provider needs one."""
+    prefixes: Prefixes | None = None
+    """Null: as configured."""
+    is_active: bool = True
+
+
+class ProviderPatch(Patch):
+    """Changes of a provider."""
+
+    name: Name = ""
+    dialect: DialectName = "chat"
+    """Cannot be changed for built-in providers."""
+    base_url: BaseUrl | None = None
+    """Null: the built-in address."""
+    prefixes: Prefixes | None = None
+    """Null: as configured."""
+    is_active: bool = True
+
+
+class ProviderAnswer(Answer):
+    """A provider."""
+
+    id: str
+    name: str
+    dialect: str
+    base_url: str | None
+    """Null: the built-in address."""
+    prefixes: list[str] | None
+    """Null: as configured."""
+    is_builtin: bool
+    is_active: bool
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, provider: StoredProvider) -> "ProviderAnswer":
+        """Show a provider."""
+        prefixes = provider.prefixes
+        return cls(
+            id=provider.id,
+            name=provider.name,
+            dialect=provider.dialect,
+            base_url=provider.base_url,
+            prefixes=None if prefixes is None else list(prefixes),
+            is_builtin=provider.is_builtin,
+            is_active=provider.is_active,
+            created_at=instant(provider.created_at),
+            updated_at=instant(provider.updated_at),
+        )
+
+
+class ProviderList(Listing[ProviderAnswer]):
+    """A page of providers."""

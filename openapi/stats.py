@@ -1,0 +1,149 @@
+"""Answers of `/api/v1/stats`."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from models.exchange import RequestRecord
+from openapi.common import Listing, PageQuery
+from openapi.fields import Answer, Body, Id, QueryWhen, Slug, instant
+
+
+class DaysQuery(Body):
+    """How far back to look."""
+
+    days: Annotated[int, Field(ge=1, le=366)] = 7
+    """Days (UTC) up to and including today."""
+
+
+class SpanQuery(Body):
+    """Which span of time to sum up."""
+
+    since: QueryWhen | None = None
+    """Begin; without it a day before the end."""
+    until: QueryWhen | None = None
+    """End; without it now."""
+
+
+class LogQuery(PageQuery):
+    """Which requests to list, newest first."""
+
+    provider_id: Slug | None = None
+    account_id: Id | None = None
+    proxy_id: Id | None = None
+    key_id: Annotated[str, StringConstraints(max_length=64)] | None = None
+    model: Annotated[str, StringConstraints(max_length=256)] | None = None
+    status: Annotated[int, Field(ge=100, le=599)] | None = None
+    error_code: Annotated[str, StringConstraints(max_length=64)] | None = None
+    since: QueryWhen | None = None
+    until: QueryWhen | None = None
+
+
+class LogAnswer(Answer):
+    """One request as recorded. Null token counts were not reported."""
+
+    id: str
+    client_request_id: str | None
+    at: datetime
+    key_id: str
+    dialect: str
+    model: str
+    stream: bool
+    provider_id: str | None
+    upstream_model: str | None
+    account_id: str | None
+    proxy_id: str | None
+    status: int
+    """Status given to the client; 499 when it left."""
+    error_code: str | None
+    attempts: int
+    mode: str
+    """`raw` or `translated`."""
+    input_tokens: int | None
+    output_tokens: int | None
+    cache_read_tokens: int | None
+    cache_write_tokens: int | None
+    reasoning_tokens: int | None
+    first_byte_ms: float | None
+    latency_ms: float
+
+    @classmethod
+    def of(cls, record: RequestRecord) -> "LogAnswer":
+        """Show a record."""
+        usage = record.usage
+        return cls(
+            id=record.id,
+            client_request_id=record.client_request_id,
+            at=instant(record.at),
+            key_id=record.key_id,
+            dialect=record.dialect,
+            model=record.model,
+            stream=record.stream,
+            provider_id=record.provider_id,
+            upstream_model=record.upstream_model,
+            account_id=record.account_id,
+            proxy_id=record.proxy_id,
+            status=record.status,
+            error_code=record.error_code,
+            attempts=record.attempts,
+            mode=record.mode,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cache_read_tokens=usage.cache_read_tokens,
+            cache_write_tokens=usage.cache_write_tokens,
+            reasoning_tokens=usage.reasoning_tokens,
+            first_byte_ms=record.first_byte_ms,
+            latency_ms=record.latency_ms,
+        )
+
+
+class LogList(Listing[LogAnswer]):
+    """A page of requests."""
+
+
+class ProxyDayAnswer(Answer):
+    """One proxy and provider on one day (UTC)."""
+
+    day: Annotated[str, Field(json_schema_extra={"format": "date"})]
+    provider_id: str
+    requests: int
+    errors: int
+    input_tokens: int
+    output_tokens: int
+    mean_latency_ms: float
+
+
+class TodayAnswer(Answer):
+    """Counters of today (UTC), ahead of the daily rows."""
+
+    requests: int
+    errors: int
+
+
+class ProxyStatsAnswer(Answer):
+    """What went through one proxy."""
+
+    proxy_id: str
+    today: TodayAnswer
+    data: list[ProxyDayAnswer]
+    """One entry for each day and provider with requests."""
+
+
+class SummaryAnswer(Answer):
+    """Totals over a span of time."""
+
+    since: datetime
+    until: datetime
+    requests: int
+    errors: int
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    reasoning_tokens: int
+    mean_latency_ms: float
+    by_provider: dict[str, int]
+    """Requests by provider."""
+    by_model: dict[str, int]
+    by_status: dict[str, int]
