@@ -100,7 +100,7 @@ def _prefixes(value: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, .
 Seconds = Annotated[float, Field(gt=0, le=604_800)]
 SecondsOrZero = Annotated[float, Field(ge=0, le=604_800)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
-Bytes = Annotated[int, Field(ge=1, le=1 << 50)]
+Bytes = Annotated[int, Field(ge=1, le=1_000_000_000_000)]
 Network = Annotated[
     IPv4Network | IPv6Network,
     BeforeValidator(_network),

@@ -29,6 +29,8 @@ class Key:
     section: str
     name: str
     kind: Kind
+    bare: object
+    """The annotation without `Annotated` and `| None`."""
     is_optional: bool
     """Empty means None rather than an empty text."""
     field: FieldInfo
@@ -57,7 +59,7 @@ def _all_keys() -> dict[str, dict[str, Key]]:
 
 def _key(section: str, name: str, field: FieldInfo) -> Key:
     bare, is_optional = _strip(field.annotation)
-    return Key(section, name, _kind(bare), is_optional, field)
+    return Key(section, name, _kind(bare), bare, is_optional, field)
 
 
 def _strip(annotation: object) -> tuple[object, bool]:

@@ -1,11 +1,12 @@
 """The settings as documents: the reference page and the values in force, secrets masked."""
 
 import json
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator
 from typing import Literal, get_args, get_origin
 
+import yaml
 from pydantic import SecretStr
-from pydantic_core import PydanticUndefined
 
 from config.fields import SecretUrl
 from config.keys import SECTIONS, Key, Kind
@@ -29,8 +30,8 @@ file, the master key, the spool of statistics and the journal of tokens. It is n
 because the scripts need it, too.
 
 **In the file**, YAML is read strictly. Unknown and duplicate keys and bad values stop the start
-with file, line and key; `aigateway check-config [FILE]` shows the same without starting. `yes`, `no`, `on` and `off` are
-words: a switch is `true` or `false`. Tags (`!name`) are refused.
+with file, line and key; `aigateway check-config [FILE]` shows the same without starting. `yes`,
+`no`, `on` and `off` are words: a switch is `true` or `false`. Tags (`!name`) are refused.
 
 **References**: `${NAME}` inside a value is replaced by the environment variable, which must be set;
 `${NAME:-text}` by `text` where it is unset or empty; `$${` stands for a literal `${`. Inside
@@ -48,17 +49,78 @@ def reference() -> str:
     return "\n".join([_HEAD, *_sections()])
 
 
+def effective(settings: Settings) -> str:
+    """Return the values in force as YAML, secrets masked."""
+    shown = {
+        section: {
+            name: _shown(getattr(getattr(settings, section), name), dumped)
+            for name, dumped in values.items()
+        }
+        for section, values in settings.model_dump(mode="json").items()
+    }
+    text: str = yaml.safe_dump(shown, sort_keys=False, allow_unicode=False, width=1000)
+    return text
+
+
+def _shown(value: object, dumped: object) -> object:
+    if isinstance(value, SecretUrl):
+        return str(value)
+    return MASK if isinstance(value, SecretStr) else dumped
+
+
 def _sections() -> Iterator[str]:
     for section, keys in SECTIONS.items():
         model = Settings.model_fields[section].annotation
-        yield f"## `{section}`\n\n{(model.__doc__ or '').strip()}\n"
-        for key in keys.values():
-            yield _entry(key)
+        yield f"## `{section}`\n\n{model.__doc__}\n"
+        yield from map(_entry, keys.values())
 
 
 def _entry(key: Key) -> str:
     meaning = " ".join((key.field.description or "").split())
-    return (
-        f"### `{key.dotted}`\n\n{meaning}\n\n"
-        f"- Type: {_type(key)}\n- Default: {_default(key)}\n- Environment: `{key.variable}`\n"
-    )
+    facts = (f"`{key.variable}`", _type(key), f"default {_default(key)}")
+    return f"### `{key.dotted}`\n\n{meaning}\n\n{' · '.join(facts)}\n"
+
+
+def _type(key: Key) -> str:
+    bare = key.bare
+    if get_origin(bare) is Literal:
+        return " or ".join(f"`{choice}`" for choice in get_args(bare))
+    if key.kind is Kind.NUMBER:
+        number = "whole number" if bare is int else "number"
+        return ", ".join((f"{number}{_unit(key.name)}", *_limits(key)))
+    if isinstance(bare, type) and issubclass(bare, SecretStr):
+        return "address (its password is never shown)" if bare is SecretUrl else "secret"
+    return _NAMES[key.kind]
+
+
+_NAMES = {
+    Kind.TEXT: "text",
+    Kind.SWITCH: "`true` or `false`",
+    Kind.LIST: "list of addresses or networks",
+    Kind.MAPPING: "mapping of prefix to list of provider ids",
+}
+_UNITS = {"_bytes_per_s": "bytes per second", "_bytes": "bytes", "_s": "seconds", "_days": "days"}
+_SIGNS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
+
+
+def _unit(name: str) -> str:
+    return next((f" of {unit}" for end, unit in _UNITS.items() if name.endswith(end)), "")
+
+
+def _limits(key: Key) -> Iterator[str]:
+    """Say the bounds of a number, as the model's metadata has them."""
+    for bound in key.field.metadata:
+        for name, words in _SIGNS.items():
+            if hasattr(bound, name):
+                yield f"{words} {getattr(bound, name)}"
+
+
+def _default(key: Key) -> str:
+    value = key.field.get_default(call_default_factory=True)
+    if isinstance(value, SecretStr) or value in (None, (), ""):
+        return "empty"
+    return f"`{value if isinstance(value, str) else json.dumps(value)}`"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference())
