@@ -117,10 +117,10 @@ def object_root(schema: JsonObject) -> JsonObject:
 
 
 def _object(schema: JsonObject, root: JsonObject, merges_left: int) -> JsonObject:
+    if isinstance(schema.get("$ref"), str) and "type" not in schema and merges_left > 0:
+        rest = {key: schema[key] for key in schema if key != "$ref"}
+        return _object({**_resolved(schema, root), **rest}, root, merges_left - 1)
     shaped: JsonObject = {key: schema[key] for key in schema if key not in _UNIONS}
-    if isinstance(shaped.get("$ref"), str) and shaped.get("type") is None:
-        target = _resolved(shaped, root)
-        shaped = {**target, **{key: shaped[key] for key in shaped if key != "$ref"}}
     for union in _UNIONS:
         branches = schema.get(union)
         if isinstance(branches, list) and merges_left > 0:
