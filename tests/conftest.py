@@ -8,7 +8,7 @@ import hypothesis
 import pytest
 from blockbuster import BlockBuster
 
-from tests import aioresponses_shim, services
+from tests import aioresponses_shim, servers
 
 # Where blocking calls are looked for: our code and whatever it calls, not the tests themselves.
 OUR_PACKAGES = [
@@ -55,14 +55,14 @@ def blocking_watch() -> Iterator[BlockBuster]:
 @pytest.fixture
 def mysql_url() -> Iterator[str]:
     """The address of an empty MariaDB or MySQL database of this test's own."""
-    with services.mysql_database(services.server_url(services.MYSQL_URL)) as url:
+    with servers.mysql_database(servers.server_url(servers.MYSQL_URL)) as url:
         yield url
 
 
 @pytest.fixture
 def redis_url() -> Iterator[str]:
     """The address of an empty Redis database of this test's own."""
-    with services.redis_database(services.server_url(services.REDIS_URL)) as url:
+    with servers.redis_database(servers.server_url(servers.REDIS_URL)) as url:
         yield url
 
 

@@ -10,10 +10,10 @@ from typing import cast
 import pytest
 from blockbuster import BlockingError
 
-from tests import services
+from tests import servers
 
 ROOT = Path(__file__).parent.parent
-_NEEDS_REDIS = "tests/test_services.py::test_two_redis_databases_do_not_see_each_other"
+_NEEDS_REDIS = "tests/test_servers.py::test_two_redis_databases_do_not_see_each_other"
 
 
 def _coroutine_of(path: Path) -> Callable[[], Awaitable[None]]:
@@ -36,7 +36,7 @@ async def test_a_test_may_prepare_files_on_the_loop() -> None:
 @pytest.fixture(scope="module")
 def run_of_one_left_out() -> subprocess.CompletedProcess[str]:
     """A run of one test that lacks its service, with a developer's settings around it."""
-    unwanted = {services.REDIS_URL, services.REQUIRED, "PYTEST_ADDOPTS"}
+    unwanted = {servers.REDIS_URL, servers.REQUIRED, "PYTEST_ADDOPTS"}
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", _NEEDS_REDIS],
         cwd=ROOT,
@@ -57,7 +57,7 @@ def test_a_run_in_which_no_test_ran_is_no_success(
 def test_what_was_left_out_is_named_with_its_reason(
     run_of_one_left_out: subprocess.CompletedProcess[str],
 ) -> None:
-    line = "tests/test_services.py: 1 (AIGATEWAY_TEST_REDIS_URL is not set)"
+    line = "tests/test_servers.py: 1 (AIGATEWAY_TEST_REDIS_URL is not set)"
     assert line in run_of_one_left_out.stdout.splitlines()
 
 

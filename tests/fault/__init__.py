@@ -1,0 +1,1 @@
+"""What holds while something else is broken."""

@@ -1,0 +1,1 @@
+"""Stored state, and state that replicas share."""
