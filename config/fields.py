@@ -68,7 +68,7 @@ def _database_url(url: SecretUrl) -> SecretUrl:
     if not mark or scheme not in _DATABASES:
         raise ValueError("must begin with sqlite:// or mysql+pymysql:// (mariadb+pymysql://)")
     if _DATABASES[scheme] != "sqlite" and not _has_host_and_path(text):
-        raise ValueError("must name a host and a database: mysql+pymysql://user:password@host/name")
+        raise ValueError("must name a host and a database, as mysql+pymysql://host/name does")
     return SecretUrl(f"{_DATABASES[scheme]}://{rest}")
 
 
@@ -85,6 +85,12 @@ def _has_host_and_path(text: str) -> bool:
         return bool(parts.hostname) and len(parts.path) > 1 and parts.port != 0
     except ValueError:
         return False
+
+
+def _not_empty(items: tuple[str, ...]) -> tuple[str, ...]:
+    if not items:
+        raise ValueError("must not be empty")
+    return items
 
 
 def _prefixes(value: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
@@ -113,7 +119,7 @@ RedisUrl = Annotated[SecretUrl, AfterValidator(_redis_url)]
 ProviderId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
 Prefix = Annotated[str, Field(pattern=r"^[!-~]{1,64}$")]
 Prefixes = Annotated[
-    Mapping[Prefix, Annotated[tuple[ProviderId, ...], Field(min_length=1)]],
+    Mapping[Prefix, Annotated[tuple[ProviderId, ...], AfterValidator(_not_empty)]],
     AfterValidator(_prefixes),
     PlainSerializer(lambda value: {key: list(ids) for key, ids in value.items()}),
 ]

@@ -14,7 +14,6 @@ _WORDS = {
     "string_pattern_mismatch": "has characters that are not allowed",
     "string_too_long": "must have at most {max_length} characters",
     "string_too_short": "must have at least {min_length} characters",
-    "too_short": "must not be empty",
     "string_type": "must be a text",
     "string_unicode": "must be valid Unicode",
 }
@@ -31,4 +30,9 @@ def in_words(error: ErrorDetails) -> str:
     words = _WORDS.get(error["type"])
     if words is None:
         return error["msg"]
-    return words.format(**context)
+    return words.format(**{name: _number(value) for name, value in context.items()})
+
+
+def _number(value: object) -> object:
+    """Write 10.0 as 10."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -256,8 +256,8 @@ def _unknown_section(name: str) -> str:
     return _unknown(name, SECTIONS, "section")
 
 
-def _unknown(name: str, known: Iterable[str], what: str = "key") -> str:
-    close = difflib.get_close_matches(name[:100], list(known), n=1)
+def _unknown(name: str, known: Iterable[str], what: str = "key", *, cutoff: float = 0.6) -> str:
+    close = difflib.get_close_matches(name[:100], list(known), n=1, cutoff=cutoff)
     return f"unknown {what} (did you mean {close[0]}?)" if close else f"unknown {what}"
 
 
@@ -268,7 +268,9 @@ def _unknown_variable(name: str, text: str) -> str | None:
     usual slip, unless a container platform made it: those hold `tcp://...`.
     """
     if "__" in name:
-        return _unknown(name, VARIABLES, "setting")
+        start = name.partition("__")[0]
+        section = [variable for variable in VARIABLES if variable.startswith(f"{start}__")]
+        return _unknown(name, section or VARIABLES, "setting", cutoff=0.8)
     for variable in VARIABLES:
         if variable.replace("__", "_") == name and not text.startswith("tcp://"):
             return f"unknown setting (did you mean {variable}? with two underscores)"
