@@ -9,8 +9,9 @@ GatewayError
 +-- Unauthorized, Forbidden, NotFound, Conflict, PayloadTooLarge, Unprocessable
 +-- NoRoute                       no provider serves the model
 +-- NoCapacity                    every account cools down, waits for egress or is full
++-- StorageUnavailable            the database is away or cannot take the change now
 +-- UpstreamError                 the provider, or the way to it, failed
-    +-- ConnectFailed, TimedOut, StreamBroken
+    +-- ConnectFailed, ConnectionLost, TimedOut, StreamBroken
 """
 
 from collections.abc import Mapping
@@ -155,6 +156,13 @@ class NoCapacity(GatewayError):
     status = 503
 
 
+class StorageUnavailable(GatewayError):
+    """The database is away, or too busy to take the change now; nothing was decided."""
+
+    kind = ErrorKind.UNAVAILABLE
+    status = 503
+
+
 class UpstreamError(GatewayError):
     """The provider, or the way to it, failed."""
 
@@ -198,6 +206,13 @@ class ConnectFailed(UpstreamError):
     def __init__(self, message: str, *, blame: Blame) -> None:
         super().__init__(message, blame=blame, sent=False)
         self.kind = ErrorKind.EGRESS if blame is Blame.EGRESS else ErrorKind.UPSTREAM
+
+
+class ConnectionLost(UpstreamError):
+    """The provider closed a connection before it answered; usually one that had been idle."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, blame=Blame.PROVIDER)
 
 
 class TimedOut(UpstreamError):

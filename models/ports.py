@@ -1,6 +1,6 @@
 """Interfaces that low layers need and high layers fill."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Protocol
 
 from models.egress import EgressProxy
@@ -34,8 +34,11 @@ class UpstreamResponse(Protocol):
         """Return the whole body; raises StreamBroken when it is cut or exceeds the limit."""
         ...
 
-    def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body as it arrives; raises StreamBroken or TimedOut (idle limit)."""
+    async def read_some(self, wait_s: float) -> bytes | None:
+        """Return what has arrived, b"" at the end, None when nothing came within `wait_s`.
+
+        Raises StreamBroken when the connection breaks.
+        """
         ...
 
     def close(self) -> None:

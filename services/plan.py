@@ -1,0 +1,153 @@
+"""How one request goes over one route: the body to send and the way its answer comes back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from dialects.base import Dialect, Encoded, ReplyContext
+from dialects.fields import dumps
+from dialects.renames import restored_event
+from dialects.stops import StopFilter
+from models.chat import ChatRequest
+from models.events import Event
+from models.exchange import ProxyRequest
+from models.profile import Profile
+from providers.base import Route
+from services.relay import EventFilter, RawRelay, Relay, TranslatedRelay
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A request made ready for a route."""
+
+    route: Route
+    client: Dialect
+    upstream: Dialect
+    profile: Profile
+    body: bytes
+    dropped: tuple[str, ...] = ()
+    hides_usage: bool = False
+    """The usage frame of the stream was asked for on our account only."""
+    request: ChatRequest | None = None
+    """Set when the answer must be translated, or filtered."""
+    stops: tuple[str, ...] = ()
+    tool_names: Mapping[str, str] | None = None
+
+    @property
+    def mode(self) -> str:
+        return "raw" if self.request is None else "translated"
+
+
+def make_plan(
+    request: ProxyRequest, client: Dialect, route: Route, *, wants_usage: bool
+) -> Plan:
+    """Choose raw where the provider speaks the client's dialect, else translate.
+
+    `wants_usage`: ask a stream for its usage even if the client did not.
+    Raises BadRequest or Unrepresentable.
+    """
+    provider = route.provider
+    upstream = provider.dialect_for(client.name)
+    profile = provider.profile(route.model)
+    if upstream is not client:
+        return _translated(request, client, upstream, route, profile)
+    if provider.adapt is not None:
+        return _adapted(request, client, route, profile)
+    body, hides_usage = client.prepare_raw(
+        request.body,
+        request.payload,
+        route.model,
+        ask_usage=wants_usage and not provider.reports_stream_usage,
+    )
+    return Plan(route, client, client, profile, body, hides_usage=hides_usage)
+
+
+def _adapted(request: ProxyRequest, client: Dialect, route: Route, profile: Profile) -> Plan:
+    """The provider's own variant of the client's dialect: edit the request, relay the answer."""
+    assert route.provider.adapt is not None  # noqa: S101 - for the type checker
+    encoded = route.provider.adapt({**request.payload, "model": route.model}, profile)
+    needs_filter = bool(encoded.stops or encoded.tool_names)
+    chat = client.decode_request(request.payload) if needs_filter else None
+    return _planned(route, client, client, profile, encoded, chat)
+
+
+def _translated(
+    request: ProxyRequest, client: Dialect, upstream: Dialect, route: Route, profile: Profile
+) -> Plan:
+    chat = client.decode_request(request.payload)
+    encoded = upstream.encode_request(replace(chat, model=route.model), profile)
+    if route.provider.adapt is not None:
+        encoded = _joined(encoded, route.provider.adapt(encoded.payload, profile))
+    return _planned(route, client, upstream, profile, encoded, chat)
+
+
+def _joined(first: Encoded, second: Encoded) -> Encoded:
+    return Encoded(
+        second.payload,
+        tuple(dict.fromkeys(first.dropped + second.dropped)),
+        first.stops + second.stops,
+        {**first.tool_names, **second.tool_names},
+    )
+
+
+def _planned(
+    route: Route,
+    client: Dialect,
+    upstream: Dialect,
+    profile: Profile,
+    encoded: Encoded,
+    chat: ChatRequest | None,
+) -> Plan:
+    return Plan(
+        route,
+        client,
+        upstream,
+        profile,
+        dumps(encoded.payload),
+        encoded.dropped,
+        request=chat,
+        stops=encoded.stops,
+        tool_names=encoded.tool_names,
+    )
+
+
+def open_relay(plan: Plan, request: ProxyRequest) -> Relay:
+    """Return the relay for a streamed answer of this plan."""
+    if plan.request is None:
+        sniffer = plan.upstream.sniffer(hide_usage=plan.hides_usage)
+        return RawRelay(plan.client, sniffer, request.id)
+    return translated_relay(plan, request, plan.request)
+
+
+def translated_relay(plan: Plan, request: ProxyRequest, chat: ChatRequest) -> TranslatedRelay:
+    """Return a relay that decodes and encodes, whatever the dialects are."""
+    context = reply_context(request, chat)
+    return TranslatedRelay(
+        plan.client,
+        plan.upstream.decoder(plan.profile),
+        plan.client.encoder(context),
+        request.id,
+        _filters(plan),
+    )
+
+
+def reply_context(request: ProxyRequest, chat: ChatRequest) -> ReplyContext:
+    """Return what an encoder must know of the request it answers."""
+    return ReplyContext(chat, request.id, int(request.received_at))
+
+
+def _filters(plan: Plan) -> list[EventFilter]:
+    filters: list[EventFilter] = []
+    if plan.tool_names:
+        names = plan.tool_names
+        filters.append(lambda events: [restored_event(event, names) for event in events])
+    if plan.stops:
+        stops = StopFilter(plan.stops)
+        filters.append(lambda events: [kept for event in events for kept in stops.feed(event)])
+    return filters
+
+
+def filtered(plan: Plan, events: list[Event]) -> list[Event]:
+    """Pass the events of a whole answer through the plan's filters."""
+    for event_filter in _filters(plan):
+        events = list(event_filter(events))
+    return events

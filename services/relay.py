@@ -1,0 +1,166 @@
+"""Two ways to turn a provider's stream into the client's, both without IO.
+
+`RawRelay` forwards bytes and looks on; `TranslatedRelay` decodes and encodes. Both are fed what
+arrives and give what to send; both know when the answer began, ended or failed.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, Protocol, TypeAlias
+
+from dialects.base import Decoder, Dialect, Encoder, Sniffer
+from dialects.sse import boundary
+from models.errors import GatewayError, StreamBroken, UpstreamError
+from models.events import Event, Failed, Finish, Progress, Start
+from models.usage import NO_USAGE, Usage
+
+_MAX_TAIL_BYTES: Final = 32 * 1024 * 1024
+
+EventFilter: TypeAlias = Callable[[Iterable[Event]], Sequence[Event]]
+"""Changes the events between decoder and encoder: restored tool names, emulated stops."""
+
+
+class Relay(Protocol):
+    """Turns what a provider sends into what a client gets."""
+
+    usage: Usage
+    started: bool
+    """Something was made that a user would miss: from here on no other account is tried."""
+    ended: bool
+    """The answer is complete, or its error was told; nothing more is to be read."""
+    error: UpstreamError | None
+    """What the provider told to be wrong, inside the stream."""
+
+    def feed(self, data: bytes) -> bytes:
+        """Take what arrived; return what to send, possibly nothing."""
+        ...
+
+    def finish(self) -> bytes:
+        """The provider stopped sending: return the rest, or the error if it stopped too soon."""
+        ...
+
+    def fail(self, error: GatewayError) -> bytes:
+        """Return the frame that tells the client that the stream broke."""
+        ...
+
+
+class RawRelay:
+    """Forwards whole frames untouched, up to the last blank line, and holds the tail."""
+
+    __slots__ = ("_dialect", "_request_id", "_sniffer", "_tail", "ended", "error", "started")
+
+    def __init__(self, dialect: Dialect, sniffer: Sniffer, request_id: str) -> None:
+        self._dialect = dialect
+        self._sniffer = sniffer
+        self._request_id = request_id
+        self._tail = b""
+        self.started = False
+        self.ended = False
+        self.error: UpstreamError | None = None
+
+    @property
+    def usage(self) -> Usage:
+        return self._sniffer.usage
+
+    def feed(self, data: bytes) -> bytes:
+        if self._tail:
+            data = self._tail + data
+            self._tail = b""
+        if not data.endswith(b"\n\n"):
+            cut = boundary(data)
+            data, self._tail = data[:cut], data[cut:]
+            if len(self._tail) > _MAX_TAIL_BYTES:
+                return self.fail(StreamBroken("the provider sent an event that is too large"))
+        return self._sniffed(data) if data else b""
+
+    def finish(self) -> bytes:
+        # A provider may leave out the last blank line: the tail counts if it is the end marker.
+        rest, self._tail = self._tail, b""
+        held = self._sniffed(rest + b"\n\n") if rest else b""
+        if self.ended:
+            return rest if held else b""
+        return self.fail(StreamBroken("the provider's stream ended before its end marker"))
+
+    def fail(self, error: GatewayError) -> bytes:
+        self.ended = True
+        if self.error is None and isinstance(error, UpstreamError):
+            self.error = error
+        return self._dialect.encode_stream_error(error, self._request_id)
+
+    def _sniffed(self, frames: bytes) -> bytes:
+        sniffer = self._sniffer
+        forwarded = sniffer.feed(frames)
+        self.started = sniffer.started
+        self.error = sniffer.error
+        self.ended = sniffer.ended or sniffer.error is not None
+        return forwarded
+
+
+class TranslatedRelay:
+    """Decodes the provider's stream, passes it through filters, encodes it for the client."""
+
+    __slots__ = (
+        "_decoder",
+        "_dialect",
+        "_encoder",
+        "_filters",
+        "_request_id",
+        "ended",
+        "error",
+        "started",
+        "usage",
+    )
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        decoder: Decoder,
+        encoder: Encoder,
+        request_id: str,
+        filters: Sequence[EventFilter] = (),
+    ) -> None:
+        """`dialect` is the client's."""
+        self._dialect = dialect
+        self._decoder = decoder
+        self._encoder = encoder
+        self._filters = filters
+        self._request_id = request_id
+        self.usage = NO_USAGE
+        self.started = False
+        self.ended = False
+        self.error: UpstreamError | None = None
+
+    def feed(self, data: bytes) -> bytes:
+        return self.write(self._decoder.feed(data))
+
+    def finish(self) -> bytes:
+        rest = self.write(self._decoder.end())
+        if self.ended:
+            return rest
+        return rest + self.fail(StreamBroken("the provider's stream ended before its end marker"))
+
+    def fail(self, error: GatewayError) -> bytes:
+        self.ended = True
+        if self.error is None and isinstance(error, UpstreamError):
+            self.error = error
+        return self._dialect.encode_stream_error(error, self._request_id)
+
+    def write(self, events: Iterable[Event]) -> bytes:
+        """Encode events that were decoded already."""
+        for event_filter in self._filters:
+            events = event_filter(events)
+        return b"".join([self._told(event) for event in events])
+
+    def _told(self, event: Event) -> bytes:
+        if self.ended:
+            return b""
+        match event:
+            case Start() | Progress():
+                self.usage = self.usage.updated(event.usage)
+            case Finish():
+                self.usage = self.usage.updated(event.usage)
+                self.started = self.ended = True
+            case Failed():
+                return self.fail(event.error)
+            case _:
+                self.started = True
+        return self._encoder.encode(event)
