@@ -1,0 +1,22 @@
+"""The web application: every endpoint behind the gate."""
+
+from collections.abc import Mapping, Sequence
+
+from aiohttp import web
+
+from dialects.base import Dialect
+from handlers.endpoint import Endpoint
+from handlers.gate import Gate
+from services.authenticator import Authenticator
+
+
+def build_app(
+    endpoints: Sequence[Endpoint], authenticator: Authenticator, dialects: Mapping[str, Dialect]
+) -> web.Application:
+    """Make the application; a route that says not who may call it cannot be given."""
+    gate = Gate(endpoints, authenticator, dialects)
+    # Bodies are read and limited by our own readers; aiohttp's limit only has to let them.
+    app = web.Application(middlewares=[gate.middleware()], client_max_size=1 << 40)
+    for endpoint in endpoints:
+        app.router.add_route(endpoint.method, endpoint.path, endpoint.handler)
+    return app

@@ -1,0 +1,113 @@
+"""A connection that a slow, silent or garbled client cannot hold open or make us log much.
+
+aiohttp limits neither the time for a request's head nor for its body, and logs a traceback for
+each malformed request. The head is timed and malformed requests are answered here; the body is
+timed where it is read (`handlers/calls.py`).
+"""
+
+import asyncio
+import logging
+from http import HTTPStatus
+from typing import Any, Final
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+logger = logging.getLogger(__name__)
+
+_SHAPES: Final = (
+    # Both dialects' clients find their fields: the path, and so the dialect, may be unreadable.
+    '{"type":"error","error":{"type":"invalid_request_error","code":"invalid_request",'
+    '"param":null,"message":"%s"}}'
+)
+
+
+class TimedConnection(RequestHandler):
+    """Closes a connection whose next request's head is not complete in time.
+
+    The clock runs from the opening of the connection, and from the first byte of each further
+    request; between requests aiohttp's keep-alive limit rules.
+    """
+
+    __slots__ = ("_head_timeout_s", "_head_timer")
+
+    def __init__(self, manager: "TimedServer", **kwargs: Any) -> None:
+        super().__init__(manager, **kwargs)
+        self._head_timeout_s = manager.head_timeout_s
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._start_timer()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._messages or self._current_request is not None:
+            self._stop_timer()
+        elif self._head_timer is None:
+            self._start_timer()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what is not HTTP, or what slipped past every handler, in one line."""
+        if status >= 500:
+            logger.error("a request failed", exc_info=exc)
+        else:
+            logger.warning("malformed request", extra={"status": status})
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer had begun")
+        text = HTTPStatus(status).phrase.lower()
+        body = _SHAPES % (text if status >= 500 else f"malformed HTTP request: {text}")
+        response = web.Response(status=status, text=body, content_type="application/json")
+        response.force_close()
+        return response
+
+    def _start_timer(self) -> None:
+        self._head_timer = self._loop.call_later(self._head_timeout_s, self._head_is_late)
+
+    def _stop_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_is_late(self) -> None:
+        self._head_timer = None
+        if self._current_request is None and not self._messages:
+            self.force_close()
+
+
+class TimedServer(web.Server):
+    """Makes timed connections."""
+
+    def __init__(self, server: web.Server, head_timeout_s: float) -> None:
+        super().__init__(
+            server.request_handler,
+            request_factory=server.request_factory,
+            handler_cancellation=server.handler_cancellation,
+            loop=server._loop,
+            **server._kwargs,
+        )
+        self.head_timeout_s = head_timeout_s
+
+    def __call__(self) -> RequestHandler:
+        return TimedConnection(self, loop=self._loop, **self._kwargs)
+
+
+class TimedRunner(web.AppRunner):
+    """Runs an application over timed connections; a client that leaves cancels its handler."""
+
+    def __init__(self, app: web.Application, *, head_timeout_s: float, **kwargs: Any) -> None:
+        super().__init__(app, handler_cancellation=True, access_log=None, **kwargs)
+        self._head_timeout_s = head_timeout_s
+
+    async def _make_server(self) -> web.Server:
+        return TimedServer(await super()._make_server(), self._head_timeout_s)

@@ -1,0 +1,159 @@
+"""The one middleware: request id, who calls, and errors in the caller's own format."""
+
+import logging
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final, TypeAlias
+
+from aiohttp import web
+
+from dialects.base import Dialect
+from dialects.fields import dumps
+from handlers.endpoint import Access, Endpoint, Handler
+from models.errors import ErrorKind, Forbidden, GatewayError, NotFound
+from models.ids import new_id
+from models.json_types import Json
+from models.principal import Principal
+from services.authenticator import Authenticator
+
+logger = logging.getLogger(__name__)
+
+PRINCIPAL: Final = web.RequestKey("principal", Principal)
+REQUEST_ID: Final = web.RequestKey("request_id", str)
+
+_SANE_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
+_NO_STORE: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+
+Middleware: TypeAlias = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
+
+
+class Gate:
+    """Lets requests in to the endpoints that were declared, and to nothing else."""
+
+    def __init__(
+        self,
+        endpoints: Sequence[Endpoint],
+        authenticator: Authenticator,
+        dialects: Mapping[str, Dialect],
+    ) -> None:
+        self._endpoints = {endpoint.handler: endpoint for endpoint in endpoints}
+        if len(self._endpoints) != len(endpoints):
+            raise ValueError("two endpoints share a handler: who may call it is not clear")
+        self._authenticator = authenticator
+        self._dialects = dialects
+
+    def middleware(self) -> Middleware:
+        """Return what aiohttp calls for every request."""
+
+        @web.middleware
+        async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
+            # The decision rests on the matched route alone, never on a rebuilt URL or Host.
+            endpoint = self._endpoints.get(request.match_info.handler)
+            request_id = _request_id(request)
+            request[REQUEST_ID] = request_id
+            try:
+                if endpoint is not None:
+                    await self._admit(request, endpoint)
+                response = await handler(request)
+            except GatewayError as error:
+                return self._told(error, endpoint, request, request_id)
+            except web.HTTPException as error:
+                return self._told(_from_http(error), endpoint, request, request_id)
+            except Exception as error:  # noqa: BLE001 - the last line: nothing leaks
+                logger.exception("a handler failed", extra={"request_id": request_id})
+                hidden = GatewayError("the gateway failed; the log has the cause")
+                hidden.__cause__ = error
+                return self._told(hidden, endpoint, request, request_id)
+            if not response.prepared:
+                response.headers["x-request-id"] = request_id
+            return response
+
+        return gate
+
+    async def _admit(self, request: web.Request, endpoint: Endpoint) -> None:
+        if endpoint.access is Access.PUBLIC:
+            return
+        principal = await self._authenticator.authenticate(request.headers)
+        if endpoint.access is Access.ADMIN and not principal.is_admin:
+            raise Forbidden("this needs an admin key")
+        request[PRINCIPAL] = principal
+
+    def _told(
+        self,
+        error: GatewayError,
+        endpoint: Endpoint | None,
+        request: web.Request,
+        request_id: str,
+    ) -> web.Response:
+        dialect = self._dialect_of(endpoint, request)
+        if dialect is None:
+            return _api_error(error, request_id)
+        told = dialect.encode_error(error, request_id)
+        headers = {**told.headers, **_NO_STORE, "x-request-id": request_id}
+        headers["request-id"] = request_id
+        return web.Response(
+            body=told.body, status=told.status, headers=headers, content_type="application/json"
+        )
+
+    def _dialect_of(self, endpoint: Endpoint | None, request: web.Request) -> Dialect | None:
+        if endpoint is not None:
+            if endpoint.dialect is None:
+                return None
+            if endpoint.dialect in self._dialects:
+                return self._dialects[endpoint.dialect]
+        elif not request.path.startswith("/v1"):
+            return None
+        return self._dialects[caller_dialect(request)]
+
+
+def caller_dialect(request: web.Request) -> str:
+    """Tell Anthropic's clients from others where the path serves both."""
+    if "anthropic-version" in request.headers or request.path.startswith("/v1/messages"):
+        return "messages"
+    return "chat"
+
+
+def _request_id(request: web.Request) -> str:
+    given = request.headers.get("x-request-id", "")
+    return given if _SANE_ID.fullmatch(given) else new_id()
+
+
+def _from_http(error: web.HTTPException) -> GatewayError:
+    if error.status == 404:
+        return NotFound("there is nothing at this path")
+    if error.status == 405:
+        allowed = error.headers.get("allow", "")
+        return GatewayError(
+            f"this method is not allowed here; allowed: {allowed}",
+            kind=ErrorKind.INVALID_REQUEST,
+            status=405,
+        )
+    kind = ErrorKind.TOO_LARGE if error.status == 413 else ErrorKind.INVALID_REQUEST
+    return GatewayError(error.reason or "bad request", kind=kind, status=error.status)
+
+
+def _api_error(error: GatewayError, request_id: str) -> web.Response:
+    details: dict[str, Json] = {key: _plain(value) for key, value in error.details.items()}
+    if error.path is not None:
+        details.setdefault("path", error.path)
+    body: Json = {"error": {"code": error.code, "message": error.message, "details": details}}
+    headers = {**_NO_STORE, "x-request-id": request_id}
+    if error.retry_after_s is not None:
+        headers["retry-after"] = str(max(1, -int(-error.retry_after_s // 1)))
+    if error.status == 401:
+        headers["www-authenticate"] = "Bearer"
+    return web.Response(
+        body=dumps(body), status=error.status, headers=headers, content_type="application/json"
+    )
+
+
+def _plain(value: object) -> Json:
+    match value:
+        case None | bool() | int() | float() | str():
+            return value
+        case Mapping():
+            return {str(key): _plain(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_plain(inner) for inner in value]
+        case _:
+            return str(value)

@@ -1,0 +1,168 @@
+"""Model calls: read the request, let the executor serve it, write the answer, keep the record."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+from typing import Final
+
+from aiohttp import web
+
+from dialects.base import Dialect
+from dialects.fields import parse_object
+from handlers.calls import read_body
+from handlers.endpoint import Access, Endpoint, Handler
+from handlers.gate import PRINCIPAL, REQUEST_ID
+from models.errors import ErrorKind, GatewayError
+from models.exchange import ProxyRequest, RequestRecord
+from models.ids import new_id
+from models.ports import Clock
+from models.principal import Principal
+from services.executor import Executor, Reply
+
+_CLIENT_LEFT: Final = 499
+_STREAM_HEADERS: Final = {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-cache",
+    "x-accel-buffering": "no",
+}
+_JSON_HEADERS: Final = {"content-type": "application/json", "cache-control": "no-store"}
+
+
+class Inference:
+    """The model endpoints of every dialect."""
+
+    def __init__(
+        self,
+        executor: Executor,
+        record: Callable[[RequestRecord], None],
+        dialects: Mapping[str, Dialect],
+        clock: Clock,
+        *,
+        max_body_bytes: int,
+        body_min_bytes_per_s: int,
+    ) -> None:
+        self._executor = executor
+        self._record = record
+        self._dialects = dialects
+        self._clock = clock
+        self._max_body_bytes = max_body_bytes
+        self._body_min_bytes_per_s = body_min_bytes_per_s
+
+    def endpoints(self) -> list[Endpoint]:
+        """One endpoint for each dialect, at the dialect's own path."""
+        return [
+            Endpoint(
+                "POST",
+                dialect.path,
+                self._handler(dialect),
+                Access.KEY,
+                f"Ask a model in the {dialect.name} format, whole or streamed",
+                "models",
+                dialect=dialect.name,
+            )
+            for dialect in self._dialects.values()
+        ]
+
+    def _handler(self, dialect: Dialect) -> Handler:
+        async def serve(request: web.Request) -> web.StreamResponse:
+            return await self._serve(request, dialect)
+
+        return serve
+
+    async def _serve(self, request: web.Request, dialect: Dialect) -> web.StreamResponse:
+        principal = request[PRINCIPAL]
+        record = RequestRecord(
+            request[REQUEST_ID] if _is_own(request) else new_id(),
+            self._clock.now(),
+            principal.key_id,
+            dialect.name,
+            model="",
+            stream=False,
+            client_request_id=request.headers.get("x-request-id") and request[REQUEST_ID],
+        )
+        started = self._clock.monotonic()
+        try:
+            call = await self._read(request, dialect, record, started)
+            reply = await self._executor.open(call, record)
+            _add_headers(reply, record, principal, request[REQUEST_ID])
+            if reply.chunks is None:
+                record.status = 200
+                return web.Response(body=reply.body, headers={**_JSON_HEADERS, **reply.headers})
+            return await _stream(request, reply, record)
+        except GatewayError as error:
+            record.error_code = error.code
+            record.status = dialect.encode_error(error, record.id).status
+            raise
+        except (asyncio.CancelledError, ConnectionError):
+            record.status, record.error_code = _CLIENT_LEFT, ErrorKind.CANCELLED.value
+            raise
+        except Exception:
+            record.status, record.error_code = 500, ErrorKind.INTERNAL.value
+            raise
+        finally:
+            record.latency_ms = (self._clock.monotonic() - started) * 1000.0
+            self._record(record)
+
+    async def _read(
+        self, request: web.Request, dialect: Dialect, record: RequestRecord, started: float
+    ) -> ProxyRequest:
+        body = await read_body(
+            request,
+            max_bytes=self._max_body_bytes,
+            min_bytes_per_s=self._body_min_bytes_per_s,
+        )
+        payload = parse_object(body)
+        asked = dialect.inspect(body, payload)
+        record.model, record.stream = asked.model, asked.stream
+        return ProxyRequest(
+            record.id,
+            record.client_request_id,
+            dialect.name,
+            asked.model,
+            asked.stream,
+            body,
+            payload,
+            _forwardable(request, dialect),
+            record.key_id,
+            record.at,
+            started,
+        )
+
+
+def _is_own(request: web.Request) -> bool:
+    """Whether the request's id was made here: only such an id may become a row's."""
+    return request.headers.get("x-request-id") != request[REQUEST_ID]
+
+
+def _forwardable(request: web.Request, dialect: Dialect) -> dict[str, str]:
+    headers = request.headers
+    return {
+        name: ",".join(headers.getall(name))
+        for name in dialect.forwarded_headers
+        if name in headers
+    }
+
+
+def _add_headers(
+    reply: Reply, record: RequestRecord, principal: Principal, request_id: str
+) -> None:
+    headers = reply.headers
+    headers["x-request-id"] = headers["request-id"] = request_id
+    headers["x-aigateway-provider"] = record.provider_id or ""
+    headers["x-aigateway-attempts"] = str(record.attempts)
+    if principal.is_admin:
+        headers["x-aigateway-account"] = record.account_id or ""
+
+
+async def _stream(
+    request: web.Request, reply: Reply, record: RequestRecord
+) -> web.StreamResponse:
+    assert reply.chunks is not None  # noqa: S101 - for the type checker
+    response = web.StreamResponse(headers={**_STREAM_HEADERS, **reply.headers})
+    async with aclosing(reply.chunks) as chunks:
+        await response.prepare(request)
+        record.status = 200
+        async for chunk in chunks:
+            await response.write(chunk)
+    await response.write_eof()
+    return response

@@ -1,0 +1,121 @@
+"""Which models can be asked for: what accounts are limited to, and what providers list."""
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from dialects.base import ModelEntry
+from dialects.fields import parse_object
+from models.account import TokenState
+from models.errors import GatewayError, NotFound
+from models.exchange import UpstreamRequest
+from models.json_types import JsonObject
+from models.ports import Clock, Transport
+from providers.base import Provider
+from repositories.base import ProviderRepository
+from services.pool import Pool
+from services.snapshot import Snapshot
+from services.tokens import Tokens
+
+logger = logging.getLogger(__name__)
+
+_TIMEOUT_S: Final = 20.0
+_MAX_LIST_BYTES: Final = 8 * 1024 * 1024
+_MAX_MODELS: Final = 5_000
+
+
+class Catalog:
+    """The models of all providers that have an active account."""
+
+    def __init__(
+        self,
+        snapshot: Callable[[], Snapshot],
+        pool: Pool,
+        tokens: Tokens,
+        transport: Transport,
+        providers: ProviderRepository,
+        clock: Clock,
+        *,
+        user_agent: str,
+    ) -> None:
+        self._snapshot = snapshot
+        self._pool = pool
+        self._tokens = tokens
+        self._transport = transport
+        self._providers = providers
+        self._clock = clock
+        self._user_agent = user_agent
+
+    def models(self) -> list[ModelEntry]:
+        """Return every model once, by provider and name."""
+        snapshot = self._snapshot()
+        found: dict[str, ModelEntry] = {}
+        for provider_id, stored in sorted(snapshot.by_provider.items()):
+            if provider_id not in snapshot.providers:
+                continue
+            active = [entry.account for entry in stored if entry.account.is_active]
+            listed = {entry.id: entry for entry in snapshot.models.get(provider_id, ())}
+            names = {name for account in active for name in account.models or ()}
+            if any(account.models is None for account in active):
+                names |= listed.keys()
+            for name in sorted(names):
+                found.setdefault(name, listed.get(name) or ModelEntry(name, provider_id))
+        return list(found.values())
+
+    def model(self, model_id: str) -> ModelEntry:
+        """Return one model; raises NotFound."""
+        for entry in self.models():
+            if entry.id == model_id or f"{entry.provider_id}/{entry.id}" == model_id:
+                return entry
+        raise NotFound(f"model {model_id!r} is not listed here")
+
+    async def refresh(self) -> None:
+        """Ask every provider that has a usable account for its list; failures keep the old one."""
+        for provider in list(self._snapshot().providers.values()):
+            await self.refresh_provider(provider)
+
+    async def refresh_missing(self) -> None:
+        """Ask the providers of which nothing is known yet, as after an account was added."""
+        snapshot = self._snapshot()
+        for provider in list(snapshot.providers.values()):
+            if provider.id in snapshot.by_provider and not snapshot.models.get(provider.id):
+                await self.refresh_provider(provider)
+
+    async def refresh_provider(self, provider: Provider) -> None:
+        """Ask one provider through one of its accounts and that account's own way out."""
+        try:
+            entries = await self._fetch(provider)
+        except GatewayError as error:
+            logger.info(
+                "model list not read", extra={"provider": provider.id, "error": error.code}
+            )
+            return
+        if entries:
+            rows: list[JsonObject] = [
+                {"id": entry.id, "created": entry.created, "display_name": entry.display_name}
+                for entry in entries[:_MAX_MODELS]
+            ]
+            await self._providers.store_models(provider.id, rows, now=self._clock.now())
+
+    async def _fetch(self, provider: Provider) -> list[ModelEntry]:
+        for stored in self._snapshot().by_provider.get(provider.id, ()):
+            account = stored.account
+            if not account.is_active or account.token_state is TokenState.NEEDS_REAUTH:
+                continue
+            egress = self._pool.egress_of(account)
+            credentials = await self._tokens.get(stored)
+            dialect = provider.dialects[0]
+            headers = {"accept": "application/json", "user-agent": self._user_agent}
+            headers.update(provider.fixed_headers)
+            provider.sign(headers, account, credentials)
+            url = provider.base_url + dialect.models_path
+            request = UpstreamRequest("GET", url, headers, b"")
+            response = await self._transport.send(
+                request, egress, first_byte_timeout_s=_TIMEOUT_S
+            )
+            try:
+                body = await response.read(_MAX_LIST_BYTES)
+            finally:
+                response.close()
+            return dialect.read_models(parse_object(body)) if response.status == 200 else []
+        return []
