@@ -5,7 +5,7 @@ lose goes through `SharedState`. All methods that touch a disk or a network are 
 never block the event loop.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Literal, Protocol, TypeVar
 
@@ -340,9 +340,7 @@ class StatsRepository(Protocol):
         """
         ...
 
-    async def logs(
-        self, log_filter: LogFilter, *, limit: int, offset: int
-    ) -> Page[RequestRecord]:
+    async def logs(self, log_filter: LogFilter, *, limit: int, offset: int) -> Page[RequestRecord]:
         """Newest first."""
         ...
 
@@ -406,7 +404,7 @@ class SharedState(Protocol):
         """Tell the other replicas, if they listen; nothing is promised."""
         ...
 
-    def subscribe(self, channel: str) -> AsyncIterator[bytes]:
+    def subscribe(self, channel: str) -> AsyncGenerator[bytes, None]:
         """Yield messages until closed; survives outages by subscribing again."""
         ...
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -75,7 +75,7 @@ class MemoryState:
                 queue.get_nowait()
             queue.put_nowait(message)
 
-    async def subscribe(self, channel: str) -> AsyncIterator[bytes]:
+    async def subscribe(self, channel: str) -> AsyncGenerator[bytes, None]:
         """Yield messages from now on."""
         queue: asyncio.Queue[bytes | None] = asyncio.Queue(_QUEUE)
         listeners = self._listeners.setdefault(channel, set())

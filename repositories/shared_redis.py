@@ -7,7 +7,7 @@ command that timed out may have been done, and a counter must not count twice.
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from typing import Literal, Self
 
@@ -98,7 +98,7 @@ class RedisState:
     async def publish(self, channel: str, message: bytes) -> None:
         await self._ask(("PUBLISH", channel, message))
 
-    async def subscribe(self, channel: str) -> AsyncIterator[bytes]:
+    async def subscribe(self, channel: str) -> AsyncGenerator[bytes, None]:
         """Yield messages from now on. What is published during an outage is lost."""
         pause_s = _RESUBSCRIBE_S
         while not self._is_closed:
