@@ -1,6 +1,5 @@
 """Bodies of `/api/v1/accounts`. Credentials go in and never come out."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Literal, TypeAlias
 
@@ -34,6 +33,7 @@ from openapi.fields import (
     ParamName,
     Patch,
     Priority,
+    QueryFlag,
     Scope,
     Slug,
     When,
@@ -131,17 +131,16 @@ def auth_type_of(data: AuthData) -> AuthType:
             return AuthType.OAUTH
 
 
-def _read_auth_data(
-    value: object, handler: Callable[[object], AuthData | None], info: ValidationInfo
-) -> AuthData | None:
+def _read_auth_data(value: object, info: ValidationInfo) -> AuthData:
     """Read the credential in the shape that `auth_type` demands, so that errors name its fields.
 
     Without a (good) `auth_type` the fields tell the shape.
     """
+    if not isinstance(value, dict):
+        raise ValueError("must be an object")
     auth_type = info.data.get("auth_type")
-    if auth_type is None and isinstance(value, dict):
-        auth_type = _guess(value)
-    return handler(value) if auth_type is None else _SHAPES[auth_type].model_validate(value)
+    shape = _SHAPES[_guess(value) if auth_type is None else auth_type]
+    return shape.model_validate(value)
 
 
 def _guess(value: dict[object, object]) -> AuthType:
@@ -166,7 +165,7 @@ class AccountCreate(Body):
     egress_policy: EgressPolicy | None = None
     """Null means the configured default."""
 
-    _shape = field_validator("auth_data", mode="wrap")(_read_auth_data)
+    _shape = field_validator("auth_data", mode="plain")(_read_auth_data)
 
 
 class AccountReplace(Body):
@@ -187,15 +186,10 @@ class AccountReplace(Body):
     models: Models | None = None
     egress_policy: EgressPolicy | None = None
 
-    @field_validator("auth_data", mode="wrap")
+    @field_validator("auth_data", mode="plain")
     @classmethod
-    def _shape(
-        cls,
-        value: object,
-        handler: Callable[[object], AuthData | None],
-        info: ValidationInfo,
-    ) -> AuthData | None:
-        return None if value is None else _read_auth_data(value, handler, info)
+    def _shape(cls, value: object, info: ValidationInfo) -> AuthData | None:
+        return None if value is None else _read_auth_data(value, info)
 
 
 class AccountPatch(Patch):
@@ -214,14 +208,14 @@ class AccountPatch(Patch):
     egress_policy: EgressPolicy = EgressPolicy.AUTO
     """`direct` also undoes `egress_bound`."""
 
-    _shape = field_validator("auth_data", mode="wrap")(_read_auth_data)
+    _shape = field_validator("auth_data", mode="plain")(_read_auth_data)
 
 
 class AccountQuery(PageQuery):
     """Which accounts to list."""
 
     provider_id: Slug | None = None
-    is_active: bool | None = None
+    is_active: QueryFlag | None = None
     egress_status: EgressStatus | None = None
     proxy_id: Id | None = None
 

@@ -8,7 +8,7 @@ from models.egress import EgressProxy, masked_url
 from openapi.accounts import AccountAnswer
 from openapi.addresses import ProxyUrl
 from openapi.common import Listing, PageQuery
-from openapi.fields import Answer, Body, Capacity, Label, Patch, Priority, Slug, instant
+from openapi.fields import Answer, Body, Capacity, Label, Patch, Priority, QueryFlag, Slug, instant
 
 
 class ProxyCreate(Body):
@@ -49,7 +49,7 @@ class ProxyQuery(PageQuery):
     """Which proxies to list."""
 
     provider_id: Slug | None = None
-    is_active: bool | None = None
+    is_active: QueryFlag | None = None
 
 
 class ProxyAnswer(Answer):

@@ -5,6 +5,7 @@ SQL and terminals. No message repeats a value: it might be a secret typed into t
 """
 
 import math
+import re
 import unicodedata
 from datetime import UTC, datetime
 from typing import Annotated, TypeAlias
@@ -27,6 +28,7 @@ MAX_INT = 2**31 - 1
 """Largest INTEGER that every database keeps."""
 
 _MAX_METADATA_BYTES = 16 * 1024
+_INTEGER = re.compile(r"-?[0-9]{1,18}")
 _LAST_SECOND = 253_402_300_799
 """The end of the year 9999; beyond it there are no dates."""
 
@@ -222,6 +224,22 @@ def _epoch_of_query(value: object) -> object:
     return _epoch(value)
 
 
+def _digits(value: object) -> object:
+    # Left to itself, pydantic reads `1_0`, ` 5` and `5.0` as numbers.
+    if isinstance(value, str) and not _INTEGER.fullmatch(value):
+        raise ValueError("must be a whole number")
+    return value
+
+
+def _flag(value: object) -> object:
+    if isinstance(value, str) and value not in {"true", "false"}:
+        raise ValueError("must be true or false")
+    return value
+
+
+QueryInt: TypeAlias = Annotated[int, BeforeValidator(_digits)]
+QueryFlag: TypeAlias = Annotated[bool, BeforeValidator(_flag)]
+QueryText: TypeAlias = Annotated[str, StringConstraints(max_length=256), AfterValidator(_printable)]
 QueryWhen: TypeAlias = Annotated[
     float,
     BeforeValidator(_epoch_of_query),

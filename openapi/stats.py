@@ -3,17 +3,17 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from models.exchange import RequestRecord
 from openapi.common import Listing, PageQuery
-from openapi.fields import Answer, Body, Id, QueryWhen, Slug, instant
+from openapi.fields import Answer, Body, Id, QueryInt, QueryText, QueryWhen, Slug, instant
 
 
 class DaysQuery(Body):
     """How far back to look."""
 
-    days: Annotated[int, Field(ge=1, le=366)] = 7
+    days: Annotated[QueryInt, Field(ge=1, le=366)] = 7
     """Days (UTC) up to and including today."""
 
 
@@ -32,10 +32,10 @@ class LogQuery(PageQuery):
     provider_id: Slug | None = None
     account_id: Id | None = None
     proxy_id: Id | None = None
-    key_id: Annotated[str, StringConstraints(max_length=64)] | None = None
-    model: Annotated[str, StringConstraints(max_length=256)] | None = None
-    status: Annotated[int, Field(ge=100, le=599)] | None = None
-    error_code: Annotated[str, StringConstraints(max_length=64)] | None = None
+    key_id: QueryText | None = None
+    model: QueryText | None = None
+    status: Annotated[QueryInt, Field(ge=100, le=599)] | None = None
+    error_code: QueryText | None = None
     since: QueryWhen | None = None
     until: QueryWhen | None = None
 

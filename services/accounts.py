@@ -23,6 +23,7 @@ from repositories.base import (
     Page,
     ProviderRepository,
 )
+from services.changes import given
 from services.guard import AddressGuard
 from services.refusals import check_address, check_provider, refused
 
@@ -89,11 +90,10 @@ class Accounts:
     async def patch(self, account_id: str, body: AccountPatch) -> Account:
         """Change the given fields."""
         stored = (await self._stored(account_id)).account
-        given = body.model_fields_set
-        if "provider_id" in given:
+        if "provider_id" in body.model_fields_set:
             _check_same_provider(stored, body.provider_id)
-        data = body.auth_data if "auth_data" in given else None
-        auth_type = body.auth_type if "auth_type" in given else stored.auth_type
+        data = body.auth_data if "auth_data" in body.model_fields_set else None
+        auth_type = given(body, "auth_type", body.auth_type)
         models = None if body.models is None else tuple(body.models)
         change = AccountChange(
             label=given(body, "label", body.label),
@@ -102,10 +102,10 @@ class Accounts:
             priority=given(body, "priority", body.priority),
             models=given(body, "models", models),
             egress_policy=given(body, "egress_policy", body.egress_policy),
-            auth_type=given(body, "auth_type", body.auth_type),
+            auth_type=auth_type,
             credentials=UNSET if data is None else data.credentials(),
         )
-        return await self._update(stored, auth_type, data, change)
+        return await self._update(stored, data, change)
 
     async def replace(self, account_id: str, body: AccountReplace) -> Account:
         """Set every field; credentials that are not given stay."""
@@ -122,7 +122,7 @@ class Accounts:
             auth_type=body.auth_type,
             credentials=UNSET if data is None else data.credentials(),
         )
-        return await self._update(stored, body.auth_type, data, change)
+        return await self._update(stored, data, change)
 
     async def delete(self, account_id: str) -> None:
         """Delete; its place at a proxy goes to a waiting account."""
@@ -142,8 +142,9 @@ class Accounts:
         return stored
 
     async def _update(
-        self, stored: Account, auth_type: AuthType, data: AuthData | None, change: AccountChange
+        self, stored: Account, data: AuthData | None, change: AccountChange
     ) -> Account:
+        auth_type = change.auth_type if isinstance(change.auth_type, AuthType) else stored.auth_type
         if data is not None:
             _check_shape(auth_type, data)
             await self._check_address(data)

@@ -21,6 +21,7 @@ from repositories.base import (
     Recalculated,
     _Unset,
 )
+from services.changes import given
 from services.guard import AddressGuard
 from services.refusals import check_address, check_provider, refused
 
@@ -88,12 +89,12 @@ class Egresses:
 
     async def patch(self, proxy_id: str, body: ProxyPatch) -> EgressProxy:
         """Change the given fields."""
-        given = body.model_fields_set
+        url = body.url.get_secret_value()
         return await self._update(
             proxy_id,
             EgressChange(
                 label=given(body, "label", body.label),
-                url=body.url.get_secret_value() if "url" in given else UNSET,
+                url=given(body, "url", url),
                 provider_id=given(body, "provider_id", body.provider_id),
                 priority=given(body, "priority", body.priority),
                 max_accounts=given(body, "max_accounts", body.max_accounts),

@@ -1,0 +1,123 @@
+"""Bodies, query strings and answers of `/api/v1`."""
+
+import asyncio
+import re
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from aiohttp import web
+
+from models.errors import BadRequest, ErrorKind, GatewayError, NotFound, PayloadTooLarge
+from openapi.common import Listing
+from openapi.fields import Answer, Body
+from openapi.reading import read_json, read_query
+from repositories.base import Page
+
+T = TypeVar("T")
+A = TypeVar("A", bound=Answer)
+B = TypeVar("B", bound=Body)
+
+MAX_BODY_BYTES: Final = 1024 * 1024
+_BODY_TIMEOUT_S: Final = 30.0
+_ID = re.compile(r"[0-9a-f]{32}")
+_SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+
+
+async def body(request: web.Request, model: type[B]) -> B:
+    """Read the request's body.
+
+    Raises 400 for malformed JSON, 408, 413, 415 for anything but JSON, 422 for wrong fields.
+    """
+    _check_type(request)
+    return read_json(model, await _read(request))
+
+
+def query(request: web.Request, model: type[B]) -> B:
+    """Read the request's query string. Raises 422."""
+    values: dict[str, str] = {}
+    for name, value in request.query.items():
+        # Of two values either could be meant.
+        values[name] = value if name not in values else f"{values[name]},{value}"
+    return read_query(model, values)
+
+
+def path_id(request: web.Request) -> str:
+    """Return the id in the path. Raises NotFound for what cannot be an id.
+
+    Databases compare loosely (case, trailing spaces), so only the exact form reaches them.
+    """
+    return _path_part(request, _ID)
+
+
+def path_slug(request: web.Request) -> str:
+    """Return the provider id in the path. Raises NotFound for what cannot be one."""
+    return _path_part(request, _SLUG)
+
+
+def answer(shown: Answer, *, status: int = 200, location: str | None = None) -> web.Response:
+    """Answer with JSON. Nothing of `/api/v1` belongs into a cache."""
+    response = web.Response(
+        status=status,
+        body=shown.model_dump_json().encode(),
+        content_type="application/json",
+        headers={"Cache-Control": "no-store"},
+    )
+    if location is not None:
+        response.headers["Location"] = location
+    return response
+
+
+def listing(page: Page[T], show: Callable[[T], A], shape: type[Listing[A]]) -> web.Response:
+    """Answer with a page of a list."""
+    return answer(
+        shape(
+            data=[show(entry) for entry in page.data],
+            total=page.total,
+            limit=page.limit,
+            offset=page.offset,
+        )
+    )
+
+
+def nothing() -> web.Response:
+    """Answer that it is done and there is nothing to show."""
+    return web.Response(status=204)
+
+
+def _check_type(request: web.Request) -> None:
+    if "Content-Type" in request.headers and request.content_type != "application/json":
+        raise BadRequest("the body must be application/json", status=415)
+    if (request.charset or "utf-8").lower() not in {"utf-8", "utf8"}:
+        raise BadRequest("the body must be UTF-8", status=415)
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise BadRequest("the body must not be compressed", status=415)
+
+
+async def _read(request: web.Request) -> bytes:
+    if (request.content_length or 0) > MAX_BODY_BYTES:
+        raise _too_large()
+    chunks = bytearray()
+    try:
+        async with asyncio.timeout(_BODY_TIMEOUT_S):
+            async for chunk in request.content.iter_any():
+                chunks += chunk
+                if len(chunks) > MAX_BODY_BYTES:
+                    raise _too_large()
+    except TimeoutError as error:
+        raise GatewayError(
+            "the body did not arrive in time", kind=ErrorKind.TIMEOUT, status=408
+        ) from error
+    except web.RequestPayloadError as error:
+        raise BadRequest("the body is broken") from error
+    return bytes(chunks)
+
+
+def _too_large() -> PayloadTooLarge:
+    return PayloadTooLarge(f"the body is larger than {MAX_BODY_BYTES} bytes")
+
+
+def _path_part(request: web.Request, shape: re.Pattern[str]) -> str:
+    value = request.match_info["id"]
+    if shape.fullmatch(value) is None:
+        raise NotFound("there is nothing with this id")
+    return value

@@ -1,0 +1,22 @@
+"""The assembled services, as the handlers see them."""
+
+from dataclasses import dataclass
+
+from services.accounts import Accounts
+from services.egresses import Egresses
+from services.health import Health
+from services.keys import Keys
+from services.providers import Providers
+from services.statistics import Statistics
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """One typed object instead of many application keys."""
+
+    accounts: Accounts
+    egresses: Egresses
+    keys: Keys
+    providers: Providers
+    statistics: Statistics
+    health: Health
