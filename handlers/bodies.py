@@ -1,13 +1,13 @@
 """Bodies, query strings and answers of `/api/v1`."""
 
-import asyncio
 import re
 from collections.abc import Callable
 from typing import Final, TypeVar
 
 from aiohttp import web
 
-from models.errors import BadRequest, ErrorKind, GatewayError, NotFound, PayloadTooLarge
+from handlers.calls import read_body
+from models.errors import BadRequest, NotFound
 from openapi.common import Listing
 from openapi.fields import Answer, Body
 from openapi.reading import read_json, read_query
@@ -18,7 +18,7 @@ A = TypeVar("A", bound=Answer)
 B = TypeVar("B", bound=Body)
 
 MAX_BODY_BYTES: Final = 1024 * 1024
-_BODY_TIMEOUT_S: Final = 30.0
+_MIN_BODY_BYTES_PER_S: Final = 500
 _ID = re.compile(r"[0-9a-f]{32}")
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 
@@ -29,7 +29,10 @@ async def body(request: web.Request, model: type[B]) -> B:
     Raises 400 for malformed JSON, 408, 413, 415 for anything but JSON, 422 for wrong fields.
     """
     _check_type(request)
-    return read_json(model, await _read(request))
+    return read_json(
+        model,
+        await read_body(request, max_bytes=MAX_BODY_BYTES, min_bytes_per_s=_MIN_BODY_BYTES_PER_S),
+    )
 
 
 def query(request: web.Request, model: type[B]) -> B:
@@ -89,31 +92,6 @@ def _check_type(request: web.Request) -> None:
         raise BadRequest("the body must be application/json", status=415)
     if (request.charset or "utf-8").lower() not in {"utf-8", "utf8"}:
         raise BadRequest("the body must be UTF-8", status=415)
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise BadRequest("the body must not be compressed", status=415)
-
-
-async def _read(request: web.Request) -> bytes:
-    if (request.content_length or 0) > MAX_BODY_BYTES:
-        raise _too_large()
-    chunks = bytearray()
-    try:
-        async with asyncio.timeout(_BODY_TIMEOUT_S):
-            async for chunk in request.content.iter_any():
-                chunks += chunk
-                if len(chunks) > MAX_BODY_BYTES:
-                    raise _too_large()
-    except TimeoutError as error:
-        raise GatewayError(
-            "the body did not arrive in time", kind=ErrorKind.TIMEOUT, status=408
-        ) from error
-    except web.RequestPayloadError as error:
-        raise BadRequest("the body is broken") from error
-    return bytes(chunks)
-
-
-def _too_large() -> PayloadTooLarge:
-    return PayloadTooLarge(f"the body is larger than {MAX_BODY_BYTES} bytes")
 
 
 def _path_part(request: web.Request, shape: re.Pattern[str]) -> str:

@@ -18,7 +18,7 @@ def endpoints() -> list[Endpoint]:
         Endpoint(
             "GET",
             "/health",
-            _ready,
+            _overall,
             Access.PUBLIC,
             "Tell whether the gateway serves, and how its stores are",
             _TAG,
@@ -49,7 +49,15 @@ async def _live(_request: web.Request) -> web.Response:
     return answer(LiveAnswer(status="ok"))
 
 
+async def _overall(request: web.Request) -> web.Response:
+    return _told(request)
+
+
 async def _ready(request: web.Request) -> web.Response:
+    return _told(request)
+
+
+def _told(request: web.Request) -> web.Response:
     health = request.app[GATEWAY].health
     status: Literal["ok", "not ready"] = "ok" if health.is_ready else "not ready"
     shown = HealthAnswer(
