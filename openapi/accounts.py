@@ -165,7 +165,9 @@ class AccountCreate(Body):
     egress_policy: EgressPolicy | None = None
     """Null means the configured default."""
 
-    _shape = field_validator("auth_data", mode="plain")(_read_auth_data)
+    _shape = field_validator("auth_data", mode="plain", json_schema_input_type=AuthData)(
+        _read_auth_data
+    )
 
 
 class AccountReplace(Body):
@@ -186,7 +188,7 @@ class AccountReplace(Body):
     models: Models | None = None
     egress_policy: EgressPolicy | None = None
 
-    @field_validator("auth_data", mode="plain")
+    @field_validator("auth_data", mode="plain", json_schema_input_type=AuthData | None)
     @classmethod
     def _shape(cls, value: object, info: ValidationInfo) -> AuthData | None:
         return None if value is None else _read_auth_data(value, info)
@@ -208,7 +210,9 @@ class AccountPatch(Patch):
     egress_policy: EgressPolicy = EgressPolicy.AUTO
     """`direct` also undoes `egress_bound`."""
 
-    _shape = field_validator("auth_data", mode="plain")(_read_auth_data)
+    _shape = field_validator("auth_data", mode="plain", json_schema_input_type=AuthData)(
+        _read_auth_data
+    )
 
 
 class AccountQuery(PageQuery):

@@ -4,7 +4,7 @@ from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import Field
 
-from openapi.fields import MAX_INT, Answer, Body, QueryInt
+from openapi.fields import DIGITS, MAX_INT, Answer, Body
 
 T = TypeVar("T")
 
@@ -22,9 +22,9 @@ class Listing(Answer, Generic[T]):
 class PageQuery(Body):
     """Which slice of a list to give."""
 
-    limit: Annotated[QueryInt, Field(ge=1, le=500)] = 50
+    limit: Annotated[int, Field(ge=1, le=500), DIGITS] = 50
     """Entries to give at most."""
-    offset: Annotated[QueryInt, Field(ge=0, le=MAX_INT)] = 0
+    offset: Annotated[int, Field(ge=0, le=MAX_INT), DIGITS] = 0
     """Entries to pass over."""
 
 

@@ -237,7 +237,8 @@ def _flag(value: object) -> object:
     return value
 
 
-QueryInt: TypeAlias = Annotated[int, BeforeValidator(_digits)]
+DIGITS = BeforeValidator(_digits)
+"""Stands last in the type of a whole number in a query string."""
 QueryFlag: TypeAlias = Annotated[bool, BeforeValidator(_flag)]
 QueryText: TypeAlias = Annotated[str, StringConstraints(max_length=256), AfterValidator(_printable)]
 QueryWhen: TypeAlias = Annotated[

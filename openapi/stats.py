@@ -7,13 +7,13 @@ from pydantic import Field
 
 from models.exchange import RequestRecord
 from openapi.common import Listing, PageQuery
-from openapi.fields import Answer, Body, Id, QueryInt, QueryText, QueryWhen, Slug, instant
+from openapi.fields import DIGITS, Answer, Body, Id, QueryText, QueryWhen, Slug, instant
 
 
 class DaysQuery(Body):
     """How far back to look."""
 
-    days: Annotated[QueryInt, Field(ge=1, le=366)] = 7
+    days: Annotated[int, Field(ge=1, le=366), DIGITS] = 7
     """Days (UTC) up to and including today."""
 
 
@@ -34,7 +34,7 @@ class LogQuery(PageQuery):
     proxy_id: Id | None = None
     key_id: QueryText | None = None
     model: QueryText | None = None
-    status: Annotated[QueryInt, Field(ge=100, le=599)] | None = None
+    status: Annotated[int, Field(ge=100, le=599), DIGITS] | None = None
     error_code: QueryText | None = None
     since: QueryWhen | None = None
     until: QueryWhen | None = None
