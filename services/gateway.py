@@ -7,7 +7,6 @@ from services.egresses import Egresses
 from services.health import Health
 from services.keys import Keys
 from services.providers import Providers
-from services.statistics import Statistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,5 +17,4 @@ class Gateway:
     egresses: Egresses
     keys: Keys
     providers: Providers
-    statistics: Statistics
     health: Health
