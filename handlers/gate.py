@@ -2,10 +2,11 @@
 
 import logging
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from dialects.base import Dialect
 from dialects.fields import dumps
@@ -23,8 +24,6 @@ REQUEST_ID: Final = web.RequestKey("request_id", str)
 
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
 _NO_STORE: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
-
-Middleware: TypeAlias = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
 
 class Gate:
@@ -59,7 +58,7 @@ class Gate:
                 return self._told(error, endpoint, request, request_id)
             except web.HTTPException as error:
                 return self._told(_from_http(error), endpoint, request, request_id)
-            except Exception as error:  # noqa: BLE001 - the last line: nothing leaks
+            except Exception as error:
                 logger.exception("a handler failed", extra={"request_id": request_id})
                 hidden = GatewayError("the gateway failed; the log has the cause")
                 hidden.__cause__ = error

@@ -154,9 +154,7 @@ def _add_headers(
         headers["x-aigateway-account"] = record.account_id or ""
 
 
-async def _stream(
-    request: web.Request, reply: Reply, record: RequestRecord
-) -> web.StreamResponse:
+async def _stream(request: web.Request, reply: Reply, record: RequestRecord) -> web.StreamResponse:
     assert reply.chunks is not None  # noqa: S101 - for the type checker
     response = web.StreamResponse(headers={**_STREAM_HEADERS, **reply.headers})
     async with aclosing(reply.chunks) as chunks:

@@ -1,0 +1,20 @@
+"""The one table of all routes."""
+
+from collections.abc import Sequence
+
+from handlers import accounts, api_keys, egresses, health, providers_api
+from handlers.endpoint import Endpoint
+from handlers.reference import Reference
+
+
+def all_endpoints(model_routes: Sequence[Endpoint], version: str) -> list[Endpoint]:
+    """Return every route: the given model routes, `/api/v1`, health, and the reference of all."""
+    routes = [
+        *model_routes,
+        *accounts.endpoints(),
+        *egresses.endpoints(),
+        *providers_api.endpoints(),
+        *api_keys.endpoints(),
+        *health.endpoints(),
+    ]
+    return [*routes, *Reference(routes, version).endpoints()]
