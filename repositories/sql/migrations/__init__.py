@@ -1,0 +1,1 @@
+"""Changes of the schema, in order. `repositories/sql/migrate.py` runs them."""

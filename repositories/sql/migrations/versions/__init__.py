@@ -1,0 +1,1 @@
+"""One file for each revision; none is changed once it was released."""

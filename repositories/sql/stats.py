@@ -1,0 +1,309 @@
+"""The ledger of requests: `request_logs`, and `proxy_stats` summed from it day by day.
+
+`proxy_stats` counts a request, its tokens and its latency at the proxy through which it was
+answered, and one error for each attempt on which a proxy failed (`RequestRecord.egress_errors`).
+A request that failed at its last proxy is thus one request and one error there.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from datetime import date, timedelta
+from typing import TypeAlias
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    String,
+    and_,
+    case,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+
+from models.errors import Conflict
+from models.exchange import RequestRecord
+from models.usage import Usage
+from repositories.base import LogFilter, Page, ProxyDay, Summary
+from repositories.sql.engine import Database
+from repositories.sql.rows import matching, page_of
+from repositories.sql.tables import proxy_stats, request_logs, to_datetime
+
+_TOKENS = tuple(field.name for field in fields(Usage))
+_IDS_PER_QUERY = 500
+_MAX_COUNT = 2**63 - 1
+_TOP_MODELS = 100
+# Lengths of the text columns: what comes from clients is cut, never a reason to lose the row.
+_WIDTHS = {
+    column.name: column.type.length
+    for column in request_logs.c
+    if isinstance(column.type, String) and column.type.length is not None
+}
+_COLUMNS = tuple(column.name for column in request_logs.c)
+
+_Place: TypeAlias = tuple[str, str, date]
+"""Proxy, provider and day: the key of `proxy_stats`."""
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What a batch adds to one row of `proxy_stats`."""
+
+    requests: int = 0
+    errors: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    latency_ms: float = 0.0
+
+
+class SqlStats:
+    """Writes the ledger in batches and reads it for operators."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def store(self, records: Sequence[RequestRecord]) -> int:
+        """Write a batch in one transaction and return how many rows were new.
+
+        Ids that exist already are passed over and do not count again. Should another process
+        write one of them at this very moment, the batch is looked through once more.
+        """
+        by_id = {record.id: record for record in records}
+
+        def work(connection: Connection) -> int:
+            known = _known(connection, list(by_id))
+            new = [record for id_, record in by_id.items() if id_ not in known]
+            if new:
+                connection.execute(insert(request_logs), [_row(record) for record in new])
+                _raise_proxy_stats(connection, new)
+            return len(new)
+
+        try:
+            return await self._db.run(work)
+        except Conflict:
+            return await self._db.run(work)
+
+    async def logs(self, log_filter: LogFilter, *, limit: int, offset: int) -> Page[RequestRecord]:
+        """Return rows that match, newest first."""
+        columns = request_logs.c
+        where = matching(
+            {
+                columns.provider_id: log_filter.provider_id,
+                columns.account_id: log_filter.account_id,
+                columns.proxy_id: log_filter.proxy_id,
+                columns.key_id: log_filter.key_id,
+                columns.model: log_filter.model,
+                columns.status: log_filter.status,
+                columns.error_code: log_filter.error_code,
+            }
+        )
+        if log_filter.since is not None:
+            where.append(columns.at >= log_filter.since)
+        if log_filter.until is not None:
+            where.append(columns.at < log_filter.until)
+        return await self._db.run(
+            lambda connection: page_of(
+                connection,
+                list(columns),
+                _record,
+                where=where,
+                order=[columns.at.desc(), columns.id.desc()],
+                limit=limit,
+                offset=offset,
+            )
+        )
+
+    async def proxy_days(self, proxy_id: str, *, days: int, now: float) -> list[ProxyDay]:
+        """Return the last `days` days (UTC, today included), oldest first, without empty ones."""
+        first = to_datetime(now).date() - timedelta(days=min(days, 36_500) - 1)
+        query = (
+            select(proxy_stats)
+            .where(proxy_stats.c.proxy_id == proxy_id, proxy_stats.c.day >= first)
+            .order_by(proxy_stats.c.day, proxy_stats.c.provider_id)
+        )
+
+        def work(connection: Connection) -> list[ProxyDay]:
+            return [_proxy_day(row) for row in connection.execute(query).mappings()]
+
+        return await self._db.run(work)
+
+    async def summary(self, *, since: float, until: float) -> Summary:
+        """Return totals from `since` up to before `until`. An error is a status of 400 or more;
+        of the models, the 100 most asked for are named."""
+        span = and_(request_logs.c.at >= since, request_logs.c.at < until)
+        return await self._db.run(lambda connection: _summary(connection, span))
+
+    async def delete_before(self, at: float, *, batch: int) -> int:
+        """Delete at most `batch` rows older than `at`, oldest first; return how many."""
+        oldest = (
+            select(request_logs.c.id)
+            .where(request_logs.c.at < at)
+            .order_by(request_logs.c.at, request_logs.c.id)
+            .limit(batch)
+        )
+
+        def work(connection: Connection) -> int:
+            ids = connection.execute(oldest).scalars().all()
+            for part in _parts(ids):
+                connection.execute(delete(request_logs).where(request_logs.c.id.in_(part)))
+            return len(ids)
+
+        return await self._db.run(work)
+
+
+def _known(connection: Connection, ids: Sequence[str]) -> set[str]:
+    found: set[str] = set()
+    for part in _parts(ids):
+        query = select(request_logs.c.id).where(request_logs.c.id.in_(part))
+        found.update(connection.execute(query).scalars())
+    return found
+
+
+def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(ids), _IDS_PER_QUERY):
+        yield ids[start : start + _IDS_PER_QUERY]
+
+
+def _raise_proxy_stats(connection: Connection, records: Sequence[RequestRecord]) -> None:
+    """Add the records to their days; always in one order, so that batches do not deadlock."""
+    for place, tally in sorted(_tallies(records).items()):
+        if _add(connection, place, tally):
+            continue
+        proxy_id, provider_id, day = place
+        values = {name: getattr(tally, name) for name in _Tally.__slots__}
+        row = insert(proxy_stats).values(
+            proxy_id=proxy_id, provider_id=provider_id, day=day, **values
+        )
+        try:
+            with connection.begin_nested():
+                connection.execute(row)
+        except IntegrityError:  # another process began the day in between
+            _add(connection, place, tally)
+
+
+def _tallies(records: Sequence[RequestRecord]) -> dict[_Place, _Tally]:
+    tallies: dict[_Place, _Tally] = {}
+    for record in records:
+        provider = record.provider_id or ""
+        day = to_datetime(record.at).date()
+        if record.proxy_id is not None:
+            tally = tallies.setdefault((record.proxy_id, provider, day), _Tally())
+            tally.requests += 1
+            tally.input_tokens += _count(record.usage.input_tokens or 0)
+            tally.output_tokens += _count(record.usage.output_tokens or 0)
+            tally.latency_ms += record.latency_ms
+        for proxy_id in record.egress_errors:
+            tallies.setdefault((proxy_id, provider, day), _Tally()).errors += 1
+    return tallies
+
+
+def _add(connection: Connection, place: _Place, tally: _Tally) -> bool:
+    proxy_id, provider_id, day = place
+    columns = proxy_stats.c
+    raised = connection.execute(
+        update(proxy_stats)
+        .where(columns.proxy_id == proxy_id, columns.provider_id == provider_id, columns.day == day)
+        .values({name: columns[name] + getattr(tally, name) for name in _Tally.__slots__})
+    )
+    return raised.rowcount == 1
+
+
+def _row(record: RequestRecord) -> dict[str, object]:
+    row: dict[str, object] = {
+        name: getattr(record, name) for name in _COLUMNS if name not in _TOKENS
+    }
+    for name in _WIDTHS:
+        row[name] = _text(name, row[name])
+    for name in _TOKENS:
+        count = getattr(record.usage, name)
+        row[name] = None if count is None else _count(count)
+    return row
+
+
+def _text(name: str, value: object) -> str | None:
+    """Return text that the column holds: cut to its length, lone surrogates replaced."""
+    if value is None:
+        return None
+    return str(value)[: _WIDTHS[name]].encode("utf-8", "replace").decode()
+
+
+def _count(value: int) -> int:
+    """Return a count that the column holds, whatever an upstream reported."""
+    return max(0, min(value, _MAX_COUNT))
+
+
+def _record(row: RowMapping) -> RequestRecord:
+    values = {name: value for name, value in row.items() if name not in _TOKENS}
+    return RequestRecord(**values, usage=Usage(*(row[name] for name in _TOKENS)))
+
+
+def _proxy_day(row: RowMapping) -> ProxyDay:
+    return ProxyDay(
+        proxy_id=row["proxy_id"],
+        provider_id=row["provider_id"],
+        day=row["day"].isoformat(),
+        requests=row["requests"],
+        errors=row["errors"],
+        input_tokens=row["input_tokens"],
+        output_tokens=row["output_tokens"],
+        latency_ms=row["latency_ms"],
+    )
+
+
+def _summary(connection: Connection, span: ColumnElement[bool]) -> Summary:
+    columns = request_logs.c
+    requests = func.count()
+    totals = (
+        connection.execute(
+            select(
+                requests.label("requests"),
+                func.sum(case((columns.status >= 400, 1), else_=0)).label("errors"),
+                func.avg(columns.latency_ms).label("mean_latency_ms"),
+                *(func.sum(columns[name]).label(name) for name in _TOKENS),
+            ).where(span)
+        )
+        .mappings()
+        .one()
+    )
+    return Summary(
+        requests=totals["requests"],
+        # MySQL adds integers up to decimals.
+        errors=int(totals["errors"] or 0),
+        mean_latency_ms=float(totals["mean_latency_ms"] or 0.0),
+        by_provider=_by(connection, columns.provider_id, span),
+        by_model=_by(connection, columns.model, span, limit=_TOP_MODELS),
+        by_status=_by_class(_by(connection, columns.status, span)),
+        **{name: int(totals[name] or 0) for name in _TOKENS},
+    )
+
+
+def _by(
+    connection: Connection,
+    column: ColumnElement[object],
+    span: ColumnElement[bool],
+    limit: int | None = None,
+) -> dict[str, int]:
+    """Count the requests by a column, the most frequent values first; none counts as ``."""
+    count = func.count()
+    query = (
+        select(column, count)
+        .where(span)
+        .group_by(column)
+        .order_by(count.desc(), column)
+        .limit(limit)
+    )
+    found = connection.execute(query).all()
+    return {"" if value is None else str(value): int(number) for value, number in found}
+
+
+def _by_class(by_status: dict[str, int]) -> dict[str, int]:
+    """Add up statuses to classes such as `2xx`."""
+    classes: dict[str, int] = {}
+    for status, number in by_status.items():
+        name = f"{int(status) // 100}xx"
+        classes[name] = classes.get(name, 0) + number
+    return dict(sorted(classes.items()))

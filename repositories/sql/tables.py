@@ -1,0 +1,220 @@
+"""The tables, in SQL that SQLite, MariaDB 10.6 and MySQL 8 have in common.
+
+Every text column compares byte by byte (`utf8mb4_bin`), as SQLite does. Times are UTC. JSON is
+kept as text. Credentials are sealed for their place (`auth/vault.py`).
+"""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Dialect,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+from sqlalchemy.dialects import mysql
+from sqlalchemy.schema import SchemaItem
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+metadata = MetaData(naming_convention=NAMING)
+
+# DATETIME alone would round to whole seconds on MySQL, TEXT alone holds 64 KiB there.
+TIMESTAMP = DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
+LONG_TEXT = Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
+
+_LATEST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
+
+
+class Moment(TypeDecorator[float]):
+    """Epoch seconds outside, a UTC time with microseconds inside."""
+
+    impl = TIMESTAMP
+    cache_ok = True
+
+    def process_bind_param(self, value: float | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else to_datetime(value)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> float | None:
+        return None if value is None else value.replace(tzinfo=UTC).timestamp()
+
+
+def to_datetime(epoch_s: float) -> datetime:
+    """Return the UTC time without zone; what no column can hold becomes the nearest that it can."""
+    # `min` and `max` in this order turn NaN into the earliest.
+    return datetime.fromtimestamp(max(0.0, min(epoch_s, _LATEST)), UTC).replace(tzinfo=None)
+
+
+def _table(name: str, *parts: SchemaItem) -> Table:
+    return Table(
+        name,
+        metadata,
+        *parts,
+        mysql_engine="InnoDB",
+        mysql_charset="utf8mb4",
+        mysql_collate="utf8mb4_bin",
+        mysql_row_format="DYNAMIC",
+    )
+
+
+providers = _table(
+    "providers",
+    Column("id", String(64), primary_key=True),
+    Column("name", String(255), nullable=False),
+    Column("dialect", String(64), nullable=False),
+    Column("base_url", String(2048)),
+    Column("prefixes", Text),
+    Column("is_builtin", Boolean, nullable=False),
+    Column("is_active", Boolean, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+)
+
+proxy_pool = _table(
+    "proxy_pool",
+    Column("id", String(32), primary_key=True),
+    Column("label", String(255), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("url_hash", String(64), nullable=False),
+    Column("provider_id", String(64), ForeignKey("providers.id")),
+    Column("priority", Integer, nullable=False),
+    Column("max_accounts", Integer, nullable=False),
+    Column("assigned", Integer, nullable=False),
+    Column("is_active", Boolean, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Index(None, "url_hash", unique=True),
+    Index(None, "provider_id"),
+)
+
+accounts = _table(
+    "accounts",
+    Column("id", String(32), primary_key=True),
+    Column("provider_id", String(64), ForeignKey("providers.id"), nullable=False),
+    Column("label", String(255), nullable=False),
+    Column("auth_type", String(16), nullable=False),
+    Column("auth_data", LONG_TEXT, nullable=False),
+    Column("metadata", LONG_TEXT, nullable=False),
+    Column("is_active", Boolean, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("models", LONG_TEXT),
+    Column("egress_policy", String(16), nullable=False),
+    Column("egress_status", String(16), nullable=False),
+    Column("egress_bound", Boolean, nullable=False),
+    Column("proxy_id", String(32), ForeignKey("proxy_pool.id")),
+    Column("token_version", Integer, nullable=False),
+    Column("token_state", String(16), nullable=False),
+    Column("token_error", String(255)),
+    Column("expires_at", Moment),
+    Column("lease_owner", String(128)),
+    Column("lease_until", Moment),
+    Column("cooldown_reset_at", Moment),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Index(None, "provider_id"),
+    Index(None, "proxy_id"),
+    Index(None, "egress_status", "id"),
+)
+
+api_keys = _table(
+    "api_keys",
+    Column("id", String(32), primary_key=True),
+    Column("name", String(255), nullable=False),
+    Column("key_hash", String(64), nullable=False),
+    Column("hint", String(16), nullable=False),
+    Column("is_admin", Boolean, nullable=False),
+    Column("is_active", Boolean, nullable=False),
+    Column("expires_at", Moment),
+    Column("created_at", Moment, nullable=False),
+    Index(None, "key_hash", unique=True),
+)
+
+provider_models = _table(
+    "provider_models",
+    Column("provider_id", String(64), ForeignKey("providers.id"), primary_key=True),
+    Column("model_id", String(255), primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("entry", Text, nullable=False),
+    Column("fetched_at", Moment, nullable=False),
+)
+
+request_logs = _table(
+    "request_logs",
+    Column("id", String(32), primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("client_request_id", String(255)),
+    Column("key_id", String(64), nullable=False),
+    Column("dialect", String(32), nullable=False),
+    Column("model", String(255), nullable=False),
+    Column("provider_id", String(64)),
+    Column("upstream_model", String(255)),
+    Column("account_id", String(32)),
+    Column("proxy_id", String(32)),
+    Column("stream", Boolean, nullable=False),
+    Column("mode", String(16), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("error_code", String(64)),
+    Column("attempts", Integer, nullable=False),
+    Column("input_tokens", BigInteger),
+    Column("output_tokens", BigInteger),
+    Column("cache_read_tokens", BigInteger),
+    Column("cache_write_tokens", BigInteger),
+    Column("reasoning_tokens", BigInteger),
+    Column("first_byte_ms", Double),
+    Column("latency_ms", Double, nullable=False),
+    Index(None, "at", "id"),
+    Index(None, "account_id", "at"),
+    Index(None, "provider_id", "at"),
+    Index(None, "key_id", "at"),
+    Index(None, "proxy_id", "at"),
+)
+
+proxy_stats = _table(
+    "proxy_stats",
+    Column("proxy_id", String(32), primary_key=True),
+    Column("provider_id", String(64), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("requests", BigInteger, nullable=False),
+    Column("errors", BigInteger, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("latency_ms", Double, nullable=False),
+)
+
+revisions = _table(
+    "revisions",
+    Column("name", String(64), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+job_runs = _table(
+    "job_runs",
+    Column("job", String(64), primary_key=True),
+    Column("slot", String(64), primary_key=True),
+    Column("owner", String(128), nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("finished_at", Moment),
+    Column("outcome", String(255)),
+)
+
+vault_keys = _table(
+    "vault_keys",
+    Column("kid", String(32), primary_key=True),
+    Column("proof", String(255), nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
