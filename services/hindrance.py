@@ -1,0 +1,37 @@
+"""Why an account has no valid token, as a request is told."""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from models.errors import Blame, ErrorKind, UpstreamError
+
+_STATUSES: Final = {
+    ErrorKind.UPSTREAM_AUTH: 502,
+    ErrorKind.UNAVAILABLE: 503,
+    ErrorKind.EGRESS: 503,
+    ErrorKind.TIMEOUT: 504,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Hindrance:
+    """Why there is no newer token, and until when asking again is useless."""
+
+    token_version: int
+    reason: str
+    until: float
+    """Epoch seconds UTC; infinite until an operator brings new credentials."""
+    kind: ErrorKind = ErrorKind.UPSTREAM_AUTH
+
+    def error(self, now: float) -> UpstreamError:
+        """Return the error for a request that could not be signed."""
+        is_final = math.isinf(self.until)
+        return UpstreamError(
+            f"an account's access token has expired and there is no new one ({self.reason})",
+            blame=Blame.ACCOUNT,
+            kind=self.kind,
+            status=_STATUSES[self.kind],
+            retry_after_s=None if is_final else max(1.0, self.until - now),
+            sent=False,
+        )
