@@ -1,0 +1,68 @@
+"""Token counts of the Chat format: nested there, disjoint here (`translation.md` 2.6)."""
+
+from models.json_types import Json, JsonObject
+from models.usage import NO_USAGE, Usage
+
+
+def read_usage(payload: JsonObject) -> Usage:
+    """Return the usage of an answer or a chunk; never raises."""
+    usage = payload.get("usage")
+    if isinstance(usage, dict):
+        return _read(usage)
+    # Moonshot reports inside the choice.
+    choices = payload.get("choices")
+    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
+        nested = choices[0].get("usage")
+        if isinstance(nested, dict):
+            return _read(nested)
+    return NO_USAGE
+
+
+def encode_usage(usage: Usage) -> JsonObject:
+    """Write the usage object: input includes cached tokens, output includes reasoning."""
+    output_tokens = usage.output_tokens or 0
+    written: JsonObject = {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": output_tokens,
+        "total_tokens": usage.prompt_tokens + output_tokens,
+    }
+    if usage.cache_read_tokens is not None:
+        written["prompt_tokens_details"] = {"cached_tokens": usage.cache_read_tokens}
+    if usage.reasoning_tokens is not None:
+        written["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning_tokens}
+    return written
+
+
+def _read(usage: JsonObject) -> Usage:
+    prompt = _count(usage.get("prompt_tokens"))
+    output = _count(usage.get("completion_tokens"))
+    total = _count(usage.get("total_tokens"))
+    if output is None and total is not None and prompt is not None:
+        output = max(total - prompt, 0)
+    details = _details(usage, "prompt_tokens_details")
+    cached = _count(details.get("cached_tokens"))
+    if cached is None:  # DeepSeek and Moonshot have names of their own
+        cached = _count(usage.get("prompt_cache_hit_tokens", usage.get("cached_tokens")))
+    written = _count(details.get("cache_write_tokens"))
+    reasoning = _details(usage, "completion_tokens_details").get("reasoning_tokens")
+    return Usage(
+        None if prompt is None else max(prompt - (cached or 0) - (written or 0), 0),
+        output,
+        cached,
+        written,
+        _count(reasoning),
+    )
+
+
+def _details(usage: JsonObject, key: str) -> JsonObject:
+    details = usage.get(key)
+    return details if isinstance(details, dict) else {}
+
+
+def _count(value: Json) -> int | None:
+    """Return a plausible count: it must fit the columns that sum it up."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 <= value < 2**53 else None

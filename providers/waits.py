@@ -1,0 +1,89 @@
+"""How long a provider asks us to wait: headers and texts that may be hostile."""
+
+import math
+import re
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+MAX_WAIT_S: Final = 8 * 86400.0
+"""A week's window and a day: nobody's limit lasts longer."""
+
+_MAX_VALUE_CHARS: Final = 64
+_BEIJING: Final = timezone(timedelta(hours=8))
+_MOMENT: Final = re.compile(
+    r"(\d{4}-\d{2}-\d{2})[ T](\d{2}:\d{2}:\d{2})(?:\.\d{1,9})?\s?(Z|UTC|[+-]\d{2}:?\d{2})?"
+)
+
+
+def retry_after_s(headers: Mapping[str, str], now: float | None = None) -> float | None:
+    """Return the seconds of `retry-after-ms` or `retry-after`; None without a usable one.
+
+    `headers` have lower-case names. At most `MAX_WAIT_S`; negative and absurd values do not
+    count. Dates are read against the answer's own `date`, so that a wrong clock does no harm.
+    """
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return min(milliseconds / 1000, MAX_WAIT_S)
+    value = headers.get("retry-after")
+    seconds = _number(value)
+    if seconds is not None:
+        return min(seconds, MAX_WAIT_S)
+    at = _http_date(value)
+    if at is None:
+        return None
+    sent = _http_date(headers.get("date"))
+    return seconds_until(at, sent or now)
+
+
+def seconds_until(at: float, now: float | None = None) -> float | None:
+    """Return the seconds until `at` (epoch), at most `MAX_WAIT_S`; None when it has passed."""
+    left = at - (time.time() if now is None else now)
+    return min(left, MAX_WAIT_S) if left > 0 else None
+
+
+def moment_in(text: str) -> float | None:
+    """Return the epoch second of the first date and time in a text; without a zone, UTC+8.
+
+    Source: GLM writes Beijing time, also outside China (`protocols/glm.md` 7 in the notes).
+    """
+    found = _MOMENT.search(text[:4000])
+    if found is None:
+        return None
+    day, clock, zone = found.groups()
+    zone = "+00:00" if zone in ("Z", "UTC") else zone
+    try:
+        moment = datetime.fromisoformat(f"{day}T{clock}{zone or ''}")
+        return (moment if moment.tzinfo else moment.replace(tzinfo=_BEIJING)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def seconds_to_beijing_midnight(now: float | None = None) -> float:
+    """Return the seconds until the day ends in UTC+8."""
+    moment = datetime.fromtimestamp(time.time() if now is None else now, UTC)
+    local = moment.astimezone(_BEIJING)
+    midnight = (local + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    return (midnight - local).total_seconds()
+
+
+def _number(value: str | None) -> float | None:
+    if value is None or len(value) > _MAX_VALUE_CHARS:
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if number >= 0 and not math.isnan(number) and not math.isinf(number) else None
+
+
+def _http_date(value: str | None) -> float | None:
+    if value is None or len(value) > _MAX_VALUE_CHARS:
+        return None
+    try:
+        moment = parsedate_to_datetime(value)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
