@@ -31,7 +31,7 @@ class TimedConnection(RequestHandler):
 
     __slots__ = ("_head_timeout_s", "_head_timer")
 
-    def __init__(self, manager: "TimedServer", **kwargs: Any) -> None:
+    def __init__(self, manager: "TimedServer", **kwargs: Any) -> None:  # noqa: ANN401 - aiohttp's own
         super().__init__(manager, **kwargs)
         self._head_timeout_s = manager.head_timeout_s
         self._head_timer: asyncio.TimerHandle | None = None
@@ -105,8 +105,21 @@ class TimedServer(web.Server):
 class TimedRunner(web.AppRunner):
     """Runs an application over timed connections; a client that leaves cancels its handler."""
 
-    def __init__(self, app: web.Application, *, head_timeout_s: float, **kwargs: Any) -> None:
-        super().__init__(app, handler_cancellation=True, access_log=None, **kwargs)
+    def __init__(
+        self,
+        app: web.Application,
+        *,
+        head_timeout_s: float,
+        keepalive_timeout_s: float = 75.0,
+        shutdown_timeout_s: float = 60.0,
+    ) -> None:
+        super().__init__(
+            app,
+            handler_cancellation=True,
+            access_log=None,
+            keepalive_timeout=keepalive_timeout_s,
+            shutdown_timeout=shutdown_timeout_s,
+        )
         self._head_timeout_s = head_timeout_s
 
     async def _make_server(self) -> web.Server:

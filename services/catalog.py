@@ -86,9 +86,7 @@ class Catalog:
         try:
             entries = await self._fetch(provider)
         except GatewayError as error:
-            logger.info(
-                "model list not read", extra={"provider": provider.id, "error": error.code}
-            )
+            logger.info("model list not read", extra={"provider": provider.id, "error": error.code})
             return
         if entries:
             rows: list[JsonObject] = [
@@ -110,9 +108,7 @@ class Catalog:
             provider.sign(headers, account, credentials)
             url = provider.base_url + dialect.models_path
             request = UpstreamRequest("GET", url, headers, b"")
-            response = await self._transport.send(
-                request, egress, first_byte_timeout_s=_TIMEOUT_S
-            )
+            response = await self._transport.send(request, egress, first_byte_timeout_s=_TIMEOUT_S)
             try:
                 body = await response.read(_MAX_LIST_BYTES)
             finally:

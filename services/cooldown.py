@@ -12,7 +12,12 @@ from models.errors import Blame, ErrorKind, UpstreamError
 from models.ports import Clock
 
 EVERY_MODEL: Final = "*"
-_MAX_PAUSE_S: Final = 8 * 86400.0
+TRANSIENT: Final = frozenset({ErrorKind.UPSTREAM, ErrorKind.TIMEOUT, ErrorKind.TRUNCATED})
+
+# One transient failure may be chance; two within the window are not (behaviour.md, part A).
+_TRANSIENT_THRESHOLD: Final = 2
+_WINDOW_S: Final = 60.0
+_MAX_STRIKES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,23 +35,17 @@ class Rest:
 
 @dataclass(frozen=True, slots=True)
 class Pauses:
-    """Lengths of pauses in seconds, where the provider does not say."""
+    """First and longest pauses in seconds, where the provider does not say."""
 
-    rate_limit_s: float = 1.0
-    rate_limit_max_s: float = 300.0
-    quota_s: float = 300.0
-    billing_s: float = 1800.0
-    credentials_s: float = 300.0
-    permission_s: float = 600.0
+    rate_limited_s: float = 1.0
     overloaded_s: float = 5.0
-    overloaded_max_s: float = 60.0
-    transient_s: float = 10.0
-    transient_max_s: float = 300.0
-    transient_threshold: int = 2
-    """Transient failures within `transient_window_s` before an account rests."""
-    transient_window_s: float = 60.0
+    failed_s: float = 10.0
+    rejected_s: float = 600.0
+    billing_s: float = 1800.0
     egress_s: float = 5.0
-    egress_max_s: float = 60.0
+    longest_s: float = 300.0
+    """Pauses double from strike to strike up to this."""
+    max_retry_after_s: float = 21_600.0
 
 
 class Cooldowns:
@@ -68,7 +67,11 @@ class Cooldowns:
         found: Rest | None = None
         for key in ((subject, EVERY_MODEL), (subject, model)):
             rest = self._rests.get(key)
-            if rest is not None and rest.until > now and (found is None or rest.until > found.until):
+            if (
+                rest is not None
+                and rest.until > now
+                and (found is None or rest.until > found.until)
+            ):
                 found = rest
         return found
 
@@ -89,7 +92,7 @@ class Cooldowns:
         if pause_s <= 0:
             return None
         now = self._clock.now()
-        rest = Rest(key[0], key[1], now, now + min(pause_s, _MAX_PAUSE_S), error.kind)
+        rest = Rest(key[0], key[1], now, now + pause_s, error.kind)
         self.add(rest)
         return rest
 
@@ -121,48 +124,47 @@ class Cooldowns:
             self.version += 1
 
     def _pause_s(self, key: tuple[str, str], error: UpstreamError) -> float:
+        strikes = self._strike(key)
+        if error.retry_after_s is not None:
+            return min(max(error.retry_after_s, 1.0), self._pauses.max_retry_after_s)
+        if error.kind in TRANSIENT:
+            strikes -= _TRANSIENT_THRESHOLD - 1
+        if strikes < 1:
+            return 0.0
+        first_s = self._first_s(error.kind)
+        return min(first_s * 2.0 ** (strikes - 1), max(self._pauses.longest_s, first_s))
+
+    def _first_s(self, kind: ErrorKind) -> float:
         pauses = self._pauses
-        match error.kind:
+        match kind:
             case ErrorKind.RATE_LIMIT:
-                grown = self._grown_s(key, pauses.rate_limit_s, pauses.rate_limit_max_s)
+                return pauses.rate_limited_s
             case ErrorKind.QUOTA:
-                grown = pauses.quota_s
+                return pauses.longest_s
             case ErrorKind.BILLING:
-                grown = pauses.billing_s
-            case ErrorKind.UPSTREAM_AUTH:
-                grown = pauses.credentials_s
-            case ErrorKind.PERMISSION:
-                grown = pauses.permission_s
+                return pauses.billing_s
+            case ErrorKind.UPSTREAM_AUTH | ErrorKind.PERMISSION:
+                return pauses.rejected_s
             case ErrorKind.OVERLOADED:
-                grown = self._grown_s(key, pauses.overloaded_s, pauses.overloaded_max_s)
+                return pauses.overloaded_s
             case ErrorKind.EGRESS:
-                grown = self._grown_s(key, pauses.egress_s, pauses.egress_max_s)
-            case ErrorKind.UPSTREAM | ErrorKind.TIMEOUT | ErrorKind.TRUNCATED:
-                grown = self._transient_s(key)
+                return pauses.egress_s
+            case _ if kind in TRANSIENT:
+                return pauses.failed_s
             case _:
                 return 0.0
-        return grown if error.retry_after_s is None else max(error.retry_after_s, 1.0)
-
-    def _transient_s(self, key: tuple[str, str]) -> float:
-        over = self._strike(key) - self._pauses.transient_threshold
-        if over < 0:
-            return 0.0
-        return min(self._pauses.transient_s * 2.0**over, self._pauses.transient_max_s)
-
-    def _grown_s(self, key: tuple[str, str], first_s: float, max_s: float) -> float:
-        return min(first_s * 2.0 ** (self._strike(key) - 1), max_s)
 
     def _strike(self, key: tuple[str, str]) -> int:
-        """Count a failure. Failures during one rest are one: they were on their way already."""
+        """Count a failure. Those of requests that were on their way when a rest began are one
+        with it; a quiet time after the last rest wipes the slate."""
         now = self._clock.now()
         count, last = self._strikes.get(key, (0, 0.0))
         rest = self._rests.get(key)
         if rest is not None and rest.until > now:
             return max(count, 1)
-        window_s = self._pauses.transient_window_s
-        if rest is None and now - last > window_s:
+        quiet_since = last if rest is None else rest.until
+        if now - quiet_since > _WINDOW_S:
             count = 0
-        elif rest is not None and now - rest.until > max(window_s, rest.until - rest.began_at):
-            count = 0
-        self._strikes[key] = (min(count + 1, 32), now)
-        return min(count + 1, 32)
+        count = min(count + 1, _MAX_STRIKES)
+        self._strikes[key] = (count, now)
+        return count

@@ -18,7 +18,6 @@ from models.errors import (
     GatewayError,
     NoCapacity,
     NoRoute,
-    StreamBroken,
     TimedOut,
     UpstreamError,
 )
@@ -26,8 +25,7 @@ from models.events import collect, replay
 from models.exchange import ProxyRequest, RequestRecord
 from models.json_types import JsonObject
 from models.ports import Clock, Transport, UpstreamResponse
-from models.usage import Usage
-from providers.base import Route, build_request
+from providers.base import build_request
 from services.cooldown import Cooldowns, Rest
 from services.plan import (
     Plan,
@@ -358,9 +356,7 @@ class Executor:
 
         return Reply(chunks=chunks())
 
-    def _blame(
-        self, record: RequestRecord, plan: Plan, lease: Lease, error: UpstreamError
-    ) -> None:
+    def _blame(self, record: RequestRecord, plan: Plan, lease: Lease, error: UpstreamError) -> None:
         if error.blame is Blame.EGRESS and lease.egress is not None:
             record.egress_errors += (lease.egress.id,)
         rest = self._pool.report(lease, plan.route.model, error, plan.route)
@@ -399,5 +395,3 @@ def _worse(known: GatewayError | None, new: GatewayError) -> GatewayError:
     if isinstance(new, UpstreamError) and new.upstream_status is None:
         return known
     return new
-
-

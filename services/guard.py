@@ -121,8 +121,10 @@ def _is_address(host: str) -> bool:
 
 
 def _is_private_name(host: str) -> bool:
-    return "." not in host or host.rpartition(".")[2] in _PRIVATE_NAMES or host.endswith(
-        tuple("." + name for name in _PRIVATE_NAMES)
+    return (
+        "." not in host
+        or host.rpartition(".")[2] in _PRIVATE_NAMES
+        or host.endswith(tuple("." + name for name in _PRIVATE_NAMES))
     )
 
 

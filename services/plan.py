@@ -37,9 +37,7 @@ class Plan:
         return "raw" if self.request is None else "translated"
 
 
-def make_plan(
-    request: ProxyRequest, client: Dialect, route: Route, *, wants_usage: bool
-) -> Plan:
+def make_plan(request: ProxyRequest, client: Dialect, route: Route, *, wants_usage: bool) -> Plan:
     """Choose raw where the provider speaks the client's dialect, else translate.
 
     `wants_usage`: ask a stream for its usage even if the client did not.

@@ -11,7 +11,7 @@ from models.errors import ErrorKind, NoCapacity, UpstreamError
 from models.ports import Clock
 from providers.base import Route
 from repositories.base import SharedState
-from services.cooldown import EVERY_MODEL, Cooldowns, Rest
+from services.cooldown import EVERY_MODEL, TRANSIENT, Cooldowns, Rest
 from services.snapshot import Snapshot
 
 _RATE_REASONS: Final = frozenset({ErrorKind.RATE_LIMIT, ErrorKind.QUOTA})
@@ -130,15 +130,13 @@ class Pool:
                 return proxy
         elif account.egress_status is EgressStatus.DIRECT:
             return None
-        raise NoCapacity(
-            "the account waits for an outbound proxy", retry_after_s=_WAITING_RETRY_S
-        )
+        raise NoCapacity("the account waits for an outbound proxy", retry_after_s=_WAITING_RETRY_S)
 
     def report(self, lease: Lease, model: str, error: UpstreamError, route: Route) -> Rest | None:
         """Let the one to blame rest. A passing fault never benches the last account."""
-        if error.kind in (ErrorKind.UPSTREAM, ErrorKind.TIMEOUT, ErrorKind.TRUNCATED):
-            if sum(len(tier) for tier in self.tiers(route)) <= 1:
-                return None
+        is_last = sum(len(tier) for tier in self.tiers(route)) <= 1
+        if is_last and error.kind in TRANSIENT:
+            return None
         proxy_id = lease.egress.id if lease.egress is not None else None
         return self.cooldowns.report(lease.account.id, proxy_id, model, error)
 

@@ -22,13 +22,15 @@ EventFilter: TypeAlias = Callable[[Iterable[Event]], Sequence[Event]]
 class Relay(Protocol):
     """Turns what a provider sends into what a client gets."""
 
-    usage: Usage
     started: bool
     """Something was made that a user would miss: from here on no other account is tried."""
     ended: bool
     """The answer is complete, or its error was told; nothing more is to be read."""
     error: UpstreamError | None
     """What the provider told to be wrong, inside the stream."""
+
+    @property
+    def usage(self) -> Usage: ...
 
     def feed(self, data: bytes) -> bytes:
         """Take what arrived; return what to send, possibly nothing."""
@@ -104,10 +106,10 @@ class TranslatedRelay:
         "_encoder",
         "_filters",
         "_request_id",
+        "_usage",
         "ended",
         "error",
         "started",
-        "usage",
     )
 
     def __init__(
@@ -124,10 +126,14 @@ class TranslatedRelay:
         self._encoder = encoder
         self._filters = filters
         self._request_id = request_id
-        self.usage = NO_USAGE
+        self._usage = NO_USAGE
         self.started = False
         self.ended = False
         self.error: UpstreamError | None = None
+
+    @property
+    def usage(self) -> Usage:
+        return self._usage
 
     def feed(self, data: bytes) -> bytes:
         return self.write(self._decoder.feed(data))
@@ -155,9 +161,9 @@ class TranslatedRelay:
             return b""
         match event:
             case Start() | Progress():
-                self.usage = self.usage.updated(event.usage)
+                self._usage = self._usage.updated(event.usage)
             case Finish():
-                self.usage = self.usage.updated(event.usage)
+                self._usage = self._usage.updated(event.usage)
                 self.started = self.ended = True
             case Failed():
                 return self.fail(event.error)

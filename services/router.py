@@ -14,7 +14,7 @@ class Router:
     def __init__(
         self, providers: Mapping[str, Provider], prefixes: Mapping[str, Sequence[str]]
     ) -> None:
-        """`prefixes`: prefix -> provider ids in order of preference. Unknown ids are passed over."""
+        """`prefixes`: prefix -> provider ids in order of preference; unknown ids do not count."""
         self._providers = providers
         self._prefixes: dict[str, tuple[Provider, ...]] = {}
         for prefix, names in prefixes.items():
@@ -25,7 +25,7 @@ class Router:
         self._cache: dict[str, tuple[Route, ...]] = {}
 
     def resolve(self, model: str) -> tuple[Route, ...]:
-        """Return the routes of a model in order of preference; raises NoRoute when there is none."""
+        """Return the routes of a model in order of preference. Raises NoRoute."""
         routes = self._cache.get(model)
         if routes is None:
             routes = self._explicit(model) or self._by_prefix(model)

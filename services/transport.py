@@ -14,8 +14,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
-from aiohttp_socks import ProxyConnector, ProxyError, ProxyTimeoutError
 from aiohttp_socks import ProxyConnectionError as SocksConnectionError
+from aiohttp_socks import ProxyConnector, ProxyError, ProxyTimeoutError
 from yarl import URL
 
 from models.egress import EgressProxy
@@ -36,6 +36,8 @@ _MAX_HEADER_BYTES: Final = 32_768
 # a connection closed by the other side at the moment of use costs a failed attempt.
 _KEEPALIVE_S: Final = 15.0
 _PROXY_AUTH_REQUIRED: Final = 407
+_SOCKS: Final = (ProxyError, SocksConnectionError, ProxyTimeoutError)
+_FOREIGN: Final = (aiohttp.ClientError, OSError, ValueError, *_SOCKS)
 
 
 class HttpResponse:
@@ -121,7 +123,7 @@ class HttpTransport:
                 )
         except TimeoutError as error:
             raise _timed_out(error, egress) from error
-        except (aiohttp.ClientError, OSError, ProxyError, ValueError) as error:
+        except _FOREIGN as error:
             raise _failed(error, egress) from error
         if response.status == _PROXY_AUTH_REQUIRED and egress is not None:
             response.close()
@@ -233,9 +235,8 @@ def _failed(error: Exception, egress: EgressProxy | None) -> UpstreamError:
     """Tell a failed connection from a broken one, and whose fault it is."""
     if isinstance(error, aiohttp.ServerDisconnectedError | ConnectionResetError):
         return ConnectionLost("the provider closed the connection without an answer")
-    if isinstance(
-        error, aiohttp.ClientConnectionError | aiohttp.ClientHttpProxyError | ProxyError
-    ) or isinstance(error, SocksConnectionError | ProxyTimeoutError | OSError):
+    connecting = (aiohttp.ClientConnectionError, aiohttp.ClientHttpProxyError, OSError, *_SOCKS)
+    if isinstance(error, connecting):
         return _connect_failed(egress)
     if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ClientResponseError):
         return UpstreamError("the provider's answer is not valid HTTP", blame=Blame.PROVIDER)

@@ -1,0 +1,209 @@
+"""What leaves the house leaves it through the right door."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+from aiohttp import web
+
+from models.egress import EgressProxy
+from models.errors import Blame, ConnectFailed, ConnectionLost, StreamBroken, TimedOut
+from models.exchange import UpstreamRequest
+from services.guard import AddressGuard
+from services.transport import HttpResponse, HttpTransport, open_transport
+from tests.fakes.provider import FakeProvider
+from tests.fakes.proxies import FakeProxy, FakeSocks
+from tests.waiting import until
+
+LOOPBACK = AddressGuard(["127.0.0.0/8"])
+
+
+@pytest.fixture
+async def stack() -> AsyncIterator[AsyncExitStack]:
+    async with AsyncExitStack() as opened:
+        yield opened
+
+
+@pytest.fixture
+async def transport(stack: AsyncExitStack) -> HttpTransport:
+    return await stack.enter_async_context(open_transport(LOOPBACK, connect_timeout_s=0.5))
+
+
+@pytest.fixture
+async def provider(stack: AsyncExitStack) -> FakeProvider:
+    fake = FakeProvider("chat")
+    runner = await fake.start()
+    stack.push_async_callback(runner.cleanup)
+    return fake
+
+
+def call(provider: FakeProvider, *, stream: bool = False) -> UpstreamRequest:
+    body = b'{"model":"m","stream":true,"messages":[{"role":"user","content":"x"}]}'
+    if not stream:
+        body = body.replace(b'"stream":true,', b"")
+    return UpstreamRequest(
+        "POST", provider.url + "/chat/completions", {"authorization": "Bearer k"}, body, stream
+    )
+
+
+async def send(
+    transport: HttpTransport, request: UpstreamRequest, egress: EgressProxy | None = None
+) -> HttpResponse:
+    return await transport.send(request, egress, first_byte_timeout_s=5)
+
+
+async def drained(response: HttpResponse) -> bytes:
+    pieces = []
+    while data := await response.read_some(5):
+        pieces.append(data)
+    return b"".join(pieces)
+
+
+@pytest.mark.parametrize("kind", [FakeProxy, FakeSocks])
+@pytest.mark.parametrize("secured", [False, True])
+async def test_a_call_with_a_proxy_goes_through_it_with_its_credentials(
+    stack: AsyncExitStack,
+    transport: HttpTransport,
+    provider: FakeProvider,
+    kind: type[FakeProxy],
+    secured: bool,
+) -> None:
+    proxy = kind("user", "pass") if secured else kind()
+    await proxy.start()
+    stack.push_async_callback(proxy.stop)
+    response = await send(transport, call(provider), EgressProxy("p", "p", proxy.url))
+    assert response.status == 200
+    assert b"chat.completion" in await response.read(1 << 20)
+    response.close()
+    assert [host for host, _port in proxy.targets] == ["127.0.0.1"]
+
+
+async def test_socks5h_leaves_the_name_to_the_proxy(
+    stack: AsyncExitStack, transport: HttpTransport, provider: FakeProvider
+) -> None:
+    proxy = FakeSocks(hosts={"provider.test": "127.0.0.1"})
+    await proxy.start()
+    stack.push_async_callback(proxy.stop)
+    url = provider.url.replace("127.0.0.1", "provider.test") + "/chat/completions"
+    request = UpstreamRequest("POST", url, {}, call(provider).body)
+    egress = EgressProxy("p", "p", proxy.url.replace("socks5:", "socks5h:"))
+    response = await send(transport, request, egress)
+    assert response.status == 200
+    response.close()
+    assert proxy.targets[0][0] == "provider.test"
+
+
+@pytest.mark.parametrize("kind", [FakeProxy, FakeSocks])
+async def test_a_dead_a_silent_or_a_refusing_proxy_is_blamed_itself(
+    stack: AsyncExitStack, transport: HttpTransport, provider: FakeProvider, kind: type[FakeProxy]
+) -> None:
+    dead = kind()
+    await dead.start()
+    await dead.stop()
+    silent = kind(mode="hang")
+    refusing = kind("user", "right")
+    for proxy in (silent, refusing):
+        await proxy.start()
+        stack.push_async_callback(proxy.stop)
+    wrong = refusing.url.replace("right", "wrong")
+    plain = call(provider)
+    # Only a tunnel shows that it is the proxy which is silent.
+    tunnelled = UpstreamRequest("POST", provider.url.replace("http:", "https:"), {}, b"{}")
+    tries = ((dead.url, plain), (silent.url, tunnelled), (wrong, plain))
+    for number, (url, request) in enumerate(tries):
+        with pytest.raises(ConnectFailed) as caught:
+            await send(transport, request, EgressProxy(f"p{number}", "label", url))
+        assert caught.value.blame is Blame.EGRESS
+        assert not caught.value.sent
+        assert "wrong" not in str(caught.value)
+    assert provider.seen == []
+
+
+async def test_a_provider_that_cannot_be_reached_directly_is_blamed_itself(
+    transport: HttpTransport,
+) -> None:
+    request = UpstreamRequest("POST", "http://127.0.0.1:1/x", {}, b"{}")
+    with pytest.raises(ConnectFailed) as caught:
+        await send(transport, request)
+    assert caught.value.blame is Blame.PROVIDER
+
+
+async def test_no_connection_is_opened_to_a_network_that_is_not_allowed(
+    stack: AsyncExitStack, provider: FakeProvider
+) -> None:
+    strict = await stack.enter_async_context(open_transport(AddressGuard(), connect_timeout_s=0.5))
+    socks = FakeSocks()
+    await socks.start()
+    stack.push_async_callback(socks.stop)
+    for url in (provider.url, provider.url.replace("127.0.0.1", "localhost")):
+        with pytest.raises(ConnectFailed):
+            await send(strict, UpstreamRequest("POST", url, {}, b"{}"))
+    with pytest.raises(ConnectFailed):
+        await send(strict, call(provider), EgressProxy("p", "p", socks.url))
+    assert provider.seen == []
+    assert socks.targets == []
+
+
+async def test_silence_before_the_head_is_a_timeout(
+    transport: HttpTransport, provider: FakeProvider
+) -> None:
+    provider.delay_s = 30
+    with pytest.raises(TimedOut):
+        await transport.send(call(provider), None, first_byte_timeout_s=0.05)
+
+
+async def test_a_connection_closed_without_an_answer_is_told_apart(
+    stack: AsyncExitStack, transport: HttpTransport
+) -> None:
+    async def close(request: web.Request) -> web.Response:
+        assert request.transport is not None
+        request.transport.close()
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/", close)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    with pytest.raises(ConnectionLost):
+        await send(transport, UpstreamRequest("POST", url, {}, b"{}"))
+
+
+async def test_waiting_for_a_chunk_in_vain_loses_nothing(
+    transport: HttpTransport, provider: FakeProvider
+) -> None:
+    provider.raw_stream = [b"data: 1\n\n", b"data: 2\n\n"]
+    provider.pause_s = 0.2
+    response = await send(transport, call(provider, stream=True))
+    got: list[bytes | None] = []
+    while (data := await response.read_some(0.05)) != b"":
+        got.append(data)
+    response.close()
+    assert None in got
+    assert b"".join(piece for piece in got if piece) == b"data: 1\n\ndata: 2\n\n"
+
+
+async def test_a_cut_stream_and_a_body_over_the_limit_are_broken(
+    transport: HttpTransport, provider: FakeProvider
+) -> None:
+    provider.cut_after = 1
+    response = await send(transport, call(provider, stream=True))
+    with pytest.raises(StreamBroken):
+        await drained(response)
+    response.close()
+    whole = await send(transport, call(provider))
+    with pytest.raises(StreamBroken):
+        await whole.read(10)
+    whole.close()
+
+
+async def test_closing_an_unfinished_answer_closes_the_connection(
+    transport: HttpTransport, provider: FakeProvider
+) -> None:
+    provider.hang_after = 1
+    response = await send(transport, call(provider, stream=True))
+    assert await response.read_some(5)
+    response.close()
+    await until(lambda: provider.closed_by_client == 1)
