@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import random
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -58,7 +59,9 @@ class Database:
 
     def __init__(self, url: str, limits: Limits = DEFAULT_LIMITS) -> None:
         self.url = read_url(url)
-        self._engine = open_engine(self.url, limits)
+        self._limits = limits
+        self._engine: Engine | None = None
+        self._opening = threading.Lock()
         self._threads = ThreadPoolExecutor(
             1 if self.is_sqlite else limits.pool_size, thread_name_prefix="database"
         )
@@ -92,7 +95,8 @@ class Database:
     async def aclose(self) -> None:
         """Let running transactions end, then disconnect."""
         await asyncio.to_thread(self._threads.shutdown)
-        await asyncio.to_thread(self._engine.dispose)
+        if self._engine is not None:
+            await asyncio.to_thread(self._engine.dispose)
 
     def _submit(self, work: Callable[[Connection], T]) -> "Future[T]":
         try:
@@ -100,10 +104,17 @@ class Database:
         except RuntimeError as error:
             raise StorageUnavailable("the database is closed") from error
 
+    def _opened(self) -> Engine:
+        # In a database thread: the driver looks at the file system.
+        with self._opening:
+            if self._engine is None:
+                self._engine = open_engine(self.url, self._limits)
+            return self._engine
+
     def _transact(self, work: Callable[[Connection], T]) -> T:
         for attempt in range(MAX_ATTEMPTS):
             try:
-                with self._engine.begin() as connection:
+                with self._opened().begin() as connection:
                     return work(connection)
             except (SQLAlchemyError, UnicodeEncodeError, OverflowError) as error:
                 if not is_rolled_back(error) or attempt == MAX_ATTEMPTS - 1:
