@@ -1,0 +1,111 @@
+"""`aigateway serve`: what is checked before the port opens, and in how many processes."""
+
+import asyncio
+import logging
+import os
+import resource
+from collections.abc import Callable, Mapping
+
+from aigateway.client_keys import has_admin_key
+from aigateway.master_key import open_vault
+from aigateway.supervisor import (
+    WORKER_VARIABLE,
+    Pauses,
+    reserve_port,
+    run_workers,
+    stop_with_parent,
+    worker_command,
+)
+from config.logs import configure_logging
+from config.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+# Beyond the drain: closing connections and writing the last statistics.
+_STOP_MARGIN_S = 30.0
+
+
+class Refused(Exception):
+    """The settings are valid by themselves, but not for what was asked."""
+
+
+def serve(settings: Settings, *, workers: int, demo: bool) -> int:
+    """Serve until told to stop; return the exit code. Raises Refused."""
+    worker = worker_number(os.environ)
+    configure_logging(
+        settings.logs.level, settings.logs.format, secrets=settings.secrets(), worker=worker
+    )
+    # Credentials are in our memory: a crash must not write it to a file.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if worker is not None:
+        stop_with_parent(os.environ)
+        return _serve_here(settings, worker=worker, demo=False)
+    check_workers(settings, workers, demo=demo)
+    open_vault(settings)
+    check_address(settings)
+    if workers > 1:
+        return _serve_in_workers(settings, workers)
+    return _serve_here(settings, worker=None, demo=demo)
+
+
+def worker_number(environ: Mapping[str, str]) -> int | None:
+    """Return which worker this process is; None when it is no worker."""
+    text = environ.get(WORKER_VARIABLE, "")
+    if text and not text.isdecimal():
+        raise Refused(f"{WORKER_VARIABLE} is set by the supervisor and holds a number")
+    return int(text) if text else None
+
+
+def check_workers(settings: Settings, workers: int, *, demo: bool) -> None:
+    """Raise Refused when several processes could not agree with each other."""
+    if workers == 1:
+        return
+    if not settings.redis_url:
+        raise Refused(
+            f"--workers {workers} needs Redis: several processes share counters, tokens and "
+            "cooldowns through it. Set AIGATEWAY_REDIS__URL (redis.url), or serve with one worker"
+        )
+    if settings.is_database_in_memory:
+        raise Refused(
+            f"--workers {workers} needs a database that processes can share; "
+            "database.url names one in memory"
+        )
+    if demo:
+        raise Refused("--demo runs in one process; leave --workers out")
+
+
+def check_address(settings: Settings) -> None:
+    """Raise Refused when strangers could reach a gateway that nobody can administer."""
+    if settings.listens_beyond_loopback and not asyncio.run(has_admin_key(settings)):
+        raise Refused(
+            f"server.host is {settings.server.host}, which other machines can reach, but there is "
+            "no admin key. Run `aigateway init` or `aigateway keys create --name NAME --admin`, "
+            "or set AIGATEWAY_SECURITY__ADMIN_KEY"
+        )
+
+
+def _serve_here(settings: Settings, *, worker: int | None, demo: bool) -> int:
+    from aigateway.app import run_server
+
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(run_server(settings, worker=worker, reuse_port=worker is not None, demo=demo))
+    return 0
+
+
+def _serve_in_workers(settings: Settings, workers: int) -> int:
+    host = settings.server.host
+    with reserve_port(host, settings.server.port) as reserved:
+        port = reserved.getsockname()[1]
+        logger.info("serving", extra={"host": host, "port": port, "workers": workers})
+        stop_s = settings.server.drain_delay_s + settings.server.drain_timeout_s + _STOP_MARGIN_S
+        command = worker_command(["--host", host, "--port", str(port)])
+        return run_workers(workers, command, pauses=Pauses(stop_s=stop_s))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return uvloop's factory where it is installed; None means asyncio's own."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
