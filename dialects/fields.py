@@ -160,12 +160,14 @@ def parse_object(body: bytes) -> JsonObject:
         raise BadRequest(f"the body is not valid JSON: {error}") from error
     if not isinstance(payload, dict):
         raise BadRequest("the body must be a JSON object")
-    return _exact(body) if _has_huge_integer(body) else payload
+    return _exact(body) if has_huge_integer(body) else payload
 
 
-def _has_huge_integer(body: bytes) -> bool:
-    # orjson turns integers beyond 64 bits (20 digits) into floats. The slow parser keeps them;
-    # its cost is bounded by the size, and larger bodies live with the float.
+def has_huge_integer(body: bytes) -> bool:
+    """Say whether JSON may hold an integer beyond 64 bits (20 digits), which orjson rounds.
+
+    The standard parser keeps it; its cost is bounded by the size, larger bodies are rounded.
+    """
     return len(body) < _EXACT_BELOW_BYTES and b"0" * 20 in body.translate(_DIGITS)
 
 

@@ -1,0 +1,109 @@
+"""The Messages format of Anthropic: `POST /v1/messages`."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from dialects import fields
+from dialects.anthropic import errors
+from dialects.anthropic.content import DIALECT
+from dialects.anthropic.decoder import StreamDecoder
+from dialects.anthropic.encoder import StreamEncoder
+from dialects.anthropic.models import encode_model, encode_models, read_models
+from dialects.anthropic.request import decode_request, encode_request, read_model
+from dialects.anthropic.response import decode_response, encode_response
+from dialects.anthropic.sniffer import StreamSniffer
+from dialects.anthropic.usage import read_usage
+from dialects.base import (
+    Decoder,
+    Dialect,
+    Encoded,
+    Encoder,
+    ErrorBody,
+    ErrorFacts,
+    Inspected,
+    ModelEntry,
+    ReplyContext,
+    Sniffer,
+)
+from dialects.raw_json import refuse_duplicates, replace_value
+from dialects.sse import frame
+from models.chat import ChatRequest, ChatResponse
+from models.errors import GatewayError
+from models.json_types import JsonObject
+from models.profile import Profile
+from models.usage import Usage
+
+_GUARDED: Final = ("model", "stream", "max_tokens", "messages")
+
+
+class Messages:
+    """The Messages dialect; its parts live in this package's modules."""
+
+    name = DIALECT
+    path = "/v1/messages"
+    upstream_path = "/v1/messages"
+    models_path = "/v1/models"
+    ping = frame(b'{"type":"ping"}', b"ping")
+    forwarded_headers = frozenset({"anthropic-version", "anthropic-beta"})
+
+    def inspect(self, body: bytes, payload: JsonObject) -> Inspected:
+        refuse_duplicates(body, payload, _GUARDED)
+        model = read_model(payload)
+        fields.items(payload, "messages")
+        limit = fields.optional_integer(payload, "max_tokens")
+        # 0 is legal: it warms a cache without an answer.
+        if limit is not None and limit < 0:
+            raise fields.wrong("max_tokens", "a positive integer")
+        return Inspected(model, fields.optional_bool(payload, "stream") or False)
+
+    def prepare_raw(
+        self, body: bytes, payload: JsonObject, model: str, *, ask_usage: bool
+    ) -> tuple[bytes, bool]:
+        if payload["model"] == model:
+            return body, False
+        return replace_value(body, "model", fields.dumps(model)), False
+
+    def decode_request(self, payload: JsonObject) -> ChatRequest:
+        return decode_request(payload)
+
+    def encode_request(self, request: ChatRequest, profile: Profile) -> Encoded:
+        return encode_request(request, profile)
+
+    def decode_response(self, payload: JsonObject) -> ChatResponse:
+        return decode_response(payload)
+
+    def encode_response(self, response: ChatResponse, context: ReplyContext) -> JsonObject:
+        return encode_response(response, context)
+
+    def decoder(self, profile: Profile) -> Decoder:
+        return StreamDecoder()
+
+    def encoder(self, context: ReplyContext) -> Encoder:
+        return StreamEncoder(context)
+
+    def sniffer(self, *, hide_usage: bool) -> Sniffer:
+        return StreamSniffer()
+
+    def read_usage(self, payload: JsonObject) -> Usage:
+        return read_usage(payload.get("usage"))
+
+    def read_error(self, payload: JsonObject) -> ErrorFacts | None:
+        return errors.read_error(payload)
+
+    def encode_error(self, error: GatewayError, request_id: str) -> ErrorBody:
+        return errors.encode_error(error, request_id)
+
+    def encode_stream_error(self, error: GatewayError, request_id: str) -> bytes:
+        return errors.encode_stream_error(error, request_id)
+
+    def read_models(self, payload: JsonObject) -> list[ModelEntry]:
+        return read_models(payload)
+
+    def encode_models(self, models: Sequence[ModelEntry]) -> JsonObject:
+        return encode_models(models)
+
+    def encode_model(self, model: ModelEntry) -> JsonObject:
+        return encode_model(model)
+
+
+MESSAGES: Final[Dialect] = Messages()

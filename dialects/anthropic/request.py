@@ -1,0 +1,243 @@
+"""Requests of the Messages format, read and written."""
+
+from typing import Final
+
+from dialects import fields
+from dialects.anthropic.content import DIALECT, Outgoing, collapsed, read_content, read_texts
+from dialects.anthropic.content import write_text as write_text_block
+from dialects.anthropic.output import read_output, write_output
+from dialects.anthropic.sampling import read_sampling, write_sampling
+from dialects.anthropic.thinking import Plan, plan, read_thinking
+from dialects.anthropic.tools import (
+    is_forced,
+    read_tool_choice,
+    read_tools,
+    tool_names,
+    write_tool_choice,
+    write_tools,
+)
+from dialects.anthropic.turns import Turn, lacks_thinking, write_turns
+from dialects.base import Encoded
+from dialects.names import changed_names, wire_names
+from models.chat import ChatRequest
+from models.content import Message, Role, ToolCall, ToolResult
+from models.errors import BadRequest, Unrepresentable
+from models.json_types import JsonObject
+from models.profile import Profile
+
+DEFAULT_MAX_TOKENS: Final = 4096
+_MAX_USER_ID: Final = 256
+_ROLES: Final[tuple[Role, ...]] = ("user", "assistant", "system")
+_READ: Final = frozenset(
+    {
+        "max_tokens",
+        "messages",
+        "metadata",
+        "model",
+        "output_config",
+        "output_format",
+        "stop_sequences",
+        "stream",
+        "system",
+        "temperature",
+        "thinking",
+        "tool_choice",
+        "tools",
+        "top_k",
+        "top_p",
+    }
+)
+_READ_OUTPUT: Final = frozenset({"effort", "format"})
+_REFUSED: Final = frozenset({"web_search_options", "audio", "background", "previous_response_id"})
+
+# --- reading ----------------------------------------------------------------------------------
+
+
+def decode_request(payload: JsonObject) -> ChatRequest:
+    """Read a client's request; fields that only Anthropic knows are kept in `extras`."""
+    metadata = fields.optional_mapping(payload, "metadata") or {}
+    choice, parallel = read_tool_choice(payload)
+    extras = _extras(payload)
+    return ChatRequest(
+        model=read_model(payload),
+        stream=fields.optional_bool(payload, "stream") or False,
+        messages=_read_messages(payload),
+        system=() if payload.get("system") is None else read_texts(payload["system"], "system"),
+        tools=read_tools(payload),
+        tool_choice=choice,
+        parallel_tools=parallel,
+        max_tokens=_read_max_tokens(payload),
+        stop=tuple(fields.optional_texts(payload, "stop_sequences")),
+        sampling=read_sampling(payload),
+        thinking=read_thinking(payload),
+        output=read_output(payload),
+        user_id=fields.optional_text(metadata, "user_id", "metadata"),
+        extras={DIALECT: extras} if extras else {},
+    )
+
+
+def read_model(payload: JsonObject) -> str:
+    """Return the model's name, which must not be empty."""
+    model = fields.text(payload, "model")
+    if not model:
+        raise fields.wrong("model", "the name of a model")
+    return model
+
+
+def _read_max_tokens(payload: JsonObject) -> int | None:
+    value = fields.optional_integer(payload, "max_tokens")
+    if value is not None and value < 1:
+        # Anthropic itself takes 0 to warm a cache, which has no counterpart elsewhere.
+        raise fields.wrong("max_tokens", "a positive integer")
+    return value
+
+
+def _read_messages(payload: JsonObject) -> tuple[Message, ...]:
+    messages: list[Message] = []
+    calls: set[str] = set()
+    for index, message in enumerate(fields.objects(payload, "messages")):
+        where = f"messages[{index}]"
+        role = next((role for role in _ROLES if role == message.get("role")), None)
+        if role is None:
+            raise fields.wrong(f"{where}.role", "one of " + ", ".join(_ROLES))
+        read = Message(role, read_content(message.get("content"), f"{where}.content", role))
+        _check_calls(read, where, calls)
+        messages.append(read)
+    if not messages:
+        raise fields.wrong("messages", "at least one message")
+    return tuple(messages)
+
+
+def _check_calls(message: Message, where: str, calls: set[str]) -> None:
+    """Refuse two calls with one id, and answers to calls that nobody made."""
+    for part in message.parts:
+        if isinstance(part, ToolCall):
+            if part.id in calls:
+                raise BadRequest(
+                    f"{where}.content: the tool_use id {part.id!r} occurs twice", path=where
+                )
+            calls.add(part.id)
+        elif isinstance(part, ToolResult) and part.call_id not in calls:
+            raise BadRequest(
+                f"{where}.content: unexpected tool_use_id {part.call_id!r} found in tool_result "
+                "blocks: no tool_use with this id comes before",
+                path=where,
+            )
+
+
+def _extras(payload: JsonObject) -> JsonObject:
+    extras = {key: value for key, value in payload.items() if key not in _READ}
+    config = payload.get("output_config")
+    if isinstance(config, dict):
+        rest = {key: value for key, value in config.items() if key not in _READ_OUTPUT}
+        if rest:
+            extras["output_config"] = rest
+    return extras
+
+
+# --- writing ----------------------------------------------------------------------------------
+
+
+def encode_request(request: ChatRequest, profile: Profile) -> Encoded:
+    """Write a request for an Anthropic model. What it cannot say is dropped or refused."""
+    names = wire_names(tool_names(request))
+    out = Outgoing(names)
+    turns = write_turns(request, profile, out)
+    planned = _plan(request, profile, turns)
+    out.dropped.extend(planned.dropped)
+    system = [block for text in request.system if (block := write_text_block(text)) is not None]
+    config, instruction = write_output(request.output, profile, out)
+    if instruction:
+        system.append({"type": "text", "text": instruction})
+
+    payload: JsonObject = {
+        "model": profile.model or request.model,
+        "max_tokens": planned.max_tokens,
+    }
+    if system:
+        payload["system"] = collapsed([*system])
+    payload["messages"] = [turn.payload() for turn in turns]
+    _put_tools(payload, request, out)
+    if planned.thinking is not None:
+        payload["thinking"] = planned.thinking
+    if planned.effort is not None:
+        config["effort"] = planned.effort
+    if config:
+        payload["output_config"] = config
+    native, emulated = _split_stops(request.stop, profile)
+    if native:
+        payload["stop_sequences"] = [*native]
+    payload.update(write_sampling(request.sampling, profile, planned.is_on, out))
+    if request.stream:
+        payload["stream"] = True
+    _put_rest(payload, request, out)
+    return Encoded(payload, tuple(dict.fromkeys(out.dropped)), emulated, changed_names(names))
+
+
+def _plan(request: ChatRequest, profile: Profile, turns: list[Turn]) -> Plan:
+    limit = request.max_tokens or profile.max_output_tokens or DEFAULT_MAX_TOKENS
+    planned = plan(request.thinking, profile, limit)
+    if not planned.is_on:
+        return planned
+    is_manual = profile.thinking == "manual"
+    forced = is_manual and bool(request.tools) and is_forced(request.tool_choice)
+    if forced or (is_manual and lacks_thinking(turns)) or turns[-1].role == "assistant":
+        planned.give_up(limit)
+    return planned
+
+
+def _put_tools(payload: JsonObject, request: ChatRequest, out: Outgoing) -> None:
+    tools = write_tools(request, out)
+    if not tools:
+        return
+    payload["tools"] = tools
+    choice = write_tool_choice(request, out.names)
+    if choice is not None:
+        payload["tool_choice"] = choice
+
+
+def _split_stops(
+    stops: tuple[str, ...], profile: Profile
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the stops that go to the model and those that we apply ourselves."""
+    wanted = tuple(dict.fromkeys(stop for stop in stops if stop))
+    fit = [stop for stop in wanted if not stop.isspace()]
+    native = tuple(fit if profile.max_stops is None else fit[: profile.max_stops])
+    return native, tuple(stop for stop in wanted if stop not in native)
+
+
+def _put_rest(payload: JsonObject, request: ChatRequest, out: Outgoing) -> None:
+    if request.user_id is not None:
+        if len(request.user_id) <= _MAX_USER_ID:
+            payload["metadata"] = {"user_id": request.user_id}
+        else:
+            out.dropped.append("user")
+    unknown = {
+        "metadata": request.metadata,
+        "service_tier": request.service_tier,
+        "verbosity": request.verbosity,
+        "prompt_cache_key": request.cache_key,
+    }
+    out.dropped.extend(name for name, value in unknown.items() if value)
+    for dialect, extras in request.extras.items():
+        if dialect == DIALECT:
+            _put_own(payload, extras)
+        else:
+            _drop_foreign(extras, out)
+
+
+def _put_own(payload: JsonObject, extras: JsonObject) -> None:
+    for key, value in extras.items():
+        known = payload.get(key)
+        if key == "output_config" and isinstance(known, dict) and isinstance(value, dict):
+            payload[key] = {**value, **known}
+        else:
+            payload.setdefault(key, value)
+
+
+def _drop_foreign(extras: JsonObject, out: Outgoing) -> None:
+    for key, value in extras.items():
+        asks_audio = key == "modalities" and isinstance(value, list) and "audio" in value
+        if (key in _REFUSED and value) or asks_audio:
+            raise Unrepresentable(f"{key}: unknown to an Anthropic model", path=key)
+        out.dropped.append(key)
