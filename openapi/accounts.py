@@ -200,9 +200,11 @@ class AccountPatch(Patch):
     provider_id: Slug = ""
     """Must be the account's own."""
     label: Label = ""
-    auth_type: AuthType = AuthType.API_KEY
+    # Before `auth_type`, so that the default of that one does not decide the shape of this one.
     auth_data: AuthData = ApiKeyData.model_construct(api_key=SecretStr(""))
     """Replaces the whole credential."""
+    auth_type: AuthType = AuthType.API_KEY
+    """Another one needs `auth_data`, too."""
     metadata: Metadata = Field(default_factory=dict)
     is_active: bool = True
     priority: Priority = 0

@@ -228,13 +228,13 @@ def _digits(value: object) -> object:
     # Left to itself, pydantic reads `1_0`, ` 5` and `5.0` as numbers.
     if isinstance(value, str) and not _INTEGER.fullmatch(value):
         raise ValueError("must be a whole number")
-    return value
+    return int(value) if isinstance(value, str) else value
 
 
 def _flag(value: object) -> object:
     if isinstance(value, str) and value not in {"true", "false"}:
         raise ValueError("must be true or false")
-    return value
+    return value == "true" if isinstance(value, str) else value
 
 
 DIGITS = BeforeValidator(_digits)

@@ -1,0 +1,183 @@
+"""A running `/api/v1` over a real database, and short ways to call it."""
+
+import json
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import orjson
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from auth.vault import Vault
+from handlers.endpoint import Handler
+from handlers.keys import GATEWAY
+from handlers.routes import all_endpoints
+from models.account import EgressPolicy
+from models.errors import GatewayError
+from models.json_types import Json, JsonObject
+from models.provider import StoredProvider
+from repositories.open import Repositories, open_repositories
+from services.accounts import Accounts
+from services.egresses import Egresses
+from services.gateway import Gateway
+from services.guard import AddressGuard
+from services.health import Health
+from services.keys import Keys
+from services.providers import Providers
+from tests.fakes.clock import FakeClock
+
+PEPPER = b"p" * 32
+UNKNOWN_ID = "0" * 32
+BUILTIN = (
+    StoredProvider("anthropic", "Anthropic", "messages", is_builtin=True),
+    StoredProvider("openai", "OpenAI", "chat", is_builtin=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An answer, read."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+    @property
+    def json(self) -> JsonObject:
+        payload: Json = orjson.loads(self.text)
+        assert isinstance(payload, dict)
+        return payload
+
+    @property
+    def id(self) -> str:
+        return str(self.json["id"])
+
+    @property
+    def data(self) -> list[JsonObject]:
+        data = self.json["data"]
+        assert isinstance(data, list)
+        return [entry for entry in data if isinstance(entry, dict)]
+
+    @property
+    def error(self) -> JsonObject:
+        error = self.json["error"]
+        assert isinstance(error, dict)
+        return error
+
+    @property
+    def fields(self) -> list[str]:
+        """Paths that a 422 blames."""
+        details = self.error["details"]
+        assert isinstance(details, dict)
+        faults = details["fields"]
+        assert isinstance(faults, list)
+        return [str(fault["path"]) for fault in faults if isinstance(fault, dict)]
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """A client of the running API."""
+
+    client: TestClient[web.Request, web.Application]
+    stores: Repositories
+    gateway: Gateway
+    clock: FakeClock
+    changes: list[int]
+    """One entry for each change that was told to the replicas."""
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        raw: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Told:
+        data = raw if raw is not None or body is None else json.dumps(body).encode()
+        sent = {"Content-Type": "application/json"} if data is not None else {}
+        async with self.client.request(
+            method, path, data=data, headers={**sent, **(headers or {})}
+        ) as response:
+            return Told(response.status, response.headers, await response.text())
+
+    async def get(self, path: str) -> Told:
+        return await self.call("GET", path)
+
+    async def made(self, path: str, body: object) -> Told:
+        """Create something; it must succeed."""
+        told = await self.call("POST", path, body)
+        assert told.status == 201, told.text
+        return told
+
+
+@asynccontextmanager
+async def running_api(
+    database_url: str = "sqlite://",
+    *,
+    has_outside_admin_key: bool = False,
+    default_policy: EgressPolicy = EgressPolicy.AUTO,
+) -> AsyncGenerator[Api, None]:
+    """Serve `/api/v1` without the question who calls: that is the gate's and tested there."""
+    clock = FakeClock()
+    changes: list[int] = []
+
+    async def changed() -> None:
+        changes.append(1)
+
+    async with open_repositories(database_url, Vault.of(b"k" * 32), clock=clock) as stores:
+        await stores.providers.seed(BUILTIN)
+        guard = AddressGuard(["192.0.2.0/24"])
+        gateway = Gateway(
+            accounts=Accounts(
+                stores.accounts,
+                stores.providers,
+                guard,
+                changed,
+                clock,
+                default_policy=default_policy,
+            ),
+            egresses=Egresses(stores.egress, stores.providers, guard, changed, clock),
+            keys=Keys(
+                stores.keys, PEPPER, changed, clock, has_outside_admin_key=has_outside_admin_key
+            ),
+            providers=Providers(stores.providers, guard, changed, clock),
+            health=Health({"database": lambda: True}, is_ready=True),
+        )
+        app = web.Application(middlewares=[_told_errors])
+        app[GATEWAY] = gateway
+        for endpoint in all_endpoints([], "0.0.0-test"):
+            app.router.add_route(endpoint.method, endpoint.path, endpoint.handler)
+        async with TestClient(TestServer(app)) as client:
+            yield Api(client, stores, gateway, clock, changes)
+
+
+@web.middleware
+async def _told_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except GatewayError as error:
+        facts = {"code": error.code, "message": error.message, "details": error.details}
+        return web.json_response({"error": facts}, status=error.status)
+
+
+def account_body(**changes: object) -> dict[str, object]:
+    return {
+        "provider_id": "openai",
+        "label": "team a",
+        "auth_type": "api_key",
+        "auth_data": {"api_key": "sk-plain"},
+        **changes,
+    }
+
+
+def proxy_body(number: int = 1, **changes: object) -> dict[str, object]:
+    return {"label": f"proxy {number}", "url": f"http://192.0.2.{number}:3128", **changes}
+
+
+OAUTH_DATA: dict[str, object] = {
+    "refresh_token": "refresh-1",
+    "token_url": "https://192.0.2.9/oauth/token",
+    "client_id": "client-1",
+}
