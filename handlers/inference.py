@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import aclosing
 from typing import Final
 
 from aiohttp import web
@@ -154,13 +153,17 @@ def _add_headers(
         headers["x-aigateway-account"] = record.account_id or ""
 
 
-async def _stream(request: web.Request, reply: Reply, record: RequestRecord) -> web.StreamResponse:
-    assert reply.chunks is not None  # noqa: S101 - for the type checker
+async def _stream(
+    request: web.Request, reply: Reply, record: RequestRecord
+) -> web.StreamResponse:
     response = web.StreamResponse(headers={**_STREAM_HEADERS, **reply.headers})
-    async with aclosing(reply.chunks) as chunks:
+    try:
+        assert reply.chunks is not None  # noqa: S101 - for the type checker
         await response.prepare(request)
         record.status = 200
-        async for chunk in chunks:
+        async for chunk in reply.chunks:
             await response.write(chunk)
+    finally:
+        await reply.aclose()
     await response.write_eof()
     return response

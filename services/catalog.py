@@ -45,6 +45,7 @@ class Catalog:
         self._providers = providers
         self._clock = clock
         self._user_agent = user_agent
+        self._asked: dict[str, frozenset[str]] = {}
 
     def models(self) -> list[ModelEntry]:
         """Return every model once, by provider and name."""
@@ -75,10 +76,17 @@ class Catalog:
             await self.refresh_provider(provider)
 
     async def refresh_missing(self) -> None:
-        """Ask the providers of which nothing is known yet, as after an account was added."""
+        """Ask the providers of which nothing is known yet, as after an account was added.
+
+        Each is asked once for each set of accounts, however often this is called.
+        """
         snapshot = self._snapshot()
         for provider in list(snapshot.providers.values()):
-            if provider.id in snapshot.by_provider and not snapshot.models.get(provider.id):
+            stored = snapshot.by_provider.get(provider.id, ())
+            accounts = frozenset(entry.account.id for entry in stored if entry.account.is_active)
+            is_unknown = bool(accounts) and not snapshot.models.get(provider.id)
+            if is_unknown and self._asked.get(provider.id) != accounts:
+                self._asked[provider.id] = accounts
                 await self.refresh_provider(provider)
 
     async def refresh_provider(self, provider: Provider) -> None:

@@ -68,6 +68,15 @@ class Reply:
     body: bytes = b""
     chunks: AsyncGenerator[bytes, None] | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    finish: Callable[[], None] = lambda: None
+    """Gives back what the stream held. A generator's own `finally` would not do: one that was
+    never begun has none."""
+
+    async def aclose(self) -> None:
+        """Close the stream, however far it was read."""
+        if self.chunks is not None:
+            await self.chunks.aclose()
+        self.finish()
 
 
 class Executor:
@@ -99,12 +108,31 @@ class Executor:
         self._user_agent = user_agent
         self._asks_stream_usage = asks_stream_usage
         self._tell = tell
+        self._running = 0
+        self._streams: set[UpstreamResponse] = set()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a call is being served."""
+        return self._running > 0 or bool(self._streams)
+
+    def cut(self) -> None:
+        """Break every running stream off; its client is told so."""
+        for response in list(self._streams):
+            response.close()
 
     async def open(self, request: ProxyRequest, record: RequestRecord) -> Reply:
         """Return the answer once its first content is there; raises GatewayError before that.
 
         Fills `record` on the way. The caller must close `Reply.chunks`.
         """
+        self._running += 1
+        try:
+            return await self._served(request, record)
+        finally:
+            self._running -= 1
+
+    async def _served(self, request: ProxyRequest, record: RequestRecord) -> Reply:
         client = self._dialects[request.dialect]
         failure: GatewayError | None = None
         for route in self._snapshot().router.resolve(request.model):
@@ -279,7 +307,11 @@ class Executor:
         held = await self._prime(response, relay)
         if relay.error is not None and not relay.started:
             raise relay.error
-        return Reply(chunks=self._pump(record, plan, lease, response, relay, held))
+        self._streams.add(response)
+        return Reply(
+            chunks=self._pump(plan, response, relay, held),
+            finish=lambda: self._settle(record, plan, lease, response, relay),
+        )
 
     async def _prime(self, response: UpstreamResponse, relay: Relay) -> bytes:
         """Read until the answer has content, so that a stream which opens with an error may
@@ -296,13 +328,7 @@ class Executor:
         return b"".join(held)
 
     async def _pump(
-        self,
-        record: RequestRecord,
-        plan: Plan,
-        lease: Lease,
-        response: UpstreamResponse,
-        relay: Relay,
-        held: bytes,
+        self, plan: Plan, response: UpstreamResponse, relay: Relay, held: bytes
     ) -> AsyncGenerator[bytes, None]:
         """Yield what the client gets until the answer ends, one way or the other."""
         limits, silent_s = self._limits, 0.0
@@ -329,11 +355,17 @@ class Executor:
         except UpstreamError as error:
             if not relay.ended:
                 yield relay.fail(error)
-        finally:
-            response.close()
-            self._settle(record, plan, lease, relay)
 
-    def _settle(self, record: RequestRecord, plan: Plan, lease: Lease, relay: Relay) -> None:
+    def _settle(
+        self,
+        record: RequestRecord,
+        plan: Plan,
+        lease: Lease,
+        response: UpstreamResponse,
+        relay: Relay,
+    ) -> None:
+        self._streams.discard(response)
+        response.close()
         record.usage = relay.usage
         if relay.error is not None:
             record.error_code = relay.error.code
@@ -387,11 +419,12 @@ def _is_event_stream(response: UpstreamResponse) -> bool:
 
 
 def _worse(known: GatewayError | None, new: GatewayError) -> GatewayError:
-    """Keep the error that tells the client most: what a provider said beats a way that failed."""
-    if known is None or isinstance(known, NoCapacity):
-        return new
-    if isinstance(new, NoCapacity):
-        return known
-    if isinstance(new, UpstreamError) and new.upstream_status is None:
-        return known
-    return new
+    """Keep the error that tells the client most, the later one of equals."""
+    return known if known is not None and _weight(known) > _weight(new) else new
+
+
+def _weight(error: GatewayError) -> int:
+    """What a provider said beats a way to it that failed, and that beats having nobody to ask."""
+    if isinstance(error, UpstreamError):
+        return 2 if error.upstream_status is not None else 1
+    return 0

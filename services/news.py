@@ -22,7 +22,7 @@ class CooldownNews:
 
     def __init__(self, shared: SharedState, cooldowns: Cooldowns, background: Background) -> None:
         self._shared = shared
-        self._cooldowns = cooldowns
+        self.cooldowns = cooldowns
         self._background = background
 
     def tell(self, rest: Rest) -> None:
@@ -45,7 +45,7 @@ class CooldownNews:
         async for message in self._shared.subscribe(CHANNEL):
             rest = _read(message)
             if rest is not None:
-                self._cooldowns.add(rest)
+                self.cooldowns.add(rest)
 
 
 def _read(message: bytes) -> Rest | None:

@@ -6,8 +6,7 @@ a message from the replica that made the change only hastens the next look.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -28,13 +27,11 @@ from repositories.base import (
     RevisionRepository,
     SharedState,
 )
-from services.background import Background
 from services.router import Router, merged_prefixes
 
 logger = logging.getLogger(__name__)
 
 CHANGES_CHANNEL: Final = "aigateway:changes"
-POLL_S: Final = 0.4
 
 Assemble: TypeAlias = Callable[[Sequence[StoredProvider]], Mapping[str, Provider]]
 """Makes the providers in force from their rows."""
@@ -72,6 +69,7 @@ class Snapshots:
         assemble: Assemble,
         prefixes: Mapping[str, Sequence[str]],
         clock: Clock,
+        poll_s: float = 0.4,
     ) -> None:
         self._accounts = accounts
         self._egress = egress
@@ -82,10 +80,12 @@ class Snapshots:
         self._assemble = assemble
         self._prefixes = prefixes
         self._clock = clock
+        self._poll_s = poll_s
         self._loading = asyncio.Lock()
         self._hint = asyncio.Event()
         self._forced_at = 0.0
-        self._is_failing = False
+        self.is_fresh = True
+        """False while the database cannot be asked for changes."""
         self.current: Snapshot
         self.listeners: list[Callable[[Snapshot], None]] = []
         """Called with every new snapshot, in this process."""
@@ -121,7 +121,7 @@ class Snapshots:
         """Follow the revision until cancelled. Outages keep the old picture."""
         while True:
             try:
-                async with asyncio.timeout(POLL_S):
+                async with asyncio.timeout(self._poll_s):
                     await self._hint.wait()
             except TimeoutError:
                 pass
@@ -132,11 +132,11 @@ class Snapshots:
         try:
             await self.refresh()
         except GatewayError as error:
-            if not self._is_failing:
+            if self.is_fresh:
                 logger.warning("changes cannot be read", extra={"error": error.message})
-            self._is_failing = True
+            self.is_fresh = False
         else:
-            self._is_failing = False
+            self.is_fresh = True
 
     async def listen(self) -> None:
         """Hasten the next poll when another replica tells of a change."""
@@ -184,14 +184,3 @@ def _entries(provider_id: str, rows: Sequence[JsonObject]) -> list[ModelEntry]:
             )
         )
     return entries
-
-
-@asynccontextmanager
-async def open_snapshots(
-    snapshots: Snapshots, background: Background
-) -> AsyncGenerator[Snapshots, None]:
-    """Load the first picture and keep following changes."""
-    await snapshots.load()
-    background.loop("snapshot.poll", snapshots.poll)
-    background.loop("snapshot.listen", snapshots.listen)
-    yield snapshots

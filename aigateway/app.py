@@ -1,0 +1,113 @@
+"""Runs the server of one process: opens the house, listens, drains, closes."""
+
+import asyncio
+import gc
+import logging
+import signal
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from aigateway import __version__
+from aigateway.wiring import House, open_house
+from config.settings import Settings
+from dialects import DIALECTS
+from handlers.app import build_app
+from handlers.connection import TimedRunner
+from handlers.keys import GATEWAY
+from handlers.routes import all_endpoints
+
+logger = logging.getLogger(__name__)
+
+# Time for cut streams to tell their clients so.
+_CUT_S = 2.0
+
+
+async def run_server(
+    settings: Settings, *, worker: int | None, reuse_port: bool, demo: bool
+) -> None:
+    """Serve until SIGTERM or SIGINT; a second one ends at once what still runs."""
+    stop, hurry = asyncio.Event(), asyncio.Event()
+    _on_signals(stop, hurry)
+    async with serving(settings, reuse_port=reuse_port, demo=demo) as (house, runner):
+        host, port = runner.addresses[0][:2]
+        logger.info("listening", extra={"host": host, "port": port, "worker": worker})
+        gc.collect()
+        gc.freeze()
+        await stop.wait()
+        await _drain(house, runner, hurry)
+
+
+@asynccontextmanager
+async def serving(
+    settings: Settings, *, reuse_port: bool = False, demo: bool = False
+) -> AsyncGenerator[tuple[House, TimedRunner], None]:
+    """Yield the house and its running server; at the end the server closes, then the house."""
+    async with open_house(settings, extra_networks=["127.0.0.0/8"] if demo else ()) as house:
+        runner = TimedRunner(
+            make_app(house),
+            head_timeout_s=settings.server.header_timeout_s,
+            keepalive_timeout_s=settings.server.keepalive_timeout_s,
+            shutdown_timeout_s=_CUT_S,
+        )
+        await runner.setup()
+        try:
+            site = web.TCPSite(
+                runner,
+                settings.server.host,
+                settings.server.port,
+                backlog=1024,
+                reuse_port=reuse_port or None,
+            )
+            await site.start()
+            house.gateway.health.is_ready = True
+            yield house, runner
+        finally:
+            house.gateway.health.is_ready = False
+            await runner.cleanup()
+
+
+def make_app(house: House) -> web.Application:
+    """Return the web application of a house."""
+    endpoints = all_endpoints(house.model_endpoints(), __version__)
+    app = build_app(endpoints, house.authenticator, DIALECTS)
+    app[GATEWAY] = house.gateway
+    return app
+
+
+async def _drain(house: House, runner: TimedRunner, hurry: asyncio.Event) -> None:
+    """Stop in the order that loses nothing: not ready, still accepting, closed, then waiting."""
+    server = house.settings.server
+    house.gateway.health.is_ready = False
+    logger.info("stopping")
+    await _within(hurry, server.drain_delay_s)
+    for site in list(runner.sites):
+        await site.stop()
+    deadline = asyncio.get_running_loop().time() + server.drain_timeout_s
+    while house.executor.is_busy and asyncio.get_running_loop().time() < deadline:
+        if await _within(hurry, 0.05):
+            break
+    if house.executor.is_busy:
+        logger.warning("requests cut at shutdown")
+        house.executor.cut()
+
+
+async def _within(event: asyncio.Event, limit_s: float) -> bool:
+    try:
+        async with asyncio.timeout(limit_s):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+def _on_signals(stop: asyncio.Event, hurry: asyncio.Event) -> None:
+    def told() -> None:
+        if stop.is_set():
+            hurry.set()
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told)

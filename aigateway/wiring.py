@@ -1,0 +1,341 @@
+"""Assembles the gateway: the order of the lines is the order of start, reversed at stop."""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from aigateway import __version__
+from aigateway.client_keys import limits as database_limits
+from aigateway.master_key import key_pepper, open_vault
+from auth.vault import Vault
+from config.settings import Settings
+from dialects import DIALECTS
+from handlers.catalog import ModelList
+from handlers.endpoint import Endpoint
+from handlers.inference import Inference
+from models.account import EgressPolicy
+from models.clock import SystemClock
+from models.ports import Clock
+from models.provider import StoredProvider
+from providers import BUILTIN
+from providers.base import Provider
+from providers.compatible import configured, operator_provider
+from repositories.base import SharedState
+from repositories.open import Repositories, open_repositories
+from repositories.shared import open_shared
+from services.accounts import Accounts
+from services.authenticator import Authenticator
+from services.background import Background, open_background
+from services.catalog import Catalog
+from services.cooldown import Cooldowns, Pauses
+from services.egresses import Egresses
+from services.executor import Executor, Limits
+from services.gateway import Gateway
+from services.guard import AddressGuard
+from services.health import Health
+from services.keys import Keys
+from services.news import CooldownNews
+from services.pool import Pool
+from services.providers import Providers
+from services.recorder import Recorder, open_recorder
+from services.refresh import TokenTimes
+from services.snapshot import Snapshot, Snapshots
+from services.statistics import Statistics
+from services.tokens import Tokens, open_tokens
+from services.transport import HttpTransport, open_transport
+
+USER_AGENT: Final = f"aigateway/{__version__}"
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Everything that runs, for the server and for tests."""
+
+    settings: Settings
+    clock: Clock
+    guard: AddressGuard
+    repositories: Repositories
+    shared: SharedState
+    recorder: Recorder
+    background: Background
+    snapshots: Snapshots
+    tokens: Tokens
+    executor: Executor
+    catalog: Catalog
+    authenticator: Authenticator
+    gateway: Gateway
+
+    def model_endpoints(self) -> list[Endpoint]:
+        """The routes that clients of models call."""
+        inference = Inference(
+            self.executor,
+            self.recorder.record,
+            DIALECTS,
+            self.clock,
+            max_body_bytes=self.settings.server.max_body_bytes,
+            body_min_bytes_per_s=self.settings.server.body_min_bytes_per_s,
+        )
+        return [*inference.endpoints(), *ModelList(self.catalog, DIALECTS).endpoints()]
+
+
+@asynccontextmanager
+async def open_house(
+    settings: Settings, *, extra_networks: Sequence[str] = ()
+) -> AsyncGenerator[House, None]:
+    """Open everything, and close it in the reverse order.
+
+    `extra_networks`: private networks (CIDR) allowed beside those of the settings.
+    """
+    vault, clock = open_vault(settings), SystemClock()
+    networks = [str(network) for network in settings.security.allowed_private_networks]
+    guard = AddressGuard([*networks, *extra_networks])
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        repositories = await enter(
+            open_repositories(
+                settings.database_url, vault, limits=database_limits(settings), clock=clock
+            )
+        )
+        await repositories.check()
+        shared = await enter(_shared(settings))
+        recorder = await enter(_recorder(settings, repositories, shared, clock))
+        transport = await enter(
+            open_transport(guard, connect_timeout_s=settings.retry.connect_timeout_s)
+        )
+        background = await enter(open_background())
+        snapshots = await _snapshots(settings, repositories, shared, clock)
+        pool = _pool(settings, snapshots, shared, clock)
+        tokens = await enter(
+            _tokens(settings, repositories, shared, transport, vault, pool, clock)
+        )
+        news = CooldownNews(shared, pool.cooldowns, background)
+        catalog = Catalog(
+            lambda: snapshots.current,
+            pool,
+            tokens,
+            transport,
+            repositories.providers,
+            clock,
+            user_agent=USER_AGENT,
+        )
+        house = House(
+            settings,
+            clock,
+            guard,
+            repositories,
+            shared,
+            recorder,
+            background,
+            snapshots,
+            tokens,
+            _executor(settings, snapshots, pool, tokens, transport, news, clock),
+            catalog,
+            _authenticator(settings, snapshots, vault, clock),
+            _gateway(settings, repositories, shared, snapshots, guard, vault, recorder, clock),
+        )
+        _follow(house, news)
+        yield house
+
+
+def assemble(rows: Sequence[StoredProvider]) -> Mapping[str, Provider]:
+    """Return the providers in force: built-in ones with the operator's changes, and his own."""
+    builtin = {provider.id: provider for provider in BUILTIN}
+    found: dict[str, Provider] = {}
+    for row in rows:
+        if row.is_active:
+            known = builtin.get(row.id)
+            found[row.id] = operator_provider(row) if known is None else configured(known, row)
+    return found
+
+
+# --- the parts, with their settings ---
+
+
+def _shared(settings: Settings) -> AbstractAsyncContextManager[SharedState]:
+    return open_shared(
+        settings.redis_url,
+        timeout_s=settings.redis.timeout_s,
+        breaker_failures=settings.redis.breaker_failures,
+        breaker_pause_s=settings.redis.breaker_pause_s,
+    )
+
+
+def _recorder(
+    settings: Settings, repositories: Repositories, shared: SharedState, clock: Clock
+) -> AbstractAsyncContextManager[Recorder]:
+    return open_recorder(
+        repositories.stats,
+        shared,
+        spool_dir=settings.data_dir / "spool",
+        clock=clock,
+        queue_size=settings.stats.queue_size,
+        batch_size=settings.stats.batch_size,
+        flush_interval_s=settings.stats.flush_interval_s,
+        spool_max_bytes=settings.stats.spool_max_bytes,
+    )
+
+
+async def _snapshots(
+    settings: Settings, repositories: Repositories, shared: SharedState, clock: Clock
+) -> Snapshots:
+    rows = [
+        StoredProvider(provider.id, provider.name, provider.dialects[0].name, is_builtin=True)
+        for provider in BUILTIN
+    ]
+    await repositories.providers.seed(rows)
+    snapshots = Snapshots(
+        accounts=repositories.accounts,
+        egress=repositories.egress,
+        keys=repositories.keys,
+        providers=repositories.providers,
+        revisions=repositories.revisions,
+        shared=shared,
+        assemble=assemble,
+        prefixes=settings.routing.prefixes,
+        clock=clock,
+        poll_s=settings.database.revision_poll_s,
+    )
+    await snapshots.load()
+    return snapshots
+
+
+def _pool(settings: Settings, snapshots: Snapshots, shared: SharedState, clock: Clock) -> Pool:
+    chosen = settings.cooldown
+    pauses = Pauses(
+        rate_limited_s=chosen.rate_limited_s,
+        overloaded_s=chosen.overloaded_s,
+        failed_s=chosen.failed_s,
+        rejected_s=chosen.rejected_s,
+        egress_s=chosen.egress_s,
+        max_retry_after_s=chosen.max_retry_after_s,
+    )
+    return Pool(lambda: snapshots.current, shared, Cooldowns(pauses, clock), clock)
+
+
+def _tokens(
+    settings: Settings,
+    repositories: Repositories,
+    shared: SharedState,
+    transport: HttpTransport,
+    vault: Vault,
+    pool: Pool,
+    clock: Clock,
+) -> AbstractAsyncContextManager[Tokens]:
+    chosen = settings.tokens
+    return open_tokens(
+        accounts=repositories.accounts,
+        shared=shared,
+        transport=transport,
+        vault=vault,
+        journal_dir=settings.data_dir / "journal",
+        egress_of=pool.egress_of,
+        clock=clock,
+        user_agent=USER_AGENT,
+        times=TokenTimes(
+            leeway_s=chosen.refresh_leeway_s,
+            lease_s=chosen.lease_s,
+            takeover_grace_s=chosen.takeover_grace_s,
+            wait_s=chosen.wait_s,
+            http_timeout_s=chosen.http_timeout_s,
+        ),
+    )
+
+
+def _executor(
+    settings: Settings,
+    snapshots: Snapshots,
+    pool: Pool,
+    tokens: Tokens,
+    transport: HttpTransport,
+    news: CooldownNews,
+    clock: Clock,
+) -> Executor:
+    retry = settings.retry
+    return Executor(
+        snapshot=lambda: snapshots.current,
+        pool=pool,
+        tokens=tokens,
+        transport=transport,
+        dialects=DIALECTS,
+        clock=clock,
+        limits=Limits(
+            max_attempts=retry.max_attempts,
+            first_byte_timeout_s=retry.first_byte_timeout_s,
+            idle_timeout_s=retry.idle_timeout_s,
+            ping_after_s=retry.ping_after_s,
+            max_response_bytes=retry.max_response_bytes,
+        ),
+        user_agent=USER_AGENT,
+        asks_stream_usage=settings.stats.request_stream_usage,
+        tell=news.tell,
+    )
+
+
+def _authenticator(
+    settings: Settings, snapshots: Snapshots, vault: Vault, clock: Clock
+) -> Authenticator:
+    admin_key = settings.security.admin_key
+    return Authenticator(
+        lambda: snapshots.current,
+        snapshots.look_again,
+        key_pepper(vault),
+        clock,
+        admin_key=admin_key.get_secret_value() if admin_key is not None else None,
+    )
+
+
+def _gateway(
+    settings: Settings,
+    repositories: Repositories,
+    shared: SharedState,
+    snapshots: Snapshots,
+    guard: AddressGuard,
+    vault: Vault,
+    recorder: Recorder,
+    clock: Clock,
+) -> Gateway:
+    changed = snapshots.changed
+    health = Health({"database": lambda: snapshots.is_fresh})
+    if settings.redis_url:
+        health = Health({**health.components, "redis": lambda: shared.is_available})
+    return Gateway(
+        accounts=Accounts(
+            repositories.accounts,
+            repositories.providers,
+            guard,
+            changed,
+            clock,
+            default_policy=EgressPolicy(settings.egress.default_policy),
+        ),
+        egresses=Egresses(repositories.egress, repositories.providers, guard, changed, clock),
+        keys=Keys(
+            repositories.keys,
+            key_pepper(vault),
+            changed,
+            clock,
+            has_outside_admin_key=settings.security.admin_key is not None,
+        ),
+        providers=Providers(repositories.providers, guard, changed, clock),
+        statistics=Statistics(repositories.stats, shared, clock),
+        health=health,
+    )
+
+
+def _follow(house: House, news: CooldownNews) -> None:
+    """Begin to follow what changes elsewhere."""
+    snapshots, background = house.snapshots, house.background
+    background.loop("snapshot.poll", snapshots.poll)
+    background.loop("snapshot.listen", snapshots.listen)
+    background.loop("cooldown.listen", news.listen)
+    snapshots.listeners.append(lambda snapshot: news.cooldowns.void(_resets(snapshot)))
+    snapshots.listeners.append(lambda _: background.spawn("models", house.catalog.refresh_missing()))
+    background.spawn("models", house.catalog.refresh_missing())
+
+
+def _resets(snapshot: Snapshot) -> dict[str, float]:
+    return {
+        account_id: stored.account.cooldown_reset_at
+        for account_id, stored in snapshot.accounts.items()
+        if stored.account.cooldown_reset_at
+    }
