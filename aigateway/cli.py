@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aigateway import __version__
+from aigateway.remembered import with_remembered
 
 if TYPE_CHECKING:
     from config.settings import Settings
@@ -77,7 +78,7 @@ def _check_config(options: argparse.Namespace) -> int:
     from config.reference import effective
     from config.sources import load_settings
 
-    settings = load_settings(options.file, os.environ)
+    settings = load_settings(options.file, with_remembered(os.environ))
     print("# ok; these values are in force (secrets masked)")
     print(f"# data folder: {settings.data_dir}")
     print(effective(settings), end="")
@@ -105,7 +106,7 @@ def _settings(options: Mapping[str, str] | None = None) -> "Settings":
     from config.logs import configure_logging
     from config.sources import load_settings
 
-    settings = load_settings(None, os.environ, options)
+    settings = load_settings(None, with_remembered(os.environ), options)
     configure_logging(settings.logs.level, settings.logs.format, secrets=settings.secrets())
     return settings
 

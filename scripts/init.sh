@@ -36,12 +36,10 @@ main() {
     make_environment "$lock"
     # One that exists keeps its mode: it may be more than ours. What we put in it is private anyway.
     [ -d "$AIGATEWAY_DATA_DIR" ] || (umask 077 && mkdir -p "$AIGATEWAY_DATA_DIR")
-    load_settings
     for pair in ${given[@]+"${given[@]}"}; do
-        unset "${pair%%=*}"
-        [ -z "${pair#*=}" ] || export "${pair?}"
+        export "${pair?}"
     done
-    if [ -f "$root/aigateway/cli.py" ]; then "$root/.venv/bin/aigateway" init; fi
+    "$root/.venv/bin/aigateway" init
     # Only now: an address that does not work is not worth remembering.
     [ ${#given[@]} -eq 0 ] || remember "${given[@]}"
 }
@@ -118,8 +116,9 @@ install_all() { # install_all VENV LOCK
 
 # --- settings ---
 
+# For aigateway/remembered.py: one NAME=VALUE a line, taken as it is, never executed.
 remember() { # remember NAME=VALUE... : in place of what the file said; an empty value forgets
-    local pair
+    local pair settings_file=$AIGATEWAY_DATA_DIR/settings.env
     # Addresses hold passwords: the file is private from its first byte on.
     (
         umask 077

@@ -4,5 +4,4 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
 
 "$root/scripts/init.sh"
-load_settings
 exec "$root/.venv/bin/aigateway" serve "$@"
