@@ -223,5 +223,7 @@ def _as_text(value: Json) -> str:
 
 
 def _extras(payload: JsonObject) -> dict[str, JsonObject]:
-    rest = {key: value for key, value in payload.items() if key not in _READ and value is not None}
+    rest: JsonObject = {
+        key: value for key, value in payload.items() if key not in _READ and value is not None
+    }
     return {"chat": rest} if rest else {}

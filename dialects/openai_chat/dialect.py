@@ -1,0 +1,84 @@
+"""The Chat format as a dialect: what the modules of this package can do, in one object."""
+
+from collections.abc import Sequence
+
+from dialects.base import Encoded, ErrorBody, ErrorFacts, Inspected, ModelEntry, ReplyContext
+from dialects.openai_chat import catalogue, errors, raw
+from dialects.openai_chat.decoder import ChatDecoder
+from dialects.openai_chat.encoder import ChatEncoder
+from dialects.openai_chat.read_request import read_request
+from dialects.openai_chat.response import read_response, write_response
+from dialects.openai_chat.sniffer import ChatSniffer
+from dialects.openai_chat.usage import read_usage
+from dialects.openai_chat.write_request import write_request
+from models.chat import ChatRequest, ChatResponse
+from models.errors import GatewayError
+from models.json_types import JsonObject
+from models.profile import Profile
+from models.usage import Usage
+
+
+class ChatDialect:
+    """OpenAI's Chat Completions and what compatible servers make of it."""
+
+    name = "chat"
+    path = "/v1/chat/completions"
+    upstream_path = "/chat/completions"
+    models_path = "/models"
+    ping = b": ping\n\n"
+    forwarded_headers: frozenset[str] = frozenset()
+    """None: organisation and project belong to the account, not to the client."""
+
+    def inspect(self, body: bytes, payload: JsonObject) -> Inspected:
+        return raw.inspect(body, payload)
+
+    def prepare_raw(
+        self, body: bytes, payload: JsonObject, model: str, *, ask_usage: bool
+    ) -> tuple[bytes, bool]:
+        return raw.prepare_raw(body, payload, model, ask_usage=ask_usage)
+
+    def decode_request(self, payload: JsonObject) -> ChatRequest:
+        return read_request(payload)
+
+    def encode_request(self, request: ChatRequest, profile: Profile) -> Encoded:
+        return write_request(request, profile)
+
+    def decode_response(self, payload: JsonObject) -> ChatResponse:
+        return read_response(payload)
+
+    def encode_response(self, response: ChatResponse, context: ReplyContext) -> JsonObject:
+        return write_response(response, context)
+
+    def decoder(self, profile: Profile) -> ChatDecoder:
+        return ChatDecoder(profile.vendor)
+
+    def encoder(self, context: ReplyContext) -> ChatEncoder:
+        return ChatEncoder(context)
+
+    def sniffer(self, *, hide_usage: bool) -> ChatSniffer:
+        return ChatSniffer(hide_usage=hide_usage)
+
+    def read_usage(self, payload: JsonObject) -> Usage:
+        return read_usage(payload)
+
+    def read_error(self, payload: JsonObject) -> ErrorFacts | None:
+        return errors.read_error(payload)
+
+    def encode_error(self, error: GatewayError, request_id: str) -> ErrorBody:
+        """Write an error answer; this format has its request id in a header only."""
+        return errors.encode_error(error)
+
+    def encode_stream_error(self, error: GatewayError, request_id: str) -> bytes:
+        return errors.encode_stream_error(error)
+
+    def read_models(self, payload: JsonObject) -> list[ModelEntry]:
+        return catalogue.read_models(payload)
+
+    def encode_models(self, models: Sequence[ModelEntry]) -> JsonObject:
+        return catalogue.encode_models(models)
+
+    def encode_model(self, model: ModelEntry) -> JsonObject:
+        return catalogue.encode_model(model)
+
+
+CHAT = ChatDialect()

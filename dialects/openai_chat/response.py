@@ -1,0 +1,106 @@
+"""Whole answers of the Chat format, both directions."""
+
+from dialects.base import ReplyContext
+from dialects.fields import dumps, mended
+from dialects.openai_chat.assembly import Assembly
+from dialects.openai_chat.finish import write_finish
+from dialects.openai_chat.usage import encode_usage
+from models.chat import ChatResponse
+from models.content import Reasoning, Refusal, Text, ToolCall
+from models.errors import BadRequest, UpstreamError
+from models.events import collect
+from models.json_types import Json, JsonObject
+
+
+def read_response(payload: JsonObject) -> ChatResponse:
+    """Read a provider's answer. Raises UpstreamError for garbage or an error in it."""
+    data = _bytes(payload)
+    assembly = Assembly()
+    choices = payload.get("choices")
+    is_answer = isinstance(choices, list) and any(isinstance(choice, dict) for choice in choices)
+    events = assembly.chunk(payload, data)
+    if not assembly.is_done and not is_answer:
+        raise UpstreamError("the provider's answer has no choices", upstream_body=data)
+    return collect([*events, *assembly.finish()])
+
+
+def write_response(response: ChatResponse, context: ReplyContext) -> JsonObject:
+    """Write an answer for a client."""
+    is_legacy = context.request.legacy_functions
+    message = _message(response, is_legacy=is_legacy)
+    finish = write_finish(
+        response.finish, is_legacy=is_legacy, has_refusal=message["refusal"] is not None
+    )
+    written: JsonObject = {
+        "id": f"chatcmpl-{context.reply_id}",
+        "object": "chat.completion",
+        "created": response.created or context.created,
+        "model": response.model or context.request.model,
+        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": finish}],
+    }
+    if response.usage.is_reported:
+        written["usage"] = encode_usage(response.usage)
+    return written
+
+
+def written_arguments(text: str) -> str:
+    """Return a call's argument text; none at all is the empty object."""
+    return text or "{}"
+
+
+def _message(response: ChatResponse, *, is_legacy: bool) -> JsonObject:
+    texts = [part.text for part in response.parts if isinstance(part, Text)]
+    refusals = [part.text for part in response.parts if isinstance(part, Refusal)]
+    thoughts = [part.text for part in response.parts if isinstance(part, Reasoning)]
+    calls = [part for part in response.parts if isinstance(part, ToolCall)]
+    content = "".join(texts)
+    message: JsonObject = {
+        "role": "assistant",
+        "content": None if not content and (calls or refusals) else content,
+        "refusal": "".join(refusals) if refusals else None,
+    }
+    if "".join(thoughts):
+        message["reasoning_content"] = "".join(thoughts)
+    annotations = _annotations(response)
+    if annotations:
+        message["annotations"] = annotations
+    if calls and is_legacy:
+        message["function_call"] = _function(calls[0])
+    elif calls:
+        message["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": _function(call)} for call in calls
+        ]
+    return message
+
+
+def _function(call: ToolCall) -> JsonObject:
+    return {"name": call.name, "arguments": written_arguments(call.arguments)}
+
+
+def _annotations(response: ChatResponse) -> list[Json]:
+    """Return citations of web pages with the place of the text that they support."""
+    found: list[Json] = []
+    at = 0
+    for part in response.parts:
+        if isinstance(part, Text):
+            end = at + len(part.text)
+            for citation in part.citations:
+                url = citation.get("url")
+                if isinstance(url, str):
+                    title = citation.get("title")
+                    place: JsonObject = {
+                        "url": url,
+                        "title": title if isinstance(title, str) else "",
+                        "start_index": at,
+                        "end_index": end,
+                    }
+                    found.append({"type": "url_citation", "url_citation": place})
+            at = end
+    return found
+
+
+def _bytes(payload: JsonObject) -> bytes:
+    try:
+        return dumps(payload)
+    except BadRequest:
+        return mended(str(payload.get("error"))[:2000]).encode()

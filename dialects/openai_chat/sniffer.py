@@ -1,0 +1,88 @@
+"""Looking on while a Chat stream passes untouched."""
+
+from typing import Final
+
+from dialects.fields import parse_lenient
+from dialects.openai_chat.errors import stream_failure
+from dialects.openai_chat.usage import read_usage
+from dialects.sniff import Span, marked_frames, read_span, without
+from models.errors import UpstreamError
+from models.json_types import JsonObject
+from models.usage import NO_USAGE
+
+# Inside JSON strings quotes are escaped, so text of an answer cannot look like these keys.
+# `"usage"` itself stands on every chunk, as null.
+_MARKERS: Final = (
+    b'"prompt_tokens"',
+    b'"error"',
+    b"[DONE]",
+    b'"msg"',
+    b'"finish_reason":"',
+    b'"finish_reason": "',
+)
+_ANY: Final = (b"data:",)
+_CONTENT_KEYS: Final = (
+    "content",
+    "function_call",
+    "reasoning",
+    "reasoning_content",
+    "reasoning_details",
+    "refusal",
+    "tool_calls",
+)
+
+
+class ChatSniffer:
+    """Reads usage, end, errors and the beginning of content out of whole frames."""
+
+    def __init__(self, *, hide_usage: bool) -> None:
+        self.usage = NO_USAGE
+        self.ended = False
+        self.started = False
+        self.finish_seen = False
+        """A finish reason came: a stream that ends now lacks its marker, not its content."""
+        self.error: UpstreamError | None = None
+        self._hide_usage = hide_usage
+
+    def feed(self, frames: bytes) -> bytes:
+        """Take whole frames in and return those to forward. Never raises."""
+        # Until content is seen every frame is read, afterwards only those with a marker.
+        spans = marked_frames(frames, _MARKERS if self.started else _ANY)
+        hidden = [span for span in spans if self._look(frames, span)]
+        return without(frames, hidden)
+
+    def _look(self, frames: bytes, span: Span) -> bool:
+        """Read one frame; return whether it is the one to hide."""
+        event = read_span(frames, span)
+        if event is None:
+            return False
+        data = event[1].strip()
+        if data.startswith(b"[DONE]"):
+            self.ended = True
+            return False
+        payload = parse_lenient(data)
+        if payload is None:
+            return False
+        return self._read(payload, data)
+
+    def _read(self, payload: JsonObject, data: bytes) -> bool:
+        if self.error is None:
+            self.error = stream_failure(payload, data)
+        usage = read_usage(payload)
+        self.usage = self.usage.updated(usage)
+        choices = payload.get("choices")
+        for choice in choices if isinstance(choices, list) else ():
+            if isinstance(choice, dict):
+                self._choice(choice)
+        if self._hide_usage and choices == [] and usage.is_reported:
+            self._hide_usage = False
+            return True
+        return False
+
+    def _choice(self, choice: JsonObject) -> None:
+        reason = choice.get("finish_reason")
+        if isinstance(reason, str) and reason:
+            self.finish_seen = True
+        delta = choice.get("delta")
+        if isinstance(delta, dict) and any(delta.get(key) for key in _CONTENT_KEYS):
+            self.started = True
