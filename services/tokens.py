@@ -52,7 +52,7 @@ class Tokens:
         self._refresher = refresher
         self._clock = clock
         self._times = times
-        # By account id. What is held is newer than what the callers' snapshot has.
+        # By account id, of accounts that were refreshed: callers may come with older snapshots.
         self._held: dict[str, StoredAccount] = {}
         self._flights: dict[str, asyncio.Task[_Outcome]] = {}
         self._hindrances: dict[str, Hindrance] = {}
@@ -125,12 +125,15 @@ class Tokens:
     # --- memory ---
 
     def _newest(self, stored: StoredAccount) -> StoredAccount:
-        """Return the snapshot's account or the one we hold, whichever is newer."""
+        """Return the caller's account or the one we hold, whichever is newer.
+
+        Of the same version the caller's counts: it comes from the database.
+        """
         held = self._held.get(stored.account.id)
-        if held is None:
+        if held is None or held is stored:
             return stored
         if held.account.token_version <= stored.account.token_version:
-            del self._held[stored.account.id]
+            self._held[stored.account.id] = stored
             return stored
         return held
 
