@@ -1,0 +1,116 @@
+"""A whole gateway for a test: real server, real SQLite, pretend providers, REST as its operator."""
+
+import secrets
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from aigateway.app import serving
+from aigateway.first_start import prepare
+from aigateway.wiring import House
+from config.sources import load_settings
+from tests.fakes.provider import FakeProvider, Kind
+
+PROVIDER_IDS: Mapping[Kind, str] = {"messages": "anthropic", "chat": "openai", "glm": "glm"}
+MODELS: Mapping[Kind, str] = {"messages": "claude-fake", "chat": "gpt-fake", "glm": "glm-fake"}
+
+
+@dataclass
+class Rig:
+    """A running gateway and what stands around it."""
+
+    url: str
+    admin_key: str
+    house: House
+    http: aiohttp.ClientSession
+    stack: AsyncExitStack
+    key: str = ""
+    providers: dict[Kind, FakeProvider] = field(default_factory=dict)
+
+    async def api(
+        self, method: str, path: str, body: object = None, *, expect: int | None = None
+    ) -> Any:  # noqa: ANN401 - JSON of many shapes, in tests
+        """Call `/api/v1` as the operator; fails unless the status is 2xx or the expected one."""
+        headers = {"authorization": f"Bearer {self.admin_key}"}
+        async with self.http.request(
+            method, f"{self.url}/api/v1{path}", json=body, headers=headers
+        ) as response:
+            text = await response.text()
+            wanted = response.status == expect if expect else response.status < 300
+            assert wanted, f"{method} {path}: {response.status} {text}"
+            return await response.json() if text else None
+
+    async def add_provider(self, kind: Kind, *, accounts: int = 1) -> FakeProvider:
+        """Start a pretend provider, point the gateway to it, add accounts `key-0`, `key-1`..."""
+        fake = FakeProvider(kind)
+        runner = await fake.start()
+        self.stack.push_async_callback(runner.cleanup)
+        provider_id = PROVIDER_IDS[kind]
+        await self.api("PATCH", f"/providers/{provider_id}", {"base_url": fake.url})
+        for number in range(accounts):
+            await self.add_account(provider_id, f"key-{number}")
+        self.providers[kind] = fake
+        return fake
+
+    async def add_account(self, provider_id: str, key: str, **fields: object) -> Any:  # noqa: ANN401 - JSON
+        body = {
+            "provider_id": provider_id,
+            "label": f"account {key}",
+            "auth_type": "api_key",
+            "auth_data": {"api_key": key},
+            **fields,
+        }
+        return await self.api("POST", "/accounts", body)
+
+    async def post(
+        self, path: str, body: object, *, key: str | None = None, headers: Mapping[str, str] = {}
+    ) -> aiohttp.ClientResponse:
+        """Call a model route as a client; the body is read already."""
+        sent = {"authorization": f"Bearer {self.key if key is None else key}", **headers}
+        options: dict[str, Any] = {"data": body} if isinstance(body, bytes) else {"json": body}
+        response = await self.http.post(self.url + path, headers=sent, **options)
+        await response.read()
+        return response
+
+    async def logs(self, count: int) -> list[dict[str, Any]]:
+        """Return the newest rows of `request_logs`, once there are `count` of them."""
+        from tests.waiting import until
+
+        await until(lambda: self.house.recorder.counts().written >= count)
+        found: list[dict[str, Any]] = (await self.api("GET", "/stats/logs?limit=500"))["data"]
+        return found
+
+
+@asynccontextmanager
+async def open_rig(folder: Path, environment: Mapping[str, str] = {}) -> AsyncGenerator[Rig, None]:
+    """Run a gateway on loopback, in this process, with a client key."""
+    admin_key = "admin-" + secrets.token_hex(20)
+    environ = {
+        "AIGATEWAY_DATA_DIR": str(folder / "data"),
+        "AIGATEWAY_CONFIG": "",
+        "AIGATEWAY_SERVER__PORT": "0",
+        "AIGATEWAY_SECURITY__ADMIN_KEY": admin_key,
+        "AIGATEWAY_SECURITY__ALLOWED_PRIVATE_NETWORKS": "127.0.0.0/8",
+        "AIGATEWAY_STATS__FLUSH_INTERVAL_S": "0.05",
+        "AIGATEWAY_SERVER__DRAIN_TIMEOUT_S": "1",
+        **environment,
+    }
+    settings = load_settings(None, {name: text for name, text in environ.items() if text})
+    await _in_thread(lambda: prepare(settings, lambda _: None))
+    async with AsyncExitStack() as stack:
+        house, runner = await stack.enter_async_context(serving(settings))
+        http = await stack.enter_async_context(aiohttp.ClientSession())
+        host, port = runner.addresses[0][:2]
+        rig = Rig(f"http://{host}:{port}", admin_key, house, http, stack)
+        rig.key = (await rig.api("POST", "/api-keys", {"name": "test"}))["key"]
+        yield rig
+
+
+async def _in_thread(work: Any) -> None:  # noqa: ANN401 - a callable
+    import asyncio
+
+    await asyncio.to_thread(work)
