@@ -74,13 +74,16 @@ def redis_prefix() -> str:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Call a run in which every test was left out what it is: no test ran."""
+    """Call a run what it is: no test ran, or some were left out where none may be."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if hasattr(session.config, "workerinput") or session.config.option.collectonly or not reporter:
         return
-    ran = any(reporter.stats.get(kind) for kind in ("passed", "failed", "error", "xfailed"))
-    if session.exitstatus == pytest.ExitCode.OK and not ran:
+    if session.exitstatus != pytest.ExitCode.OK:
+        return
+    if not any(reporter.stats.get(kind) for kind in ("passed", "xfailed")):
         session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+    elif reporter.stats.get("skipped") and os.environ.get(servers.REQUIRED) == "1":
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -92,6 +95,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         left_out[place] = left_out.get(place, 0) + 1
     if not left_out:
         return
-    terminalreporter.section("left out on this machine")
+    allowed = os.environ.get(servers.REQUIRED) != "1"
+    terminalreporter.section("left out on this machine" if allowed else "LEFT OUT: NOT ALLOWED")
     for (module, reason), count in sorted(left_out.items()):
         terminalreporter.line(f"{module}: {count} ({reason})")

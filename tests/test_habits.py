@@ -33,14 +33,14 @@ async def test_a_test_may_prepare_files_on_the_loop() -> None:
     await _coroutine_of(ROOT / "tests" / "sleepy.py")()
 
 
-@pytest.fixture(scope="module")
-def run_of_one_left_out() -> subprocess.CompletedProcess[str]:
-    """A run of one test that lacks its service, with a developer's settings around it."""
+def _run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run pytest by itself, with no service in sight."""
     unwanted = {servers.REDIS_URL, servers.REQUIRED, "PYTEST_ADDOPTS"}
+    kept = {name: value for name, value in os.environ.items() if name not in unwanted}
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", _NEEDS_REDIS],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
         cwd=ROOT,
-        env={name: value for name, value in os.environ.items() if name not in unwanted},
+        env=kept | environ,
         capture_output=True,
         text=True,
         timeout=50,
@@ -48,17 +48,32 @@ def run_of_one_left_out() -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_run_in_which_no_test_ran_is_no_success(
-    run_of_one_left_out: subprocess.CompletedProcess[str],
-) -> None:
-    assert run_of_one_left_out.returncode == pytest.ExitCode.NO_TESTS_COLLECTED
+def test_a_run_in_which_no_test_ran_is_no_success_and_says_why() -> None:
+    run = _run(_NEEDS_REDIS)
+    assert run.returncode == pytest.ExitCode.NO_TESTS_COLLECTED
+    line = f"{_NEEDS_REDIS.partition('::')[0]}: 1 (AIGATEWAY_TEST_REDIS_URL is not set)"
+    assert line in run.stdout.splitlines()
 
 
-def test_what_was_left_out_is_named_with_its_reason(
-    run_of_one_left_out: subprocess.CompletedProcess[str],
+@pytest.mark.parametrize(
+    ("required", "outcome"),
+    [("0", pytest.ExitCode.OK), ("1", pytest.ExitCode.TESTS_FAILED)],
+)
+def test_where_services_are_required_no_test_may_be_left_out(
+    tmp_path: Path, required: str, outcome: pytest.ExitCode
 ) -> None:
-    line = "tests/test_servers.py: 1 (AIGATEWAY_TEST_REDIS_URL is not set)"
-    assert line in run_of_one_left_out.stdout.splitlines()
+    some = tmp_path / "test_some.py"
+    some.write_text(
+        "import pytest\n"
+        "def test_one() -> None: pass\n"
+        "@pytest.mark.skip(reason='no time')\n"
+        "def test_two() -> None: pass\n"
+    )
+    run = _run(
+        *("-c", "pyproject.toml", "--rootdir", ".", "-p", "tests.conftest", str(some)),
+        AIGATEWAY_TEST_REQUIRE_SERVICES=required,
+    )
+    assert (run.returncode, "1 passed, 1 skipped" in run.stdout) == (outcome, True)
 
 
 def test_settings_of_the_developer_do_not_reach_the_tests() -> None:
