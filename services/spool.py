@@ -50,17 +50,14 @@ class Spool:
         self._current: Path | None = None
         self._size = 0
         self._taken: Path | None = None
-        self._lines: dict[Path, int] = {}
+        self._segments: dict[Path, int] = {}
         self._complained_at = -_COMPLAIN_AFTER_S
         self.dropped = 0
         """Lines given up because the spool was full."""
         self.damaged = 0
         """Lines that could not be read back."""
-
-    @property
-    def lines(self) -> int:
-        """How many lines wait here."""
-        return sum(self._lines.values())
+        self.lines = 0
+        """Lines that wait here; may be read in any thread."""
 
     def append(self, payloads: Sequence[bytes]) -> bool:
         """Put payloads without line breaks on the disk, for good; False when that failed.
@@ -81,7 +78,8 @@ class Spool:
             except OSError:
                 self._undo(file)
                 raise
-            self._grew(len(data), len(payloads))
+            self._size += len(data)
+            self._add(self._current, len(payloads))
         except OSError as error:
             self._complain("cannot be written", error=error.strerror or str(error))
             return False
@@ -89,14 +87,14 @@ class Spool:
 
     def oldest(self) -> Segment | None:
         """Close the oldest segment and return what it holds; None when there is none."""
-        for path in tuple(self._lines):
+        for path in tuple(self._segments):
             self._close_if_current(path)
             try:
                 payloads, damaged = read_lines(path.read_bytes())
             except OSError as error:
                 # Left where it is for the next start; the others must not wait for it.
                 self._complain("cannot be read", error=error.strerror or str(error))
-                del self._lines[path]
+                self._forget(path)
                 continue
             if damaged:
                 self.damaged += damaged
@@ -108,7 +106,7 @@ class Spool:
     def remove(self, segment: Segment) -> None:
         """Forget a segment: what it holds is safe elsewhere."""
         self._taken = None
-        self._lines.pop(segment.path, None)
+        self._forget(segment.path)
         with suppress(OSError):
             segment.path.unlink()
 
@@ -121,7 +119,7 @@ class Spool:
                     self._adopt(home)
             except OSError as error:
                 self._complain("cannot be adopted", error=error.strerror or str(error))
-        self._lines = dict(sorted(self._lines.items()))
+        self._segments = dict(sorted(self._segments.items()))
         return self.lines - before
 
     def close(self) -> None:
@@ -145,7 +143,7 @@ class Spool:
             path = self._own_home() / f"{new_id()}{_SUFFIX}"
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
             self._current, self._size = path, 0
-            self._lines[path] = 0
+            self._add(path, 0)
             _sync_folder(path.parent)
         return self._file
 
@@ -158,10 +156,15 @@ class Spool:
         if path == self._current:
             self._close_segment()
 
-    def _grew(self, size_bytes: int, lines: int) -> None:
-        self._size += size_bytes
-        if self._current is not None:
-            self._lines[self._current] += lines
+    def _add(self, path: Path | None, lines: int) -> None:
+        if path is not None:
+            self._segments[path] = self._segments.get(path, 0) + lines
+            self.lines += lines
+
+    def _forget(self, path: Path) -> int:
+        lines = self._segments.pop(path, 0)
+        self.lines -= lines
+        return lines
 
     def _undo(self, file: int) -> None:
         """Take back what was written of a batch; what cannot be taken back ends its segment."""
@@ -174,13 +177,12 @@ class Spool:
         """Drop the oldest segments until so much fits; False when it cannot."""
         while size_bytes + self._used_bytes() > self._max_bytes:
             # The one that is on its way to the database takes no part.
-            path = next((path for path in self._lines if path != self._taken), None)
+            path = next((path for path in self._segments if path != self._taken), None)
             if path is None:
                 return False
             self._close_if_current(path)
-            lines = self._lines.pop(path)
             path.unlink(missing_ok=True)
-            self._drop(lines, "is full")
+            self._drop(self._forget(path), "is full")
         return True
 
     def _used_bytes(self) -> int:
@@ -218,7 +220,7 @@ class Spool:
                 lines = path.read_bytes().count(b"\n")
                 target = self._own_home() / path.name
                 path.rename(target)
-                self._lines = {target: lines, **self._lines}
+                self._add(target, lines)
             (home / _LOCK).unlink()
             home.rmdir()
         finally:
