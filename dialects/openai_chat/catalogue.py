@@ -19,11 +19,13 @@ def read_models(payload: JsonObject) -> list[ModelEntry]:
 
 
 def encode_models(models: Sequence[ModelEntry]) -> JsonObject:
+    """Write the answer to `GET /v1/models`."""
     entries: list[Json] = [encode_model(model) for model in models]
     return {"object": "list", "data": entries}
 
 
 def encode_model(model: ModelEntry) -> JsonObject:
+    """Write the answer to `GET /v1/models/{id}`."""
     return {
         "id": model.id,
         "object": "model",

@@ -1,0 +1,106 @@
+"""Anthropic: `api.anthropic.com`, the Messages format."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from dialects.anthropic import MESSAGES
+from dialects.base import Dialect
+from models.chat import Effort
+from models.errors import Blame, ErrorKind, UpstreamError
+from models.profile import Profile
+from providers import failures, signing
+from providers.base import Provider
+from providers.waits import seconds_until
+
+API_VERSION: Final = "2023-06-01"
+
+# claude-sonnet-4-5-20250929, claude-opus-4.1, claude-3-5-haiku-latest, claude-2.1
+_NEW_NAME: Final = re.compile(r"claude-([a-z]+)-(\d{1,2})(?:[-.](\d{1,2}))?(?![\d])")
+_OLD_NAME: Final = re.compile(r"claude-(\d)(?:[-.](\d{1,2}))?(?:-([a-z]+))?(?![\d])")
+_NEWEST: Final = (99, 0)
+
+
+def profile(model: str) -> Profile:
+    """Return the facts about a Claude model. An unknown name is taken for a new model."""
+    family, version = _family(model.lower())
+    return Profile(
+        model,
+        vendor="anthropic",
+        max_output_tokens=_max_output_tokens(family, version),
+        reasoning=version >= (3, 7),
+        efforts=_efforts(family, version),
+        thinking=_thinking(version),
+        can_disable_thinking=family not in ("fable", "mythos"),
+        sampling=version < (4, 7),
+        prefill=version < (4, 6),
+        # Known of Opus 4.8 and most of 5; elsewhere system text goes into the user's turn.
+        system_in_messages=family == "opus" and (4, 8) <= version < _NEWEST,
+        structured_output=version >= (4, 5),
+    )
+
+
+def diagnose(
+    dialect: Dialect, status: int, headers: Mapping[str, str], body: bytes
+) -> UpstreamError:
+    """Tell what a failure means; a used-up window of a subscription rests until it resets."""
+    failure = failures.read_failure(dialect, status, headers, body)
+    verdict = failures.verdict_of(failure)
+    if verdict.kind is ErrorKind.RATE_LIMIT:
+        rejected = failure.headers.get("anthropic-ratelimit-unified-status") == "rejected"
+        if rejected:
+            wait_s = _reset_s(failure.headers.get("anthropic-ratelimit-unified-reset"))
+            verdict = replace(verdict, kind=ErrorKind.QUOTA, blame=Blame.ACCOUNT, wait_s=wait_s)
+    return failures.judged(failure, verdict)
+
+
+PROVIDER: Final = Provider(
+    id="anthropic",
+    name="Anthropic",
+    dialects=(MESSAGES,),
+    base_url="https://api.anthropic.com",
+    sign=signing.anthropic,
+    diagnose=diagnose,
+    profile=profile,
+    fixed_headers={"anthropic-version": API_VERSION},
+)
+
+
+def _family(model: str) -> tuple[str, tuple[int, int]]:
+    found = _NEW_NAME.search(model)
+    if found is not None:
+        return found[1], (int(found[2]), int(found[3] or 0))
+    found = _OLD_NAME.search(model)
+    if found is not None:
+        return found[3] or "", (int(found[1]), int(found[2] or 0))
+    return ("instant", (1, 2)) if "claude-instant" in model else ("", _NEWEST)
+
+
+def _thinking(version: tuple[int, int]) -> str:
+    if version >= (4, 6):
+        return "adaptive"
+    return "manual" if version >= (3, 7) else "none"
+
+
+def _efforts(family: str, version: tuple[int, int]) -> tuple[Effort, ...]:
+    if version >= (4, 7):
+        return ("low", "medium", "high", "xhigh", "max")
+    if version >= (4, 6):
+        return ("low", "medium", "high", "max")
+    return ("low", "medium", "high") if (family, version) == ("opus", (4, 5)) else ()
+
+
+def _max_output_tokens(family: str, version: tuple[int, int]) -> int | None:
+    if version == _NEWEST:
+        return None
+    if version >= (3, 7):
+        return 32_000 if family == "opus" and version < (4, 5) else 64_000
+    return 8_192 if version >= (3, 5) else 4_096
+
+
+def _reset_s(value: str | None) -> float | None:
+    """Return the seconds until a window opens again, told as epoch seconds."""
+    if value is None or not value.isascii() or not value.isdigit() or len(value) > 12:
+        return None
+    return seconds_until(float(value))

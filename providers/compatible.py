@@ -1,0 +1,88 @@
+"""Providers as operators have them: built-in ones changed, and their own."""
+
+from dataclasses import replace
+from typing import Final
+
+from dialects.anthropic import MESSAGES
+from dialects.base import Dialect
+from dialects.openai_chat import CHAT
+from models.errors import BadRequest
+from models.profile import Profile, ProfileOf
+from models.provider import StoredProvider
+from providers import anthropic, failures, glm, openai, signing
+from providers.base import Provider
+
+_KEPT_REASONING: Final = ("kimi", "moonshot")
+"""Families that want the assistant's `reasoning_content` back in a tool loop."""
+
+
+def operator_provider(stored: StoredProvider) -> Provider:
+    """Return an operator's own provider, which speaks one of the two formats.
+
+    Raises BadRequest for an unknown format or a missing address.
+    """
+    if not stored.base_url:
+        raise BadRequest(f"provider {stored.id}: base_url is missing", path="base_url")
+    dialect, profile = _spoken(stored)
+    is_messages = dialect is MESSAGES
+    return Provider(
+        id=stored.id,
+        name=stored.name,
+        dialects=(dialect,),
+        base_url=_trimmed(stored.base_url),
+        sign=signing.anthropic if is_messages else signing.bearer,
+        diagnose=failures.diagnose,
+        profile=profile,
+        prefixes=stored.prefixes or (),
+        fixed_headers={"anthropic-version": anthropic.API_VERSION} if is_messages else {},
+    )
+
+
+def configured(provider: Provider, stored: StoredProvider) -> Provider:
+    """Return a built-in provider with what the operator changed."""
+    if stored.prefixes is not None:
+        provider = replace(provider, prefixes=stored.prefixes)
+    if not stored.base_url:
+        return provider
+    base_url = _trimmed(stored.base_url)
+    if provider.id == glm.PROVIDER.id:
+        return glm.at_base_url(provider, base_url)
+    return replace(provider, base_url=base_url)
+
+
+def messages_profile(model: str) -> Profile:
+    """Return the facts about a model behind a server that speaks Messages."""
+    if "claude" in model.lower():
+        return anthropic.profile(model)
+    return Profile(model, thinking="manual", structured_output=False)
+
+
+def chat_profile(model: str) -> Profile:
+    """Return the facts about a model behind a server that speaks Chat.
+
+    Most of these servers know only `max_tokens`; for OpenAI's own models, wherever they are
+    served, OpenAI's rules hold.
+    """
+    name = model.lower().rpartition("/")[2]
+    if openai.knows(name):
+        return replace(openai.profile(name), model=model)
+    if name.startswith("glm-"):
+        return replace(glm.profile(name), model=model)
+    return Profile(
+        model, legacy_max_tokens=True, reasoning_content=name.startswith(_KEPT_REASONING)
+    )
+
+
+def _spoken(stored: StoredProvider) -> tuple[Dialect, ProfileOf]:
+    if stored.dialect == MESSAGES.name:
+        return MESSAGES, messages_profile
+    if stored.dialect == CHAT.name:
+        return CHAT, chat_profile
+    raise BadRequest(
+        f"provider {stored.id}: dialect must be {MESSAGES.name} or {CHAT.name}", path="dialect"
+    )
+
+
+def _trimmed(base_url: str) -> str:
+    """Return the address without slashes at its end: paths are appended to it."""
+    return base_url.rstrip("/")

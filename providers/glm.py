@@ -1,0 +1,203 @@
+"""GLM by Zhipu (BigModel, Z.ai): a variant of the Chat format with rules of its own.
+
+Source: `protocols/glm.md` in the project's research notes.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from dialects.anthropic import MESSAGES
+from dialects.base import Dialect
+from dialects.openai_chat import CHAT
+from models.chat import Effort
+from models.errors import Blame, ErrorKind, UpstreamError
+from models.profile import Profile
+from providers import failures, signing
+from providers.anthropic import API_VERSION
+from providers.base import Provider
+from providers.failures import Failure, Verdict, verdict_for
+from providers.glm_payload import adapt
+from providers.waits import moment_in, seconds_to_beijing_midnight, seconds_until
+
+_NAME: Final = re.compile(r"glm-(\d+)(?:\.(\d+))?")
+_CODE_IN_TEXT: Final = re.compile(r"\[(\d{4})\]")
+
+_REPROBE_S: Final = 300.0
+"""How long a used-up window rests when the text does not say when it opens."""
+_FAIR_USE_S: Final = 600.0
+
+_AUTH: Final = verdict_for(ErrorKind.UPSTREAM_AUTH)
+_SERVER: Final = verdict_for(ErrorKind.UPSTREAM)
+_LOCKED: Final = replace(verdict_for(ErrorKind.PERMISSION), blame=Blame.ACCOUNT)
+_FORBIDDEN: Final = verdict_for(ErrorKind.PERMISSION)
+_BILLING: Final = verdict_for(ErrorKind.BILLING)
+_INVALID: Final = verdict_for(ErrorKind.INVALID_REQUEST)
+# No key of this vendor knows a model that it says does not exist.
+_NO_MODEL: Final = replace(verdict_for(ErrorKind.MODEL_NOT_FOUND), retryable=False)
+_LIMITED: Final = verdict_for(ErrorKind.RATE_LIMIT)
+_OVERLOADED: Final = verdict_for(ErrorKind.OVERLOADED)
+_QUOTA: Final = verdict_for(ErrorKind.QUOTA)
+
+_BY_CODE: Final[Mapping[str, Verdict]] = {
+    "500": _SERVER,
+    "1000": _AUTH,
+    "1001": _AUTH,
+    "1002": _AUTH,
+    "1003": _AUTH,
+    "1004": _AUTH,
+    "1100": _SERVER,
+    "1110": _LOCKED,
+    "1111": _LOCKED,
+    "1112": _LOCKED,
+    "1113": _BILLING,
+    "1120": _LOCKED,
+    "1121": _LOCKED,
+    "1200": _SERVER,
+    "1210": _INVALID,
+    "1211": _NO_MODEL,
+    "1212": _INVALID,
+    "1213": _INVALID,
+    "1214": _INVALID,
+    "1215": _INVALID,
+    "1220": _FORBIDDEN,
+    "1221": _NO_MODEL,
+    "1222": _NO_MODEL,
+    "1230": _SERVER,
+    "1231": verdict_for(ErrorKind.CONFLICT),
+    "1234": _SERVER,
+    "1261": verdict_for(ErrorKind.CONTEXT_LENGTH),
+    "1300": verdict_for(ErrorKind.CONTENT_POLICY),
+    "1301": verdict_for(ErrorKind.CONTENT_POLICY),
+    "1302": _LIMITED,
+    "1303": _LIMITED,
+    "1304": _QUOTA,
+    "1305": _OVERLOADED,
+    "1308": _QUOTA,
+    "1309": _BILLING,
+    "1310": _QUOTA,
+    "1311": _FORBIDDEN,
+    "1312": _OVERLOADED,
+    "1313": replace(_LIMITED, blame=Blame.ACCOUNT, wait_s=_FAIR_USE_S),
+    **{str(code): _QUOTA for code in range(1316, 1322)},
+}
+_BY_STATUS: Final[Mapping[int, Verdict]] = {
+    434: _FORBIDDEN,
+    435: verdict_for(ErrorKind.TOO_LARGE),
+}
+
+
+def profile(model: str) -> Profile:
+    """Return the facts about a GLM model. An unknown name is taken for a hybrid one."""
+    version = _version(model)
+    return Profile(
+        model,
+        vendor="glm",
+        max_output_tokens=_max_output_tokens(version),
+        reasoning=version >= (4, 5),
+        efforts=_efforts(version),
+        thinking="switch" if version >= (4, 5) else "none",
+        can_disable_thinking=version < (5, 3),
+        structured_output=False,
+        max_stops=1,
+        legacy_max_tokens=True,
+        reasoning_content=True,
+    )
+
+
+def diagnose(
+    dialect: Dialect, status: int, headers: Mapping[str, str], body: bytes
+) -> UpstreamError:
+    """Tell what a failure means, by its code first: the status is coarse, sometimes 200."""
+    failure = failures.read_failure(dialect, status, headers, body)
+    verdict = _by_code(failure) or _BY_STATUS.get(status) or failures.verdict_of(failure)
+    if verdict.kind is ErrorKind.QUOTA and verdict.wait_s is None:
+        verdict = replace(verdict, wait_s=_window_s(failure))
+    return failures.judged(failure, verdict)
+
+
+PROVIDER: Final = Provider(
+    id="glm",
+    name="GLM",
+    dialects=(CHAT,),
+    base_url="https://open.bigmodel.cn/api/paas/v4",
+    sign=signing.bearer,
+    diagnose=diagnose,
+    profile=profile,
+    adapt=adapt,
+    reports_stream_usage=True,
+)
+
+
+def at_base_url(provider: Provider, base_url: str) -> Provider:
+    """Return GLM at another address. The vendor's Anthropic-compatible one speaks Messages only:
+    the two formats have different bases, and a key's product decides which is right."""
+    if not base_url.endswith("/api/anthropic"):
+        return replace(provider, base_url=base_url)
+    return replace(
+        provider,
+        base_url=base_url,
+        dialects=(MESSAGES,),
+        sign=signing.anthropic,
+        profile=_messages_profile,
+        adapt=None,
+        fixed_headers={"anthropic-version": API_VERSION},
+    )
+
+
+def _messages_profile(model: str) -> Profile:
+    known = profile(model)
+    return replace(known, thinking="manual" if known.reasoning else "none", max_stops=None)
+
+
+def _by_code(failure: Failure) -> Verdict | None:
+    code, message = _code(failure)
+    verdict = _BY_CODE.get(code)
+    if verdict is None or failure.facts is None:
+        return None
+    if verdict.kind is ErrorKind.INVALID_REQUEST:
+        is_long = failure.facts.kind is ErrorKind.CONTEXT_LENGTH
+        return verdict_for(ErrorKind.CONTEXT_LENGTH) if is_long else verdict
+    if code == "1304":
+        return replace(verdict, wait_s=_reset_s(message) or seconds_to_beijing_midnight())
+    return verdict
+
+
+def _code(failure: Failure) -> tuple[str, str]:
+    """Return code and text. The Messages endpoint has the code in brackets before the text."""
+    if failure.facts is None:
+        return "", ""
+    code, message = failure.facts.code or "", failure.facts.message
+    found = None if code.isdigit() else _CODE_IN_TEXT.search(message[:64])
+    return (found[1] if found else code), message
+
+
+def _window_s(failure: Failure) -> float:
+    return _reset_s(_code(failure)[1]) or _REPROBE_S
+
+
+def _reset_s(message: str) -> float | None:
+    at = moment_in(message)
+    return None if at is None else seconds_until(at)
+
+
+def _version(model: str) -> tuple[int, int]:
+    found = _NAME.search(model.lower())
+    if found is None:
+        return (4, 6)
+    return int(found[1]), int(found[2] or 0)
+
+
+def _efforts(version: tuple[int, int]) -> tuple[Effort, ...]:
+    if version >= (5, 3):
+        return ("low", "high", "max")
+    if version >= (5, 2):
+        return ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+    return ()
+
+
+def _max_output_tokens(version: tuple[int, int]) -> int | None:
+    if version >= (4, 6):
+        return 131_072
+    return 98_304 if version >= (4, 5) else None

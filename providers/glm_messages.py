@@ -1,0 +1,89 @@
+"""What GLM accepts of Chat messages."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from models.json_types import Json, JsonObject
+from models.profile import Profile
+
+PLACEHOLDER: Final = "Continue."
+"""What the user says where GLM needs a user turn and the client has none."""
+
+_VISION: Final = re.compile(r"glm-[\d.]+v|glm-4-voice|glm-4v")
+_DATA_URL: Final = re.compile(r"data:[^,]*;base64,", re.IGNORECASE)
+
+
+def adapted_messages(
+    messages: Sequence[Json], profile: Profile, instruction: str | None
+) -> list[Json]:
+    """Return the messages as GLM takes them, with `instruction` added to the system text."""
+    sees = _VISION.search(profile.model.lower()) is not None
+    adapted = [
+        _message(message, sees=sees) if isinstance(message, dict) else message
+        for message in messages
+    ]
+    if instruction is not None:
+        _instruct(adapted, instruction)
+    if not any(_role(message) == "user" for message in adapted):
+        adapted.insert(_first_turn(adapted), {"role": "user", "content": PLACEHOLDER})
+    return adapted
+
+
+def _message(message: JsonObject, *, sees: bool) -> JsonObject:
+    plain = {key: message[key] for key in message if key not in ("name", "refusal", "audio")}
+    if plain.get("role") == "developer":
+        plain["role"] = "system"
+    content = plain.get("content")
+    if plain.get("role") == "assistant" and content is None:
+        refusal = message.get("refusal")
+        plain["content"] = refusal if isinstance(refusal, str) else ""
+    elif isinstance(content, list):
+        plain["content"] = _content(content, sees=sees)
+    return plain
+
+
+def _content(parts: list[Json], *, sees: bool) -> Json:
+    """Return one string where that is possible: text models take nothing else."""
+    texts = [_text(part) for part in parts]
+    if all(text is not None for text in texts):
+        return "\n".join(text for text in texts if text)
+    return [_part(part) for part in parts] if sees else parts
+
+
+def _text(part: Json) -> str | None:
+    if not isinstance(part, dict):
+        return None
+    text = part.get("text") if part.get("type") == "text" else part.get("refusal")
+    return text if isinstance(text, str) else None
+
+
+def _part(part: Json) -> Json:
+    """Strip the `data:` head of an inline image, as GLM's SDK does: every model takes that."""
+    image = part.get("image_url") if isinstance(part, dict) else None
+    if not isinstance(part, dict) or not isinstance(image, dict):
+        return part
+    url = image.get("url")
+    found = _DATA_URL.match(url) if isinstance(url, str) else None
+    if found is None or not isinstance(url, str):
+        return part
+    return {**part, "image_url": {**image, "url": url[found.end() :]}}
+
+
+def _instruct(messages: list[Json], instruction: str) -> None:
+    first = messages[0] if messages else None
+    if isinstance(first, dict) and first.get("role") == "system":
+        content = first.get("content")
+        if isinstance(content, str):
+            messages[0] = {**first, "content": f"{content}\n\n{instruction}"}
+            return
+    messages.insert(0, {"role": "system", "content": instruction})
+
+
+def _first_turn(messages: Sequence[Json]) -> int:
+    roles = [_role(message) for message in messages]
+    return next((at for at, role in enumerate(roles) if role != "system"), len(roles))
+
+
+def _role(message: Json) -> Json:
+    return message.get("role") if isinstance(message, dict) else None

@@ -1,0 +1,102 @@
+"""OpenAI: `api.openai.com`, the Chat format."""
+
+import re
+from typing import Final
+
+from dialects.openai_chat import CHAT
+from models.chat import Effort
+from models.profile import Profile
+from providers import failures, signing
+from providers.base import Provider
+
+_MAX_STOPS: Final = 4
+
+_GPT: Final = re.compile(r"(?:^|[:/])gpt-(\d+)(?:\.(\d+))?([a-z]*)(-[a-z0-9.-]*)?")
+_O_SERIES: Final = re.compile(r"(?:^|[:/])o(\d+)(?:-|$)")
+_CODEX: Final = re.compile(r"(?:^|[:/])codex-")
+_CHATGPT: Final = re.compile(r"(?:^|[:/])chatgpt-")
+
+_SMALL_CAPS: Final[tuple[tuple[str, int], ...]] = (
+    ("gpt-4.1", 32_768),
+    ("gpt-4.5", 16_384),
+    ("gpt-4o", 16_384),
+    ("chatgpt-4o", 16_384),
+    ("gpt-4-turbo", 4_096),
+    ("gpt-4-1106", 4_096),
+    ("gpt-4-0125", 4_096),
+    ("gpt-4", 8_192),
+    ("gpt-3.5", 4_096),
+)
+
+
+def profile(model: str) -> Profile:
+    """Return the facts about an OpenAI model; an unknown name gets no reasoning knobs."""
+    name = model.lower()
+    efforts = _efforts(name)
+    if efforts is None:
+        return Profile(
+            model,
+            vendor="openai",
+            max_output_tokens=_cap(name),
+            reasoning=False,
+            max_stops=_MAX_STOPS,
+        )
+    # Reasoning models refuse `stop` and every knob of the sampler.
+    return Profile(
+        model,
+        vendor="openai",
+        max_output_tokens=100_000 if _O_SERIES.search(name) else 128_000,
+        efforts=efforts,
+        sampling=False,
+        max_stops=0,
+    )
+
+
+def knows(model: str) -> bool:
+    """Say whether the name is one of OpenAI's families, wherever it is served."""
+    name = model.lower()
+    if "gpt-oss" in name:
+        return False
+    patterns = (_GPT, _O_SERIES, _CODEX, _CHATGPT)
+    return any(pattern.search(name) for pattern in patterns)
+
+
+PROVIDER: Final = Provider(
+    id="openai",
+    name="OpenAI",
+    dialects=(CHAT,),
+    base_url="https://api.openai.com/v1",
+    sign=signing.bearer,
+    diagnose=failures.diagnose,
+    profile=profile,
+)
+
+
+def _efforts(name: str) -> tuple[Effort, ...] | None:
+    """Return the efforts a reasoning model takes; None for a model that does not reason."""
+    if _O_SERIES.search(name):
+        return () if name.startswith(("o1-mini", "o1-preview")) else ("low", "medium", "high")
+    if _CODEX.search(name):
+        return ("low", "medium", "high")
+    found = _GPT.search(name)
+    if found is None or int(found[1]) < 5:
+        return None
+    version, kind = (int(found[1]), int(found[2] or 0)), found[4] or ""
+    if "-chat" in kind:
+        return None
+    return _gpt_efforts(version, kind)
+
+
+def _gpt_efforts(version: tuple[int, int], kind: str) -> tuple[Effort, ...]:
+    if "-pro" in kind and version < (5, 2):
+        return ("high",)
+    if version >= (5, 2) or "-max" in kind:
+        return ("none", "low", "medium", "high", "xhigh")
+    if version >= (5, 1):
+        return ("none", "low", "medium", "high")
+    return ("low", "medium", "high") if "codex" in kind else ("minimal", "low", "medium", "high")
+
+
+def _cap(name: str) -> int | None:
+    bare = re.split(r"[:/]", name.removeprefix("ft:"))[0]
+    return next((cap for start, cap in _SMALL_CAPS if bare.startswith(start)), None)
