@@ -1,7 +1,7 @@
 """The OpenAPI 3.1 document, made from the routes it is given and the bodies beside it."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Final, Literal, Protocol
 
@@ -72,12 +72,13 @@ class Route(Protocol):
 def build_document(routes: Sequence[Route], version: str) -> JsonObject:
     """Return the document that describes exactly these routes."""
     schemas = _schemas(routes)
-    queries = {route.query.__name__ for route in routes if route.query is not None}
     paths: dict[str, Json] = {}
     for route in routes:
         item = paths.setdefault(plain_path(route.path), {})
         assert isinstance(item, dict)  # noqa: S101 - for the type checker
         item[route.method.lower()] = _operation(route, schemas)
+    responses: JsonObject = {name: _error(text) for name, text in _ERRORS.values()}
+    used = _reached([paths, responses], schemas)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -93,8 +94,8 @@ def build_document(routes: Sequence[Route], version: str) -> JsonObject:
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
             },
-            "responses": {name: _error(text) for name, text in _ERRORS.values()},
-            "schemas": {name: schemas[name] for name in sorted(schemas) if name not in queries},
+            "responses": responses,
+            "schemas": {name: schemas[name] for name in sorted(used)},
         },
     }
 
@@ -129,6 +130,23 @@ def _schemas(routes: Iterable[Route]) -> dict[str, Json]:
     for name, schema in definitions["$defs"].items():
         schemas[name] = _untitled(schema)
     return schemas
+
+
+def _reached(parts: Sequence[Json], schemas: Mapping[str, Json]) -> set[str]:
+    """Return the names of the schemas that these parts, or those schemas, refer to."""
+    reached: set[str] = set()
+    waiting = list(parts)
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, list):
+            waiting.extend(part)
+        elif isinstance(part, dict):
+            waiting.extend(part.values())
+            name = str(part.get("$ref", "")).removeprefix(_REF.format(model=""))
+            if name in schemas and name not in reached:
+                reached.add(name)
+                waiting.append(schemas[name])
+    return reached
 
 
 def _untitled(schema: Json) -> Json:
