@@ -5,13 +5,13 @@ import time
 
 
 def new_id() -> str:
-    """Return a UUIDv7 as 32 hex digits: 48 bits of milliseconds, then randomness.
+    """Return a UUIDv7 as 32 hex digits: 48 bits of milliseconds, 12 of their fraction, 62 random.
 
-    Source: RFC 9562 section 5.7.
+    The fraction (quarters of a microsecond) keeps what one process makes in order, also within a
+    millisecond. Source: RFC 9562 section 5.7 and section 6.2, method 3.
     """
-    milliseconds = time.time_ns() // 1_000_000
-    random = int.from_bytes(os.urandom(10), "big")
-    high = random >> 68
-    low = random & ((1 << 62) - 1)
-    value = (milliseconds << 80) | (0x7 << 76) | (high << 64) | (0b10 << 62) | low
+    milliseconds, nanoseconds = divmod(time.time_ns(), 1_000_000)
+    fraction = (nanoseconds << 12) // 1_000_000
+    random = int.from_bytes(os.urandom(8), "big") >> 2
+    value = (milliseconds << 80) | (0x7 << 76) | (fraction << 64) | (0b10 << 62) | random
     return f"{value:032x}"

@@ -225,6 +225,9 @@ class SqlAccounts:
         at = (accounts.c.id == account_id, accounts.c.token_version == token_version)
 
         def work(connection: Connection) -> bool:
+            # Looked at first only so that nobody reloads when nothing changes.
+            if connection.execute(select(accounts.c.id).where(*at)).first() is None:
+                return False
             bump(connection)
             return connection.execute(update(accounts).where(*at).values(values)).rowcount == 1
 

@@ -8,6 +8,7 @@ A request that failed at its last proxy is thus one request and one error there.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, timedelta
+from math import isfinite
 from typing import TypeAlias
 
 from sqlalchemy import (
@@ -35,7 +36,8 @@ from repositories.sql.tables import proxy_stats, request_logs, to_datetime
 
 _TOKENS = tuple(field.name for field in fields(Usage))
 _IDS_PER_QUERY = 500
-_MAX_COUNT = 2**63 - 1
+# More than any answer has, and far from where a column that sums such counts would overflow.
+_MAX_COUNT = 10**12
 _TOP_MODELS = 100
 # Lengths of the text columns: what comes from clients is cut, never a reason to lose the row.
 _WIDTHS = {
@@ -43,6 +45,7 @@ _WIDTHS = {
     for column in request_logs.c
     if isinstance(column.type, String) and column.type.length is not None
 }
+_DURATIONS = ("first_byte_ms", "latency_ms")
 _COLUMNS = tuple(column.name for column in request_logs.c)
 
 _Place: TypeAlias = tuple[str, str, date]
@@ -195,7 +198,7 @@ def _tallies(records: Sequence[RequestRecord]) -> dict[_Place, _Tally]:
             tally.requests += 1
             tally.input_tokens += _count(record.usage.input_tokens or 0)
             tally.output_tokens += _count(record.usage.output_tokens or 0)
-            tally.latency_ms += record.latency_ms
+            tally.latency_ms += _duration(record.latency_ms)
         for proxy_id in record.egress_errors:
             tallies.setdefault((proxy_id, provider, day), _Tally()).errors += 1
     return tallies
@@ -218,6 +221,8 @@ def _row(record: RequestRecord) -> dict[str, object]:
     }
     for name in _WIDTHS:
         row[name] = _text(name, row[name])
+    for name in _DURATIONS:
+        row[name] = None if row[name] is None else _duration(row[name])
     for name in _TOKENS:
         count = getattr(record.usage, name)
         row[name] = None if count is None else _count(count)
@@ -234,6 +239,11 @@ def _text(name: str, value: object) -> str | None:
 def _count(value: int) -> int:
     """Return a count that the column holds, whatever an upstream reported."""
     return max(0, min(value, _MAX_COUNT))
+
+
+def _duration(value: object) -> float:
+    """Return milliseconds that the column holds."""
+    return float(value) if isinstance(value, int | float) and isfinite(value) else 0.0
 
 
 def _record(row: RowMapping) -> RequestRecord:
