@@ -1,5 +1,6 @@
 """A whole gateway for a test: real server, real SQLite, pretend providers, REST as its operator."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,6 +15,7 @@ from aigateway.first_start import prepare
 from aigateway.wiring import House
 from config.sources import load_settings
 from tests.fakes.provider import FakeProvider, Kind
+from tests.waiting import until
 
 PROVIDER_IDS: Mapping[Kind, str] = {"messages": "anthropic", "chat": "openai", "glm": "glm"}
 MODELS: Mapping[Kind, str] = {"messages": "claude-fake", "chat": "gpt-fake", "glm": "glm-fake"}
@@ -78,8 +80,6 @@ class Rig:
 
     async def logs(self, count: int) -> list[dict[str, Any]]:
         """Return the newest rows of `request_logs`, once there are `count` of them."""
-        from tests.waiting import until
-
         await until(lambda: self.house.recorder.counts().written >= count)
         found: list[dict[str, Any]] = (await self.api("GET", "/stats/logs?limit=500"))["data"]
         return found
@@ -100,7 +100,7 @@ async def open_rig(folder: Path, environment: Mapping[str, str] = {}) -> AsyncGe
         **environment,
     }
     settings = load_settings(None, {name: text for name, text in environ.items() if text})
-    await _in_thread(lambda: prepare(settings, lambda _: None))
+    await asyncio.to_thread(prepare, settings, lambda _: None)
     async with AsyncExitStack() as stack:
         house, runner = await stack.enter_async_context(serving(settings))
         http = await stack.enter_async_context(aiohttp.ClientSession())
@@ -108,9 +108,3 @@ async def open_rig(folder: Path, environment: Mapping[str, str] = {}) -> AsyncGe
         rig = Rig(f"http://{host}:{port}", admin_key, house, http, stack)
         rig.key = (await rig.api("POST", "/api-keys", {"name": "test"}))["key"]
         yield rig
-
-
-async def _in_thread(work: Any) -> None:  # noqa: ANN401 - a callable
-    import asyncio
-
-    await asyncio.to_thread(work)
