@@ -59,7 +59,7 @@ class Plan:
     def give_up(self, max_tokens: int) -> None:
         """Leave thinking out where the rest of the request does not allow it."""
         self.thinking, self.effort, self.max_tokens = None, None, max_tokens
-        self.dropped.append("thinking")
+        self.dropped = ["thinking"]
 
 
 def plan(wish: Thinking, profile: Profile, max_tokens: int) -> Plan:
