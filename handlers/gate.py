@@ -57,7 +57,10 @@ class Gate:
             except GatewayError as error:
                 return self._told(error, endpoint, request, request_id)
             except web.HTTPException as error:
-                return self._told(_from_http(error), endpoint, request, request_id)
+                told = self._told(_from_http(error), endpoint, request, request_id)
+                if "allow" in error.headers:  # RFC 9110 section 15.5.6: a 405 must have it
+                    told.headers["allow"] = error.headers["allow"]
+                return told
             except Exception as error:
                 logger.exception("a handler failed", extra={"request_id": request_id})
                 hidden = GatewayError("the gateway failed; the log has the cause")

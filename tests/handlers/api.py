@@ -11,24 +11,28 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from auth.vault import Vault
-from handlers.endpoint import Handler
+from dialects import DIALECTS
+from handlers.app import build_app
 from handlers.keys import GATEWAY
 from handlers.routes import all_endpoints
 from models.account import EgressPolicy
-from models.errors import GatewayError
 from models.json_types import Json, JsonObject
 from models.provider import StoredProvider
 from repositories.open import Repositories, open_repositories
+from repositories.shared_memory import MemoryState
 from services.accounts import Accounts
+from services.authenticator import Authenticator
 from services.egresses import Egresses
 from services.gateway import Gateway
 from services.guard import AddressGuard
 from services.health import Health
 from services.keys import Keys
 from services.providers import Providers
+from services.snapshot import Snapshots
 from tests.fakes.clock import FakeClock
 
 PEPPER = b"p" * 32
+ADMIN_KEY = "admin-key-from-outside-0123456789abcdef"
 UNKNOWN_ID = "0" * 32
 BUILTIN = (
     StoredProvider("anthropic", "Anthropic", "messages", is_builtin=True),
@@ -99,7 +103,9 @@ class Api:
         plain = raw if raw is not None or body is None else json.dumps(body).encode()
         # A stream, because aiohttp warns of large bodies given as bytes.
         data = None if plain is None else io.BytesIO(plain)
-        sent = {"Content-Type": "application/json"} if data is not None else {}
+        sent = {"x-api-key": ADMIN_KEY}
+        if data is not None:
+            sent["Content-Type"] = "application/json"
         async with self.client.request(
             method, path, data=data, headers={**sent, **(headers or {})}
         ) as response:
@@ -122,15 +128,18 @@ async def running_api(
     has_outside_admin_key: bool = False,
     default_policy: EgressPolicy = EgressPolicy.AUTO,
 ) -> AsyncGenerator[Api, None]:
-    """Serve `/api/v1` without the question who calls: that is the gate's and tested there."""
+    """Serve everything but the models, as the program does."""
     clock = FakeClock()
     changes: list[int] = []
 
-    async def changed() -> None:
-        changes.append(1)
-
     async with open_repositories(database_url, Vault.of(b"k" * 32), clock=clock) as stores:
         await stores.providers.seed(BUILTIN)
+        snapshots = await _snapshots(stores, clock)
+
+        async def changed() -> None:
+            changes.append(1)
+            await snapshots.changed()
+
         guard = AddressGuard(["192.0.2.0/24"])
         gateway = Gateway(
             accounts=Accounts(
@@ -148,21 +157,29 @@ async def running_api(
             providers=Providers(stores.providers, guard, changed, clock),
             health=Health({"database": lambda: True}, is_ready=True),
         )
-        app = web.Application(middlewares=[_told_errors])
+        authenticator = Authenticator(
+            lambda: snapshots.current, snapshots.look_again, PEPPER, clock, admin_key=ADMIN_KEY
+        )
+        app = build_app(all_endpoints([], "0.0.0-test"), authenticator, DIALECTS)
         app[GATEWAY] = gateway
-        for endpoint in all_endpoints([], "0.0.0-test"):
-            app.router.add_route(endpoint.method, endpoint.path, endpoint.handler)
         async with TestClient(TestServer(app)) as client:
             yield Api(client, stores, gateway, clock, changes)
 
 
-@web.middleware
-async def _told_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except GatewayError as error:
-        facts = {"code": error.code, "message": error.message, "details": error.details}
-        return web.json_response({"error": facts}, status=error.status)
+async def _snapshots(stores: Repositories, clock: FakeClock) -> Snapshots:
+    snapshots = Snapshots(
+        accounts=stores.accounts,
+        egress=stores.egress,
+        keys=stores.keys,
+        providers=stores.providers,
+        revisions=stores.revisions,
+        shared=MemoryState(clock),
+        assemble=lambda rows: {},
+        prefixes={},
+        clock=clock,
+    )
+    await snapshots.load()
+    return snapshots
 
 
 def account_body(**changes: object) -> dict[str, object]:
