@@ -4,6 +4,8 @@ What the subset lacks becomes part of the description, so that the model still r
 Source: `protocols/anthropic_messages.md` 10 of the project's research notes.
 """
 
+from collections.abc import Mapping
+
 from dialects.schema import MAX_DEPTH, walked
 from models.json_types import Json, JsonObject
 
@@ -133,15 +135,23 @@ def _anthropic_array(node: JsonObject, shaped: JsonObject, depth: int) -> set[st
     return used
 
 
+_ABOUT: Mapping[str, frozenset[str]] = {
+    "array": frozenset(
+        {"contains", "items", "maxItems", "minItems", "prefixItems", "uniqueItems"}
+    ),
+    "number": frozenset(
+        {"exclusiveMaximum", "exclusiveMinimum", "maximum", "minimum", "multipleOf"}
+    ),
+    "object": frozenset({"maxProperties", "minProperties", "properties", "propertyNames"}),
+    "string": frozenset({"format", "maxLength", "minLength", "pattern"}),
+}
+
+
 def _foreign(node: JsonObject, kind: str) -> set[str]:
     """Return the keywords that say nothing about `kind` (they come from a list of types)."""
-    others = {
-        "object": {"items", "prefixItems", "minItems", "maxItems", "uniqueItems", "format"},
-        "array": {"properties", "format", "minLength", "maxLength", "pattern"},
-        "string": {"properties", "items", "minItems", "maxItems"},
-    }
-    default = {"properties", "items", "format", "minLength", "maxLength", "pattern"}
-    return others.get(kind, default) & set(node)
+    own = "number" if kind == "integer" else kind
+    others = [words for about, words in _ABOUT.items() if about != own]
+    return set().union(*others) & set(node)
 
 
 def _literals(node: JsonObject) -> JsonObject:
