@@ -26,27 +26,8 @@ _TAG = "proxies"
 
 
 def endpoints() -> list[Endpoint]:
-    """Return the routes of outbound proxies. Fixed paths stand before `{id}`."""
+    """Return the routes of outbound proxies."""
     return [
-        Endpoint(
-            "GET",
-            f"{_ALL}/assignments",
-            _all_assignments,
-            Access.ADMIN,
-            "List which accounts hold places at which proxies",
-            _TAG,
-            query=PageQuery,
-            response=AssignmentsList,
-        ),
-        Endpoint(
-            "POST",
-            f"{_ALL}/recalculate",
-            _recalculate,
-            Access.ADMIN,
-            "Recount all places and let waiting accounts in",
-            _TAG,
-            response=RecalculatedAnswer,
-        ),
         Endpoint(
             "GET",
             _ALL,
@@ -98,6 +79,25 @@ def endpoints() -> list[Endpoint]:
             "List the accounts that hold places at a proxy",
             _TAG,
             response=AssignmentsAnswer,
+        ),
+        Endpoint(
+            "GET",
+            f"{_ALL}/assignments",
+            _all_assignments,
+            Access.ADMIN,
+            "List which accounts hold places at which proxies",
+            _TAG,
+            query=PageQuery,
+            response=AssignmentsList,
+        ),
+        Endpoint(
+            "POST",
+            f"{_ALL}/recalculate",
+            _recalculate,
+            Access.ADMIN,
+            "Recount all places and let waiting accounts in",
+            _TAG,
+            response=RecalculatedAnswer,
         ),
     ]
 

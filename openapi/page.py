@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from html import escape
 
 from models.json_types import Json, JsonObject
-from openapi.schema_table import inline, schema_html, type_html
+from openapi.schema_table import inline, meaning_html, schema_html, type_html
 
 _HTTP_METHODS = ("get", "post", "patch", "put", "delete")
 
@@ -114,10 +114,12 @@ def _parameters(operation: JsonObject) -> str:
     rows = []
     for parameter in _list(operation.get("parameters", [])):
         facts = _object(parameter)
+        schema = _object(facts["schema"])
+        notes = [inline(str(facts.get("description", ""))), meaning_html(schema)]
         rows.append(
             f'<tr><th scope="row"><code>{escape(str(facts["name"]))}</code></th>'
-            f"<td>{escape(str(facts['in']))}</td><td>{type_html(_object(facts['schema']))}</td>"
-            f"<td>{inline(str(facts.get('description', '')))}</td></tr>"
+            f"<td>{escape(str(facts['in']))}</td><td>{type_html(schema)}</td>"
+            f"<td>{' '.join(notes).strip()}</td></tr>"
         )
     if not rows:
         return ""

@@ -14,6 +14,7 @@ _LIMITS = (
     ("maxItems", "at most {} entries"),
     ("maxProperties", "at most {} entries"),
 )
+_SIZES = frozenset({"minLength", "minItems"})
 
 
 def schema_html(schema: JsonObject) -> str:
@@ -39,16 +40,21 @@ def schema_html(schema: JsonObject) -> str:
 
 def _row(name: str, facts: JsonObject, is_required: bool) -> str:
     mark = ' <span class="required">required</span>' if is_required else ""
-    notes = [inline(str(facts.get("description", "")))]
+    return (
+        f'<tr><th scope="row"><code>{escape(name)}</code>{mark}</th><td>{type_html(facts)}</td>'
+        f"<td>{meaning_html(facts)}</td></tr>"
+    )
+
+
+def meaning_html(facts: JsonObject) -> str:
+    """Return what a field is for: description, default, an example."""
+    notes = [inline(str(facts["description"]))] if "description" in facts else []
     if facts.get("default") is not None:
         notes.append(f"Default <code>{escape(_json(facts['default']))}</code>.")
     examples = facts.get("examples")
     if isinstance(examples, list) and examples:
         notes.append(f"Such as <code>{escape(_json(examples[0]))}</code>.")
-    return (
-        f'<tr><th scope="row"><code>{escape(name)}</code>{mark}</th><td>{type_html(facts)}</td>'
-        f"<td>{' '.join(note for note in notes if note)}</td></tr>"
-    )
+    return " ".join(notes)
 
 
 def inline(text: str) -> str:
@@ -89,7 +95,11 @@ def _plain_type(schema: JsonObject) -> str:
 
 
 def _limits(schema: JsonObject) -> str:
-    told = [text.format(_json(schema[name])) for name, text in _LIMITS if name in schema]
+    told = [
+        "not empty" if name in _SIZES and schema[name] == 1 else text.format(_json(schema[name]))
+        for name, text in _LIMITS
+        if name in schema
+    ]
     return f' <span class="limits">{escape(", ".join(told))}</span>' if told else ""
 
 
