@@ -114,7 +114,7 @@ def collect(events: Iterable[Event]) -> ChatResponse:
             case Delta():
                 deltas.append(event)
             case PartEnd():
-                parts[-1] = extended(parts[-1], _joined(deltas))
+                parts[-1] = _completed(parts[-1], deltas)
                 deltas.clear()
             case Progress():
                 usage = usage.updated(event.usage)
@@ -135,11 +135,14 @@ def collect(events: Iterable[Event]) -> ChatResponse:
     raise ValueError("the stream has no Start or no end")
 
 
-def _joined(deltas: list[Delta]) -> Delta:
+def _completed(part: Part, deltas: list[Delta]) -> Part:
     signatures = [delta.signature for delta in deltas if delta.signature]
-    return Delta(
-        "".join([delta.text for delta in deltas]), signatures[-1] if signatures else None
-    )
+    text = "".join([delta.text for delta in deltas])
+    part = extended(part, Delta(text, signatures[-1] if signatures else None))
+    for delta in deltas:
+        if delta.citation is not None:
+            part = extended(part, Delta(citation=delta.citation))
+    return part
 
 
 def replay(response: ChatResponse) -> Iterator[Event]:

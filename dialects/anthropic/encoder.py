@@ -148,8 +148,11 @@ class StreamEncoder:
                 block: JsonObject = {"type": "thinking", "thinking": "", "signature": ""}
                 opened = self._open(block, b"thinking_delta", b"thinking")
                 return opened + self._delta(Delta(held, delta.signature))
-            case Text() | Refusal() if delta.text or delta.citation:
+            case Text() | Refusal() as part if delta.text or delta.citation:
                 opened = self._open({"type": "text", "text": ""}, b"text_delta", b"text")
+                if isinstance(part, Text):
+                    for citation in part.citations:
+                        opened += self._extra(Delta(citation=citation))
                 return opened + self._delta(delta)
             case _:
                 return b""
