@@ -134,6 +134,7 @@ class Recorder:
             self._storing = asyncio.create_task(self._store_all(), name="recorder.drain")
         await _end(self._storing, limit_at)
         await self._to_disk()
+        await self._today.publish(self._shared, now=self._clock.now())
         self._dropped += len(self._queue)
         self._queue.clear()
         self._told_at = -TELL_EVERY_S

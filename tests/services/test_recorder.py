@@ -35,6 +35,7 @@ class FakeStats:
         self.refused: set[str] = set()
         self.may_go_on = asyncio.Event()
         self.may_go_on.set()
+        self.when_stored: Callable[[], None] = lambda: None
 
     async def store(self, records: Sequence[RequestRecord]) -> int:
         await self.may_go_on.wait()
@@ -45,6 +46,7 @@ class FakeStats:
         new = {record.id: record for record in records if record.id not in self.rows}
         self.rows.update(new)
         self.batches.append(len(records))
+        self.when_stored()
         return len(new)
 
     async def logs(self, log_filter: LogFilter, *, limit: int, offset: int) -> Page[RequestRecord]:
@@ -218,12 +220,11 @@ async def test_new_rows_do_not_wait_for_a_long_spool(recorder: Recorder, stats: 
     stats.is_away = True
     _fill(recorder, 150)
     await _until(lambda: recorder.counts().spooled == 150)
-    _fill(recorder, 5)
+    fresh: list[str] = []
+    stats.when_stored = lambda: fresh.extend(_fill(recorder, 1) if len(stats.rows) == 50 else ())
     stats.is_away = False
-    await _until(lambda: stats.rows)
-    fresh = _fill(recorder, 5)
-    await _until(lambda: len(stats.rows) == 160)
-    assert list(stats.rows).index(fresh[0]) < 155
+    await _until(lambda: len(stats.rows) == 151)
+    assert list(stats.rows).index(fresh[0]) == 50
 
 
 async def test_rows_of_a_database_that_hangs_are_on_disk_and_not_stored_twice(
@@ -434,6 +435,14 @@ async def test_yesterdays_requests_are_not_counted_today(
     recorder.record(record)
     recorder.record(make_record(proxy_id="p1"))
     await _until(lambda: len(stats.rows) == 2)
+    assert await read_today(shared, ["p1"]) == {"p1": (1, 0)}
+
+
+async def test_shutdown_hands_the_last_counts_over(
+    stats: FakeStats, shared: MemoryState, tmp_path: Path
+) -> None:
+    async with open_recorder(stats, shared, SystemClock(), tmp_path) as recorder:
+        recorder.record(make_record(proxy_id="p1"))
     assert await read_today(shared, ["p1"]) == {"p1": (1, 0)}
 
 
