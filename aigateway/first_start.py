@@ -29,7 +29,7 @@ def prepare(settings: Settings, say: Callable[[str], None]) -> str | None:
     with _alone(settings.data_dir / "init.lock"):
         migrate(settings.database_url)
         if settings.security.master_key is None:
-            asyncio.run(_ensure_master_key(settings, say))
+            _ensure_master_key(settings, say)
         return asyncio.run(create_first_key(settings))
 
 
@@ -50,12 +50,12 @@ def _alone(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-async def _ensure_master_key(settings: Settings, say: Callable[[str], None]) -> None:
+def _ensure_master_key(settings: Settings, say: Callable[[str], None]) -> None:
     path = settings.master_key_file
     if path.exists():
         read_master_key(path)
         return
-    if await _holds_secrets(settings):
+    if asyncio.run(_holds_secrets(settings)):
         raise VaultError(
             f"the master key file {path} is missing, but the database holds keys or accounts made "
             "with it; restore the file from a backup (a new key could not open them)"
