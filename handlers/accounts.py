@@ -1,5 +1,7 @@
 """`/api/v1/accounts`."""
 
+from functools import partial
+
 from aiohttp import web
 
 from handlers.bodies import answer, body, listing, nothing, path_id, query
@@ -16,62 +18,47 @@ from openapi.accounts import (
 
 _ALL = "/api/v1/accounts"
 _ONE = "/api/v1/accounts/{id}"
-_TAG = "accounts"
+_route = partial(Endpoint, access=Access.ADMIN, tag="accounts")
 
 
 def endpoints() -> list[Endpoint]:
     """Return the routes of accounts."""
     return [
-        Endpoint(
-            "GET",
-            _ALL,
-            _list,
-            Access.ADMIN,
-            "List accounts",
-            _TAG,
-            query=AccountQuery,
-            response=AccountList,
+        _route(
+            "GET", _ALL, _list, summary="List accounts", query=AccountQuery, response=AccountList
         ),
-        Endpoint(
+        _route(
             "POST",
             _ALL,
             _create,
-            Access.ADMIN,
-            "Add an account",
-            _TAG,
+            summary="Add an account",
             request=AccountCreate,
             response=AccountAnswer,
             status=201,
         ),
-        Endpoint("GET", _ONE, _get, Access.ADMIN, "Show an account", _TAG, response=AccountAnswer),
-        Endpoint(
+        _route("GET", _ONE, _get, summary="Show an account", response=AccountAnswer),
+        _route(
             "PATCH",
             _ONE,
             _patch,
-            Access.ADMIN,
-            "Change some fields of an account",
-            _TAG,
+            summary="Change some fields of an account",
             request=AccountPatch,
             response=AccountAnswer,
         ),
-        Endpoint(
+        _route(
             "PUT",
             _ONE,
             _replace,
-            Access.ADMIN,
-            "Replace an account",
-            _TAG,
+            summary="Replace an account",
             request=AccountReplace,
             response=AccountAnswer,
         ),
-        Endpoint("DELETE", _ONE, _delete, Access.ADMIN, "Delete an account", _TAG, status=204),
-        Endpoint(
+        _route("DELETE", _ONE, _delete, summary="Delete an account", status=204),
+        _route(
             "POST",
             f"{_ONE}/reset",
             _reset,
-            Access.ADMIN,
-            "End the cooldowns of an account",
-            _TAG,
+            summary="End the cooldowns of an account",
             response=AccountAnswer,
         ),
     ]

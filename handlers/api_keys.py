@@ -1,5 +1,7 @@
 """`/api/v1/api-keys`."""
 
+from functools import partial
+
 from aiohttp import web
 
 from handlers.bodies import answer, body, listing, nothing, path_id, query
@@ -17,55 +19,40 @@ from openapi.common import PageQuery
 
 _ALL = "/api/v1/api-keys"
 _ONE = "/api/v1/api-keys/{id}"
-_TAG = "api-keys"
+_route = partial(Endpoint, access=Access.ADMIN, tag="api-keys")
 
 
 def endpoints() -> list[Endpoint]:
     """Return the routes of client keys."""
     return [
-        Endpoint(
-            "GET",
-            _ALL,
-            _list,
-            Access.ADMIN,
-            "List client keys",
-            _TAG,
-            query=PageQuery,
-            response=KeyList,
-        ),
-        Endpoint(
+        _route("GET", _ALL, _list, summary="List client keys", query=PageQuery, response=KeyList),
+        _route(
             "POST",
             _ALL,
             _create,
-            Access.ADMIN,
-            "Make a client key; it is shown once",
-            _TAG,
+            summary="Make a client key; it is shown once",
             request=KeyCreate,
             response=NewKeyAnswer,
             status=201,
         ),
-        Endpoint("GET", _ONE, _get, Access.ADMIN, "Show a client key", _TAG, response=KeyAnswer),
-        Endpoint(
+        _route("GET", _ONE, _get, summary="Show a client key", response=KeyAnswer),
+        _route(
             "PATCH",
             _ONE,
             _patch,
-            Access.ADMIN,
-            "Change some fields of a client key",
-            _TAG,
+            summary="Change some fields of a client key",
             request=KeyPatch,
             response=KeyAnswer,
         ),
-        Endpoint(
+        _route(
             "PUT",
             _ONE,
             _replace,
-            Access.ADMIN,
-            "Replace a client key, but for its secret",
-            _TAG,
+            summary="Replace a client key, but for its secret",
             request=KeyReplace,
             response=KeyAnswer,
         ),
-        Endpoint("DELETE", _ONE, _delete, Access.ADMIN, "Revoke a client key", _TAG, status=204),
+        _route("DELETE", _ONE, _delete, summary="Revoke a client key", status=204),
     ]
 
 

@@ -1,5 +1,7 @@
 """`/api/v1/proxies`."""
 
+from functools import partial
+
 from aiohttp import web
 
 from handlers.bodies import answer, body, listing, nothing, path_id, query
@@ -22,81 +24,60 @@ from services.egresses import Assignments
 
 _ALL = "/api/v1/proxies"
 _ONE = "/api/v1/proxies/{id}"
-_TAG = "proxies"
+_route = partial(Endpoint, access=Access.ADMIN, tag="proxies")
 
 
 def endpoints() -> list[Endpoint]:
     """Return the routes of outbound proxies."""
     return [
-        Endpoint(
-            "GET",
-            _ALL,
-            _list,
-            Access.ADMIN,
-            "List proxies",
-            _TAG,
-            query=ProxyQuery,
-            response=ProxyList,
-        ),
-        Endpoint(
+        _route("GET", _ALL, _list, summary="List proxies", query=ProxyQuery, response=ProxyList),
+        _route(
             "POST",
             _ALL,
             _create,
-            Access.ADMIN,
-            "Add a proxy",
-            _TAG,
+            summary="Add a proxy",
             request=ProxyCreate,
             response=ProxyAnswer,
             status=201,
         ),
-        Endpoint("GET", _ONE, _get, Access.ADMIN, "Show a proxy", _TAG, response=ProxyAnswer),
-        Endpoint(
+        _route("GET", _ONE, _get, summary="Show a proxy", response=ProxyAnswer),
+        _route(
             "PATCH",
             _ONE,
             _patch,
-            Access.ADMIN,
-            "Change some fields of a proxy",
-            _TAG,
+            summary="Change some fields of a proxy",
             request=ProxyPatch,
             response=ProxyAnswer,
         ),
-        Endpoint(
+        _route(
             "PUT",
             _ONE,
             _replace,
-            Access.ADMIN,
-            "Replace a proxy",
-            _TAG,
+            summary="Replace a proxy",
             request=ProxyReplace,
             response=ProxyAnswer,
         ),
-        Endpoint("DELETE", _ONE, _delete, Access.ADMIN, "Delete a proxy", _TAG, status=204),
-        Endpoint(
+        _route("DELETE", _ONE, _delete, summary="Delete a proxy", status=204),
+        _route(
             "GET",
             f"{_ONE}/assignments",
             _assignments,
-            Access.ADMIN,
-            "List the accounts that hold places at a proxy",
-            _TAG,
+            summary="List the accounts that hold places at a proxy",
             response=AssignmentsAnswer,
         ),
-        Endpoint(
+        _route(
             "GET",
             f"{_ALL}/assignments",
             _all_assignments,
-            Access.ADMIN,
-            "List which accounts hold places at which proxies",
-            _TAG,
+            summary="List which accounts hold places at which proxies",
             query=PageQuery,
             response=AssignmentsList,
         ),
-        Endpoint(
+        _route(
             "POST",
             f"{_ALL}/recalculate",
             _recalculate,
-            Access.ADMIN,
-            "Recount all places and let waiting accounts in",
-            _TAG,
+            summary="Recount all places and let waiting accounts in",
             response=RecalculatedAnswer,
         ),
     ]

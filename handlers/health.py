@@ -1,5 +1,6 @@
 """`/health`, `/health/live`, `/health/ready`: public, so they tell nothing but how we are."""
 
+from functools import partial
 from typing import Literal
 
 from aiohttp import web
@@ -9,37 +10,31 @@ from handlers.endpoint import Access, Endpoint
 from handlers.keys import GATEWAY
 from openapi.common import HealthAnswer, LiveAnswer
 
-_TAG = "health"
+_route = partial(Endpoint, access=Access.PUBLIC, tag="health")
 
 
 def endpoints() -> list[Endpoint]:
     """Return the routes of health."""
     return [
-        Endpoint(
+        _route(
             "GET",
             "/health",
             _overall,
-            Access.PUBLIC,
-            "Tell whether the gateway serves, and how its stores are",
-            _TAG,
+            summary="Tell whether the gateway serves, and how its stores are",
             response=HealthAnswer,
         ),
-        Endpoint(
+        _route(
             "GET",
             "/health/live",
             _live,
-            Access.PUBLIC,
-            "Tell that the process is alive",
-            _TAG,
+            summary="Tell that the process is alive",
             response=LiveAnswer,
         ),
-        Endpoint(
+        _route(
             "GET",
             "/health/ready",
             _ready,
-            Access.PUBLIC,
-            "Tell whether requests should be sent here: 200, or 503 while starting or stopping",
-            _TAG,
+            summary="Tell whether to send requests here; 503 while starting or stopping",
             response=HealthAnswer,
         ),
     ]

@@ -1,5 +1,7 @@
 """`/api/v1/providers`."""
 
+from functools import partial
+
 from aiohttp import web
 
 from handlers.bodies import answer, body, listing, nothing, path_slug, query
@@ -16,55 +18,42 @@ from openapi.providers import (
 
 _ALL = "/api/v1/providers"
 _ONE = "/api/v1/providers/{id}"
-_TAG = "providers"
+_route = partial(Endpoint, access=Access.ADMIN, tag="providers")
 
 
 def endpoints() -> list[Endpoint]:
     """Return the routes of providers."""
     return [
-        Endpoint(
-            "GET",
-            _ALL,
-            _list,
-            Access.ADMIN,
-            "List providers",
-            _TAG,
-            query=PageQuery,
-            response=ProviderList,
+        _route(
+            "GET", _ALL, _list, summary="List providers", query=PageQuery, response=ProviderList
         ),
-        Endpoint(
+        _route(
             "POST",
             _ALL,
             _create,
-            Access.ADMIN,
-            "Add a provider",
-            _TAG,
+            summary="Add a provider",
             request=ProviderCreate,
             response=ProviderAnswer,
             status=201,
         ),
-        Endpoint("GET", _ONE, _get, Access.ADMIN, "Show a provider", _TAG, response=ProviderAnswer),
-        Endpoint(
+        _route("GET", _ONE, _get, summary="Show a provider", response=ProviderAnswer),
+        _route(
             "PATCH",
             _ONE,
             _patch,
-            Access.ADMIN,
-            "Change some fields of a provider",
-            _TAG,
+            summary="Change some fields of a provider",
             request=ProviderPatch,
             response=ProviderAnswer,
         ),
-        Endpoint(
+        _route(
             "PUT",
             _ONE,
             _replace,
-            Access.ADMIN,
-            "Replace a provider",
-            _TAG,
+            summary="Replace a provider",
             request=ProviderReplace,
             response=ProviderAnswer,
         ),
-        Endpoint("DELETE", _ONE, _delete, Access.ADMIN, "Delete a provider", _TAG, status=204),
+        _route("DELETE", _ONE, _delete, summary="Delete a provider", status=204),
     ]
 
 
