@@ -86,13 +86,11 @@ def _check_config(options: argparse.Namespace) -> int:
 
 
 def _create_key(options: argparse.Namespace) -> int:
-    import asyncio
-
     settings = _settings()
     from aigateway.client_keys import create_key
 
     try:
-        key = asyncio.run(create_key(settings, options.name, is_admin=options.admin))
+        key = create_key(settings, options.name, is_admin=options.admin)
     except ValueError:
         _complain("--name: must be 1 to 200 printable characters")
         return EXIT_CONFIGURATION

@@ -1,11 +1,13 @@
 """Client keys from the command line: the first admin key, more keys, and whether there is one."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from aigateway.master_key import key_pepper, open_vault
 from config.settings import Settings
 from models.clock import SystemClock
+from models.principal import ApiKey
 from openapi.api_keys import KeyCreate
 from repositories.base import KeyRepository
 from repositories.sql.engine import Database, Limits
@@ -15,40 +17,47 @@ from services.keys import Keys
 FIRST_KEY_NAME = "first admin key"
 
 
-async def create_key(settings: Settings, name: str, *, is_admin: bool) -> str:
+def create_key(settings: Settings, name: str, *, is_admin: bool) -> str:
     """Make a client key and return it: this is the only time it can be seen.
 
     Raises ValueError for a name that cannot be one.
     """
     body = KeyCreate(name=name, is_admin=is_admin)
     pepper = key_pepper(open_vault(settings))
-    async with open_keys(settings) as repository:
-        keys = Keys(repository, pepper, _nobody_to_tell, SystemClock())
-        return (await keys.create(body)).secret
+
+    async def create() -> str:
+        async with open_keys(settings) as repository:
+            keys = Keys(repository, pepper, _nobody_to_tell, SystemClock())
+            return (await keys.create(body)).secret
+
+    return asyncio.run(create())
 
 
-async def create_first_key(settings: Settings) -> str | None:
+def create_first_key(settings: Settings) -> str | None:
     """Make an admin key and return it, unless there is one of any kind already."""
     if settings.security.admin_key is not None or settings.is_database_in_memory:
         return None
-    async with open_keys(settings) as repository:
-        if any(key.is_admin for key in await repository.all()):
-            return None
-    return await create_key(settings, FIRST_KEY_NAME, is_admin=True)
+    if any(key.is_admin for key in asyncio.run(_all_keys(settings))):
+        return None
+    return create_key(settings, FIRST_KEY_NAME, is_admin=True)
 
 
-async def has_admin_key(settings: Settings) -> bool:
+def has_admin_key(settings: Settings) -> bool:
     """Tell whether somebody can use `/api/v1` now: a key from outside, or a usable one stored."""
     if settings.security.admin_key is not None:
         return True
     if settings.is_database_in_memory:
         return False
     now = SystemClock().now()
+    return any(
+        key.is_admin and key.is_active and (key.expires_at is None or key.expires_at > now)
+        for key in asyncio.run(_all_keys(settings))
+    )
+
+
+async def _all_keys(settings: Settings) -> list[ApiKey]:
     async with open_keys(settings) as repository:
-        return any(
-            key.is_admin and key.is_active and (key.expires_at is None or key.expires_at > now)
-            for key in await repository.all()
-        )
+        return await repository.all()
 
 
 @asynccontextmanager

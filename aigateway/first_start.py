@@ -30,7 +30,7 @@ def prepare(settings: Settings, say: Callable[[str], None]) -> str | None:
         migrate(settings.database_url)
         if settings.security.master_key is None:
             _ensure_master_key(settings, say)
-        return asyncio.run(create_first_key(settings))
+        return create_first_key(settings)
 
 
 def _create_data_dir(path: Path, say: Callable[[str], None]) -> None:

@@ -76,7 +76,7 @@ def check_workers(settings: Settings, workers: int, *, demo: bool) -> None:
 
 def check_address(settings: Settings) -> None:
     """Raise Refused when strangers could reach a gateway that nobody can administer."""
-    if settings.listens_beyond_loopback and not asyncio.run(has_admin_key(settings)):
+    if settings.listens_beyond_loopback and not has_admin_key(settings):
         raise Refused(
             f"server.host is {settings.server.host}, which other machines can reach, but there is "
             "no admin key. Run `aigateway init` or `aigateway keys create --name NAME --admin`, "
