@@ -5,11 +5,12 @@ import gc
 import logging
 import signal
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from aiohttp import web
 
 from aigateway import __version__
+from aigateway.demo import demo as pretend
 from aigateway.wiring import House, open_house
 from config.settings import Settings
 from dialects import DIALECTS
@@ -44,7 +45,9 @@ async def serving(
     settings: Settings, *, reuse_port: bool = False, demo: bool = False
 ) -> AsyncGenerator[tuple[House, TimedRunner], None]:
     """Yield the house and its running server; at the end the server closes, then the house."""
-    async with open_house(settings, extra_networks=["127.0.0.0/8"] if demo else ()) as house:
+    async with open_house(settings) as house, AsyncExitStack() as stack:
+        if demo:
+            await stack.enter_async_context(pretend(house))
         runner = TimedRunner(
             make_app(house),
             head_timeout_s=settings.server.header_timeout_s,

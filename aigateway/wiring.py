@@ -1,9 +1,11 @@
 """Assembles the gateway: the order of the lines is the order of start, reversed at stop."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
+
 
 from aigateway import __version__
 from aigateway.client_keys import limits as database_limits
@@ -41,7 +43,6 @@ from services.providers import Providers
 from services.recorder import Recorder, open_recorder
 from services.refresh import TokenTimes
 from services.snapshot import Snapshot, Snapshots
-from services.statistics import Statistics
 from services.tokens import Tokens, open_tokens
 from services.transport import HttpTransport, open_transport
 
@@ -80,16 +81,10 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(
-    settings: Settings, *, extra_networks: Sequence[str] = ()
-) -> AsyncGenerator[House, None]:
-    """Open everything, and close it in the reverse order.
-
-    `extra_networks`: private networks (CIDR) allowed beside those of the settings.
-    """
-    vault, clock = open_vault(settings), SystemClock()
-    networks = [str(network) for network in settings.security.allowed_private_networks]
-    guard = AddressGuard([*networks, *extra_networks])
+async def open_house(settings: Settings) -> AsyncGenerator[House, None]:
+    """Open everything, and close it in the reverse order."""
+    vault, clock = await asyncio.to_thread(open_vault, settings), SystemClock()
+    guard = AddressGuard(str(network) for network in settings.security.allowed_private_networks)
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         repositories = await enter(
@@ -106,9 +101,7 @@ async def open_house(
         background = await enter(open_background())
         snapshots = await _snapshots(settings, repositories, shared, clock)
         pool = _pool(settings, snapshots, shared, clock)
-        tokens = await enter(
-            _tokens(settings, repositories, shared, transport, vault, pool, clock)
-        )
+        tokens = await enter(_tokens(settings, repositories, shared, transport, vault, pool, clock))
         news = CooldownNews(shared, pool.cooldowns, background)
         catalog = Catalog(
             lambda: snapshots.current,
@@ -167,8 +160,8 @@ def _recorder(
     return open_recorder(
         repositories.stats,
         shared,
-        spool_dir=settings.data_dir / "spool",
-        clock=clock,
+        clock,
+        settings.data_dir / "spool",
         queue_size=settings.stats.queue_size,
         batch_size=settings.stats.batch_size,
         flush_interval_s=settings.stats.flush_interval_s,
@@ -317,7 +310,6 @@ def _gateway(
             has_outside_admin_key=settings.security.admin_key is not None,
         ),
         providers=Providers(repositories.providers, guard, changed, clock),
-        statistics=Statistics(repositories.stats, shared, clock),
         health=health,
     )
 
@@ -329,7 +321,9 @@ def _follow(house: House, news: CooldownNews) -> None:
     background.loop("snapshot.listen", snapshots.listen)
     background.loop("cooldown.listen", news.listen)
     snapshots.listeners.append(lambda snapshot: news.cooldowns.void(_resets(snapshot)))
-    snapshots.listeners.append(lambda _: background.spawn("models", house.catalog.refresh_missing()))
+    snapshots.listeners.append(
+        lambda _: background.spawn("models", house.catalog.refresh_missing())
+    )
     background.spawn("models", house.catalog.refresh_missing())
 
 

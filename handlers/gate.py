@@ -11,7 +11,7 @@ from aiohttp.typedefs import Middleware
 from dialects.base import Dialect
 from dialects.fields import dumps
 from handlers.endpoint import Access, Endpoint, Handler
-from models.errors import ErrorKind, Forbidden, GatewayError, NotFound
+from models.errors import ErrorKind, Forbidden, GatewayError, NotFound, UpstreamError
 from models.ids import new_id
 from models.json_types import Json
 from models.principal import Principal
@@ -93,8 +93,11 @@ class Gate:
         told = dialect.encode_error(error, request_id)
         headers = {**told.headers, **_NO_STORE, "x-request-id": request_id}
         headers["request-id"] = request_id
+        body, status = told.body, told.status
+        if isinstance(error, UpstreamError) and error.is_verbatim:
+            body, status = error.upstream_body or body, error.upstream_status or status
         return web.Response(
-            body=told.body, status=told.status, headers=headers, content_type="application/json"
+            body=body, status=status, headers=headers, content_type="application/json"
         )
 
     def _dialect_of(self, endpoint: Endpoint | None, request: web.Request) -> Dialect | None:

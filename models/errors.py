@@ -193,7 +193,9 @@ class UpstreamError(GatewayError):
         """Whether another account may be tried while nothing has reached the client."""
         self.upstream_status = upstream_status
         self.upstream_body = upstream_body
-        """The provider's own body; shown verbatim only for `Blame.REQUEST` in its own dialect."""
+        """The provider's own body."""
+        self.is_verbatim = False
+        """The client speaks the provider's dialect and gets its status and body as they are."""
         self.upstream_content_type = upstream_content_type
         self.vendor_code = vendor_code
         self.sent = sent

@@ -242,7 +242,11 @@ class Executor:
         except UpstreamError:
             body = b""
         provider = plan.route.provider
-        return provider.diagnose(plan.upstream, response.status, response.headers, body)
+        error = provider.diagnose(plan.upstream, response.status, response.headers, body)
+        is_json = "json" in response.headers.get("content-type", "")
+        same_dialect = plan.upstream is plan.client
+        error.is_verbatim = error.blame is Blame.REQUEST and same_dialect and is_json
+        return error
 
     # --- whole answers ---
 

@@ -51,9 +51,16 @@ class AddressGuard:
         self._allowed: tuple[Network, ...] = tuple(
             ipaddress.ip_network(text) for text in allowed_private_networks
         )
+        self._own: set[tuple[str, int]] = set()
 
-    def allows(self, address: str) -> bool:
+    def admit(self, address: str, port: int) -> None:
+        """Allow connections to a server of our own. It opens nothing that a person can set."""
+        self._own.add((address, port))
+
+    def allows(self, address: str, port: int | None = None) -> bool:
         """Tell whether a connection to this IP address may be opened."""
+        if port is not None and (address, port) in self._own:
+            return True
         try:
             parsed = _unwrapped(ipaddress.ip_address(address.partition("%")[0]))
         except ValueError:

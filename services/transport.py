@@ -190,7 +190,7 @@ class HttpTransport:
     def _guarded_socket(self, info: aiohttp.AddrInfoType) -> socket.socket:
         """Open the socket of a connection if the guard allows where it goes."""
         family, kind, protocol, _name, address = info
-        if not self._guard.allows(str(address[0])):
+        if not self._guard.allows(str(address[0]), address[1]):
             raise PermissionError("address not allowed")
         return socket.socket(family=family, type=kind, proto=protocol)
 

@@ -28,8 +28,8 @@ def make_account(number: int = 1, **changes: object) -> Account:
     return replace(account, **changes)  # type: ignore[arg-type] # names are checked at run time
 
 
-def make_stored(number: int = 1, key: str | None = None, **changes: object) -> StoredAccount:
-    return StoredAccount(make_account(number, **changes), Credentials(key or f"key-{number}"))
+def make_stored(number: int = 1, **changes: object) -> StoredAccount:
+    return StoredAccount(make_account(number, **changes), Credentials(f"key-{number}"))
 
 
 def make_egress(number: int = 1, url: str = "http://127.0.0.1:1", **changes: object) -> EgressProxy:

@@ -1,10 +1,13 @@
 """A whole gateway for a test: real server, real SQLite, pretend providers, REST as its operator."""
 
 import asyncio
+import base64
 import secrets
+import tempfile
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from aigateway.app import serving
 from aigateway.first_start import prepare
 from aigateway.wiring import House
 from config.sources import load_settings
+from repositories.sql.migrate import migrate
 from tests.fakes.provider import FakeProvider, Kind
 from tests.waiting import until
 
@@ -94,12 +98,15 @@ async def open_rig(folder: Path, environment: Mapping[str, str] = {}) -> AsyncGe
         "AIGATEWAY_CONFIG": "",
         "AIGATEWAY_SERVER__PORT": "0",
         "AIGATEWAY_SECURITY__ADMIN_KEY": admin_key,
+        "AIGATEWAY_SECURITY__MASTER_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         "AIGATEWAY_SECURITY__ALLOWED_PRIVATE_NETWORKS": "127.0.0.0/8",
         "AIGATEWAY_STATS__FLUSH_INTERVAL_S": "0.05",
         "AIGATEWAY_SERVER__DRAIN_TIMEOUT_S": "1",
         **environment,
     }
-    settings = load_settings(None, {name: text for name, text in environ.items() if text})
+    set_up = {name: text for name, text in environ.items() if text}
+    settings = await asyncio.to_thread(load_settings, None, set_up)
+    await asyncio.to_thread(_copy_database, folder / "data")
     await asyncio.to_thread(prepare, settings, lambda _: None)
     async with AsyncExitStack() as stack:
         house, runner = await stack.enter_async_context(serving(settings))
@@ -108,3 +115,19 @@ async def open_rig(folder: Path, environment: Mapping[str, str] = {}) -> AsyncGe
         rig = Rig(f"http://{host}:{port}", admin_key, house, http, stack)
         rig.key = (await rig.api("POST", "/api-keys", {"name": "test"}))["key"]
         yield rig
+
+
+@cache
+def _empty_database() -> bytes:
+    """A migrated SQLite file; migrating one takes longer than most tests."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "empty.db"
+        migrate(f"sqlite:///{file}")
+        return file.read_bytes()
+
+
+def _copy_database(folder: Path) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = folder / "aigateway.db"
+    if not file.exists():
+        file.write_bytes(_empty_database())

@@ -114,12 +114,7 @@ async def test_a_stream_that_opens_with_an_error_is_served_by_another_account(
 ) -> None:
     provider = await rig.add_provider("messages", accounts=2)
     good = list(messages_stream(Scenario()))
-    provider.raw_stream = [good[0], OVERLOADED]
-
-    def first_only(*_: object) -> list[bytes]:
-        return [good[0], OVERLOADED] if len(provider.seen) == 1 else good
-
-    provider._pieces = first_only  # type: ignore[method-assign] # one stream after the other
+    provider.raw_streams = [[good[0], OVERLOADED], good]
     response = await rig.post(path, {**ASK, "stream": True})
     assert response.status == 200
     assert b"Overloaded" not in await response.read()

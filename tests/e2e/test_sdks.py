@@ -1,6 +1,7 @@
 """The official SDKs against every provider: what their user sees, what the provider received."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from tests.waiting import until
 
 KINDS: list[Kind] = ["messages", "chat", "glm"]
 SDKS = ["openai", "anthropic"]
-PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(range(256))).decode()
 SCHEMA = {
     "type": "object",
     "properties": {"city": {"type": "string"}},

@@ -54,6 +54,8 @@ class FakeProvider:
     failures_by_key: dict[str, Failure] = field(default_factory=dict)
     raw_stream: list[bytes] | None = None
     """Sent as it is instead of the scenario's stream."""
+    raw_streams: list[list[bytes]] = field(default_factory=list)
+    """The same for one stream after the other."""
     split_bytes: int | None = None
     """Cut the stream into pieces of so many bytes."""
     pause_s: float = 0.0
@@ -139,6 +141,8 @@ class FakeProvider:
         return response
 
     def _pieces(self, seen: Seen) -> list[bytes]:
+        if self.raw_streams:
+            return self.raw_streams.pop(0)
         if self.raw_stream is not None:
             return list(self.raw_stream)
         whole = list(self._events(seen))
