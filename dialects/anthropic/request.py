@@ -27,6 +27,7 @@ from models.profile import Profile
 
 DEFAULT_MAX_TOKENS: Final = 4096
 _MAX_USER_ID: Final = 256
+_TIERS: Final = ("auto", "standard_only")
 _ROLES: Final[tuple[Role, ...]] = ("user", "assistant", "system")
 _READ: Final = frozenset(
     {
@@ -36,6 +37,7 @@ _READ: Final = frozenset(
         "model",
         "output_config",
         "output_format",
+        "service_tier",
         "stop_sequences",
         "stream",
         "system",
@@ -72,6 +74,7 @@ def decode_request(payload: JsonObject) -> ChatRequest:
         thinking=read_thinking(payload),
         output=read_output(payload),
         user_id=fields.optional_text(metadata, "user_id", "metadata"),
+        service_tier=fields.optional_text(payload, "service_tier"),
         extras={DIALECT: extras} if extras else {},
     )
 
@@ -212,9 +215,12 @@ def _put_rest(payload: JsonObject, request: ChatRequest, out: Outgoing) -> None:
             payload["metadata"] = {"user_id": request.user_id}
         else:
             out.dropped.append("user")
+    if request.service_tier in _TIERS:
+        payload["service_tier"] = request.service_tier
+    elif request.service_tier:
+        out.dropped.append("service_tier")
     unknown = {
         "metadata": request.metadata,
-        "service_tier": request.service_tier,
         "verbosity": request.verbosity,
         "prompt_cache_key": request.cache_key,
     }

@@ -60,7 +60,8 @@ def test_every_plain_field_is_read() -> None:
         thinking=Thinking("budget", 2000, "low", "summarized"),
         output=OutputFormat("json_schema", schema={"a": 1}),
         user_id="u1",
-        extras={"messages": {"service_tier": "auto", "container": "c"}},
+        service_tier="auto",
+        extras={"messages": {"container": "c"}},
     )
 
 

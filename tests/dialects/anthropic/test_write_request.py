@@ -820,8 +820,8 @@ def test_what_only_others_know_is_dropped_by_name() -> None:
     )
     assert written.payload["metadata"] == {"user_id": "u"}
     assert written.dropped == (
-        "metadata",
         "service_tier",
+        "metadata",
         "verbosity",
         "prompt_cache_key",
         "store",
