@@ -23,7 +23,6 @@ _LIBRARIES = ("aiohttp", "aiohttp.access", "alembic", "apscheduler", "asyncio", 
 _STANDARD = frozenset(
     {*logging.LogRecord("", 0, "", 0, "", None, None).__dict__, "message", "asctime", "taskName"}
 )
-_OURS = ("time", "level", "logger", "worker", "message", "exception")
 
 Field = None | bool | int | float | str | list["Field"] | dict[str, "Field"]
 
@@ -82,9 +81,10 @@ class _Lines(logging.Formatter):
         if self._worker is not None:
             fields["worker"] = self._worker
         for name, value in record.__dict__.items():
-            if name not in _STANDARD:
-                key = f"{name}_" if name in _OURS else name
-                fields[self._text(key)] = self._field(name, value)
+            if name in _STANDARD or (name == "worker" and value == self._worker):
+                continue
+            key = f"{name}_" if name in fields or name == "exception" else name
+            fields[self._text(key)] = self._field(name, value)
         if trace := _trace(record):
             fields["exception"] = self._text(trace)
         return fields
