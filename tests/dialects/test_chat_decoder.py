@@ -1,5 +1,6 @@
 """Streams of Chat servers, good and odd, read into events."""
 
+import itertools
 import json
 
 import pytest
@@ -25,7 +26,7 @@ def chunk(delta: Json = None, finish: str | None = None, **rest: Json) -> bytes:
 
 
 def tool(index: int | None = 0, **fields: Json) -> JsonObject:
-    function = {key: fields.pop(key) for key in ("name", "arguments") if key in fields}
+    function: JsonObject = {key: fields.pop(key) for key in ("name", "arguments") if key in fields}
     entry: JsonObject = {**fields, "function": function}
     return entry if index is None else {"index": index, **entry}
 
@@ -233,8 +234,9 @@ def test_a_legacy_function_call_is_a_call() -> None:
     ],
 )
 def test_finish_reasons(finish: str, has_call: bool, reason: FinishReason) -> None:
-    delta = calls(tool(0, id="a", name="f", arguments="{}")) if has_call else {"content": "x"}
-    assert answer(chunk(delta), chunk({}, finish), DONE).finish is reason
+    call = calls(tool(0, id="a", name="f", arguments="{}"))
+    text: JsonObject = {"content": "x"}
+    assert answer(chunk(call if has_call else text), chunk({}, finish), DONE).finish is reason
 
 
 def test_usage_on_the_finish_chunk_and_chunks_without_choices_are_read() -> None:
@@ -332,7 +334,7 @@ def test_the_cuts_of_the_network_do_not_matter(cuts: list[int]) -> None:
     edges = sorted({0, len(STREAM), *cuts})
     decoder = CHAT.decoder(Profile("m"))
     events: list[Event] = []
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in itertools.pairwise(edges):
         events.extend(decoder.feed(STREAM[start:end]))
     events.extend(decoder.end())
     whole = answer(STREAM)
