@@ -6,7 +6,6 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 from typing import Final
 
-
 from aigateway import __version__
 from aigateway.client_keys import limits as database_limits
 from aigateway.master_key import key_pepper, open_vault
@@ -43,6 +42,7 @@ from services.providers import Providers
 from services.recorder import Recorder, open_recorder
 from services.refresh import TokenTimes
 from services.snapshot import Snapshot, Snapshots
+from services.statistics import Statistics
 from services.tokens import Tokens, open_tokens
 from services.transport import HttpTransport, open_transport
 
@@ -310,6 +310,7 @@ def _gateway(
             has_outside_admin_key=settings.security.admin_key is not None,
         ),
         providers=Providers(repositories.providers, guard, changed, clock),
+        statistics=Statistics(repositories.stats, repositories.egress, shared, clock),
         health=health,
     )
 

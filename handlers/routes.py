@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from handlers import accounts, api_keys, egresses, health, providers_api
+from handlers import accounts, api_keys, egresses, health, providers_api, stats
 from handlers.endpoint import Endpoint
 from handlers.reference import Reference
 
@@ -15,6 +15,7 @@ def all_endpoints(model_routes: Sequence[Endpoint], version: str) -> list[Endpoi
         *egresses.endpoints(),
         *providers_api.endpoints(),
         *api_keys.endpoints(),
+        *stats.endpoints(),
         *health.endpoints(),
     ]
     return [*routes, *Reference(routes, version).endpoints()]

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from models.exchange import RequestRecord
 from openapi.common import Listing, PageQuery
@@ -23,7 +23,12 @@ class SpanQuery(Body):
     since: QueryWhen | None = None
     """Begin; without it a day before the end."""
     until: QueryWhen | None = None
-    """End; without it now."""
+    """End, itself excluded; without it now."""
+
+    @field_validator("until")
+    @classmethod
+    def _after_since(cls, until: float | None, info: ValidationInfo) -> float | None:
+        return _in_order(until, info)
 
 
 class LogQuery(PageQuery):
@@ -37,7 +42,14 @@ class LogQuery(PageQuery):
     status: Annotated[int, Field(ge=100, le=599), DIGITS] | None = None
     error_code: QueryText | None = None
     since: QueryWhen | None = None
+    """Only requests that came then or later."""
     until: QueryWhen | None = None
+    """Only requests that came before."""
+
+    @field_validator("until")
+    @classmethod
+    def _after_since(cls, until: float | None, info: ValidationInfo) -> float | None:
+        return _in_order(until, info)
 
 
 class LogAnswer(Answer):
@@ -147,3 +159,10 @@ class SummaryAnswer(Answer):
     """Requests by provider."""
     by_model: dict[str, int]
     by_status: dict[str, int]
+
+
+def _in_order(until: float | None, info: ValidationInfo) -> float | None:
+    since = info.data.get("since")
+    if until is not None and since is not None and until < since:
+        raise ValueError("must not lie before since")
+    return until

@@ -7,6 +7,7 @@ from services.egresses import Egresses
 from services.health import Health
 from services.keys import Keys
 from services.providers import Providers
+from services.statistics import Statistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,4 +18,5 @@ class Gateway:
     egresses: Egresses
     keys: Keys
     providers: Providers
+    statistics: Statistics
     health: Health

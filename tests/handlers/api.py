@@ -29,11 +29,13 @@ from services.health import Health
 from services.keys import Keys
 from services.providers import Providers
 from services.snapshot import Snapshots
+from services.statistics import Statistics
 from tests.fakes.clock import FakeClock
 
 PEPPER = b"p" * 32
 ADMIN_KEY = "admin-key-from-outside-0123456789abcdef"
 UNKNOWN_ID = "0" * 32
+ROUTES = all_endpoints([], "0.0.0-test")
 BUILTIN = (
     StoredProvider("anthropic", "Anthropic", "messages", is_builtin=True),
     StoredProvider("openai", "OpenAI", "chat", is_builtin=True),
@@ -86,6 +88,7 @@ class Api:
 
     client: TestClient[web.Request, web.Application]
     stores: Repositories
+    shared: MemoryState
     gateway: Gateway
     clock: FakeClock
     changes: list[int]
@@ -134,7 +137,8 @@ async def running_api(
 
     async with open_repositories(database_url, Vault.of(b"k" * 32), clock=clock) as stores:
         await stores.providers.seed(BUILTIN)
-        snapshots = await _snapshots(stores, clock)
+        shared = MemoryState(clock)
+        snapshots = await _snapshots(stores, shared, clock)
 
         async def changed() -> None:
             changes.append(1)
@@ -155,25 +159,26 @@ async def running_api(
                 stores.keys, PEPPER, changed, clock, has_outside_admin_key=has_outside_admin_key
             ),
             providers=Providers(stores.providers, guard, changed, clock),
+            statistics=Statistics(stores.stats, stores.egress, shared, clock),
             health=Health({"database": lambda: True}, is_ready=True),
         )
         authenticator = Authenticator(
             lambda: snapshots.current, snapshots.look_again, PEPPER, clock, admin_key=ADMIN_KEY
         )
-        app = build_app(all_endpoints([], "0.0.0-test"), authenticator, DIALECTS)
+        app = build_app(ROUTES, authenticator, DIALECTS)
         app[GATEWAY] = gateway
         async with TestClient(TestServer(app)) as client:
-            yield Api(client, stores, gateway, clock, changes)
+            yield Api(client, stores, shared, gateway, clock, changes)
 
 
-async def _snapshots(stores: Repositories, clock: FakeClock) -> Snapshots:
+async def _snapshots(stores: Repositories, shared: MemoryState, clock: FakeClock) -> Snapshots:
     snapshots = Snapshots(
         accounts=stores.accounts,
         egress=stores.egress,
         keys=stores.keys,
         providers=stores.providers,
         revisions=stores.revisions,
-        shared=MemoryState(clock),
+        shared=shared,
         assemble=lambda rows: {},
         prefixes={},
         clock=clock,

@@ -5,11 +5,9 @@ import asyncio
 import pytest
 
 from handlers.endpoint import Access, Endpoint
-from handlers.routes import all_endpoints
 from openapi.document import plain_path
-from tests.handlers.api import ADMIN_KEY, Api
+from tests.handlers.api import ADMIN_KEY, ROUTES, Api
 
-ROUTES = all_endpoints([], "0.0.0-test")
 PUBLIC = {"/health", "/health/live", "/health/ready", "/openapi.json", "/docs"}
 
 
