@@ -174,7 +174,6 @@ class Refresher:
         backoff = await self._shared.backoff(account)
         if backoff is not None and backoff.until > self._clock.now():
             raise _BackedOff(backoff)
-        self._egress_of(account)
 
     async def _row(self, account_id: str) -> StoredAccount:
         row = await self._accounts.get(account_id)
@@ -289,7 +288,6 @@ class Refresher:
         account = row.account
         key = (account.id, account.token_version)
         self._refused[key] = error.reason
-        await self._store.adopt()
         if (unsaved := await self._store.newer(account)) is not None:
             return await self._store.save(account, unsaved)
         again = await self._row(account.id)

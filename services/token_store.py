@@ -8,7 +8,7 @@ import logging
 from dataclasses import replace
 
 from models.account import Account, StoredAccount, TokenState
-from models.errors import GatewayError, NotFound
+from models.errors import GatewayError, NotFound, StorageUnavailable
 from repositories.base import AccountRepository
 from services.failpoints import failpoint
 from services.journal import Journal
@@ -77,35 +77,60 @@ class TokenStore:
         return await self._journal.find(account.id, account.token_version)
 
     async def adopt(self) -> None:
-        """Take over the journals of dead processes."""
+        """Take over the journals of processes that died since our start."""
         try:
             adopted = await self._journal.adopt()
         except OSError as error:
             logger.error("journals cannot be read", extra={"error": error.strerror})
             return
         for record in adopted:
-            self._unsaved.setdefault(record.account_id, record)
+            known = self._unsaved.get(record.account_id)
+            if known is None or known.token_version < record.token_version:
+                self._unsaved[record.account_id] = record
 
     async def save_all(self) -> None:
         """Offer everything unsaved to the database. Raises StorageUnavailable."""
-        for record in (*self._unsaved.values(), *self._journal.pending()):
-            row = await self._accounts.get(record.account_id)
-            if row is None:
-                await self._forget(record)
-                continue
-            await self.save(row.account, record)
-            logger.info("journaled token stored", extra={"account": record.account_id})
+        records = {
+            (record.token_version, record.account_id): record
+            for record in (*self._journal.pending(), *self._unsaved.values())
+        }
+        for _, record in sorted(records.items()):
+            try:
+                await self._save_again(record)
+            except StorageUnavailable:
+                raise
+            except GatewayError as error:
+                # Of this account only: the others' tokens must not wait for it.
+                logger.error(
+                    "journaled token not stored",
+                    extra={"account": record.account_id, "error": error.message},
+                )
+
+    async def _save_again(self, record: TokenRecord) -> None:
+        row = await self._accounts.get(record.account_id)
+        if row is None:
+            await self._forget(record)
+            return
+        await self.save(row.account, record)
+        logger.info("journaled token stored", extra={"account": record.account_id})
 
     async def _saved(self, account: Account, record: TokenRecord) -> StoredAccount:
-        version = record.token_version
-        if await self._accounts.store_tokens(account.id, version - 1, record.credentials):
+        before = record.token_version - 1
+        if await self._accounts.store_tokens(account.id, before, record.credentials):
             return with_tokens(account, record)
-        row = await self._accounts.get(account.id)
+        row = await self._row(account.id)
+        if row.account.token_version < record.token_version:
+            # Somebody put an old database back. Its token is spent, ours is the good one.
+            logger.error("stored token is older than ours", extra={"account": account.id})
+            at = row.account.token_version
+            await self._accounts.store_tokens(account.id, at, record.credentials)
+            row = await self._row(account.id)
+        return row
+
+    async def _row(self, account_id: str) -> StoredAccount:
+        row = await self._accounts.get(account_id)
         if row is None:
-            raise NotFound(f"account {account.id} was deleted")
-        if row.account.token_version < version:
-            # Cannot come about by refreshing alone: someone put an old database back.
-            logger.error("stored token is older than expected", extra={"account": account.id})
+            raise NotFound(f"account {account_id} was deleted")
         return row
 
     async def _settle(self, account: Account, record: TokenRecord) -> None:

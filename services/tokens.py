@@ -98,8 +98,11 @@ class Tokens:
     async def refresh_due(self) -> None:
         """Refresh every token that is about to expire, used or not; a few at a time.
 
-        The refreshes outlive a caller that is cancelled.
+        The refreshes outlive a caller that is cancelled. What processes left behind that died
+        since our start is stored, too.
         """
+        await self._store.adopt()
+        self._watch_unsaved()
         try:
             everyone = await self._accounts.all()
         except GatewayError as error:

@@ -49,6 +49,23 @@ async def test_what_was_appended_is_there_for_the_next_process(tmp_path: Path) -
         assert await journal.find("account2", 7) is None
 
 
+async def test_a_record_is_on_the_disk_when_append_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    real = os.fsync
+
+    def sync(descriptor: int) -> None:
+        real(descriptor)
+        synced.append(os.fstat(descriptor).st_size)
+
+    async with open_journal(tmp_path, VAULT) as journal:
+        (path,) = tmp_path.glob("*.log")
+        monkeypatch.setattr("services.journal.os.fsync", sync)
+        await journal.append(_record())
+        assert synced == [path.stat().st_size]
+
+
 async def test_what_was_settled_is_not_offered_again(tmp_path: Path) -> None:
     async with open_journal(tmp_path, VAULT) as journal:
         for version in (1, 2, 3):

@@ -14,6 +14,7 @@ from models.egress import EgressProxy
 from models.errors import Blame, ErrorKind, NoCapacity, UpstreamError
 from repositories.base import AccountChange
 from repositories.shared_memory import MemoryState
+from services.journal import open_journal
 from services.sealed import TokenRecord
 from services.shared_tokens import TOKENS_CHANNEL, SharedTokens
 from services.tokens import Tokens
@@ -258,12 +259,14 @@ async def test_a_foreign_lease_is_taken_over_only_after_the_grace(rig: TokenRig)
     rig.configure(wait_s=0.05)
     stored = await rig.account()
     await _lease(rig, stored, "dead", lease_s=60)
-    async with rig.keeper() as tokens:
-        rig.clock.advance(119)
+    rig.clock.advance(119)
+    async with rig.keeper() as impatient:
         with pytest.raises(UpstreamError):
-            await tokens.get(stored)
-        assert rig.idp.counts["calls"] == 0
-        rig.clock.advance(2)
+            await impatient.get(stored)
+    assert rig.idp.counts["calls"] == 0
+    rig.clock.advance(2)
+    rig.configure(wait_s=5.0)
+    async with rig.keeper() as tokens:
         assert (await tokens.get(stored)).access == "access-family1-1"
 
 
@@ -416,6 +419,7 @@ async def test_the_operator_sees_the_class_of_the_last_failure_and_not_the_body(
         await tokens.get(stored)
     row = (await rig.stored(stored.account.id)).account
     assert row.token_error == "malformed"
+    assert await rig.accounts.refresh_lease(stored.account.id) is None
     shown = f"{caught.value} {caplog.text} {[record.__dict__ for record in caplog.records]}"
     for secret in ("canary", "access-old", "refresh-family1"):
         assert secret not in shown
@@ -425,7 +429,7 @@ async def test_the_operator_sees_the_class_of_the_last_failure_and_not_the_body(
 async def test_a_lost_answer_makes_the_account_uncertain_then_one_try_decides(
     rig: TokenRig, behaviour: str
 ) -> None:
-    rig.configure(http_timeout_s=0.2)
+    rig.configure(http_timeout_s=1.0)
     rig.idp.behaviours = [behaviour]
     stored = await rig.account()
     async with rig.keeper() as tokens:
@@ -469,6 +473,9 @@ async def test_a_lease_left_by_a_dead_process_makes_the_account_uncertain(
     await until(lambda: rig.idp.asked)
     row = (await rig.stored(stored.account.id)).account
     assert row.token_state is TokenState.UNCERTAIN
+    lease = await rig.accounts.refresh_lease(stored.account.id)
+    assert lease is not None
+    assert lease[1] == rig.clock.now() + rig.times.lease_s
     await flight
 
 
@@ -594,7 +601,7 @@ async def test_the_scan_comes_at_a_fifth_of_the_life_give_or_take_a_tenth(
 
 
 async def test_the_scan_asks_for_a_few_at_a_time(rig: TokenRig) -> None:
-    rig.configure(http_timeout_s=0.3)
+    rig.configure(http_timeout_s=1.0)
     rig.idp.always = "hang"
     for number in range(1, 11):
         await rig.account(number)
@@ -646,8 +653,11 @@ async def test_a_token_that_cannot_be_stored_serves_from_memory_and_is_stored_la
         assert (await tokens.get(stored)).access == "access-family1-1"
         assert (await other.get(stored)).access == "access-family1-1"
         assert (await rig.stored(stored.account.id)).account.token_version == 0
+        copy = f"auth:openai:{stored.account.id}:1"
+        assert await rig.shared.get(copy) is not None
         away.is_away = False
         await until(lambda: not tokens._store.has_unsaved)
+        assert await rig.shared.get(copy) is None
     assert (await rig.stored(stored.account.id)).credentials.access == "access-family1-1"
     assert list(rig.journal_dir.iterdir()) == []
     assert rig.idp.counts["calls"] == 1
@@ -668,13 +678,43 @@ async def test_what_was_not_stored_before_the_end_is_stored_at_the_next_start(
     assert list(rig.journal_dir.iterdir()) == []
 
 
+async def test_what_a_dead_process_left_is_stored_by_a_living_one(
+    rig: TokenRig, tokens: Tokens
+) -> None:
+    stored = await rig.account(expires_in=HOUR)
+    await _left_behind(rig, stored, 1)
+    await tokens.refresh_due()
+    await until(lambda: not tokens._store.has_unsaved)
+    assert (await rig.stored(stored.account.id)).credentials.access == "access-journal"
+
+
+async def test_an_old_database_put_back_gets_the_newer_token_of_the_journal(
+    rig: TokenRig,
+) -> None:
+    stored = await rig.account(expires_in=HOUR)
+    await _left_behind(rig, stored, 5)
+    async with rig.keeper():
+        row = await rig.stored(stored.account.id)
+    assert (row.credentials.access, row.account.token_version) == ("access-journal", 1)
+    assert list(rig.journal_dir.iterdir()) == []
+
+
+async def test_what_was_left_for_a_deleted_account_is_dropped(rig: TokenRig) -> None:
+    stored = await rig.account(expires_in=HOUR)
+    await _left_behind(rig, stored, 1)
+    await rig.accounts.delete(stored.account.id)
+    async with rig.keeper():
+        pass
+    assert list(rig.journal_dir.iterdir()) == []
+
+
 async def test_a_lease_is_kept_while_the_database_lacks_the_new_token(rig: TokenRig) -> None:
     """Another process must not ask with a token that is spent, even if nothing is shared."""
-    rig.configure(wait_s=0.1)
     stored = await rig.account()
     rig.lose("store_tokens")
     async with rig.keeper() as tokens:
         await tokens.get(stored)
+        rig.configure(wait_s=0.1)
         rig.accounts = rig.repositories.accounts
         rig.shared = MemoryState(rig.clock)
         rig.journal_dir = rig.journal_dir.with_name("elsewhere")
@@ -714,6 +754,16 @@ async def test_a_refusal_that_cannot_be_confirmed_kills_nobody(rig: TokenRig) ->
     row = (await rig.stored(stored.account.id)).account
     assert row.token_state is TokenState.NEEDS_REAUTH
     assert rig.idp.counts["calls"] == 1
+
+
+async def _left_behind(rig: TokenRig, stored: StoredAccount, version: int) -> None:
+    """The journal of a process that died before it could store what it had got."""
+    credentials = replace(stored.credentials, access="access-journal", refresh="r")
+    async with open_journal(rig.journal_dir.with_name("dead"), VAULT) as journal:
+        await journal.append(TokenRecord(stored.account.id, version, credentials))
+    rig.journal_dir.mkdir(exist_ok=True)
+    for path in rig.journal_dir.with_name("dead").iterdir():
+        path.rename(rig.journal_dir / path.name)
 
 
 async def _lease(rig: TokenRig, stored: StoredAccount, owner: str, *, lease_s: float) -> None:
