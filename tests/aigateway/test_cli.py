@@ -1,5 +1,6 @@
 import asyncio
 import os
+import shutil
 import socket
 import stat
 import subprocess
@@ -88,6 +89,21 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
+    """A fresh one."""
+    return Machine(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def after_init(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    machine = Machine(tmp_path_factory.mktemp("after_init"))
+    assert machine.run("init").returncode == 0
+    return machine.data
+
+
+@pytest.fixture
+def ready(tmp_path: Path, after_init: Path) -> Machine:
+    """One where `init` was run."""
+    shutil.copytree(after_init, tmp_path / "data")
     return Machine(tmp_path)
 
 
@@ -152,13 +168,7 @@ def test_a_bad_configuration_is_refused_with_all_its_problems(machine: Machine) 
     (machine.folder / "config").mkdir()
     path = machine.folder / "config" / "config.yaml"
     path.write_text("server:\n  prot: 1\nsecurity:\n  admin_key: canary\n")
-    for command in (
-        ["check-config"],
-        ["serve"],
-        ["init"],
-        ["migrate"],
-        ["keys", "create", "--name", "a"],
-    ):
+    for command in (["check-config"], ["serve"], ["init"]):
         outcome = machine.run(*command, AIGATEWAY_REDIS__URL="canary")
         assert outcome.returncode == 2
         assert outcome.stdout == ""
@@ -231,19 +241,17 @@ def test_set_ups_at_once_make_one_key(machine: Machine) -> None:
     assert len(machine.keys()) == 1
 
 
-def test_a_lost_master_key_is_not_replaced(machine: Machine) -> None:
-    machine.run("init")
-    (machine.data / "master.key").unlink()
-    outcome = machine.run("init")
+def test_a_lost_master_key_is_not_replaced(ready: Machine) -> None:
+    (ready.data / "master.key").unlink()
+    outcome = ready.run("init")
     assert is_refused(outcome, "is missing, but the database holds keys or accounts made with it")
-    assert not (machine.data / "master.key").exists()
+    assert not (ready.data / "master.key").exists()
 
 
 @pytest.mark.parametrize("command", [["init"], ["serve"], ["keys", "create", "--name", "a"]])
-def test_a_master_key_that_others_can_read_is_refused(machine: Machine, command: list[str]) -> None:
-    machine.run("init")
-    (machine.data / "master.key").chmod(0o640)
-    assert is_refused(machine.run(*command), "others may read the master key file")
+def test_a_master_key_that_others_can_read_is_refused(ready: Machine, command: list[str]) -> None:
+    (ready.data / "master.key").chmod(0o640)
+    assert is_refused(ready.run(*command), "others may read the master key file")
 
 
 def test_init_on_mysql_makes_tables_and_a_key(machine: Machine, mysql_url: str) -> None:
@@ -274,20 +282,18 @@ def test_migrate_can_be_repeated(machine: Machine) -> None:
         assert outcome.stderr.startswith("aigateway: the database has schema ")
 
 
-def test_keys_are_made_with_the_wanted_rights(machine: Machine) -> None:
-    machine.run("init")
-    made = machine.run("keys", "create", "--name", "team b", "--admin").stdout.strip()
-    plain = machine.run("keys", "create", "--name", "team a").stdout.strip()
+def test_keys_are_made_with_the_wanted_rights(ready: Machine) -> None:
+    made = ready.run("keys", "create", "--name", "team b", "--admin").stdout.strip()
+    plain = ready.run("keys", "create", "--name", "team a").stdout.strip()
     assert well_formed(made)
     assert well_formed(plain)
-    shown = [(key.name, key.is_admin, key.hint) for key in machine.keys()[1:]]
+    shown = [(key.name, key.is_admin, key.hint) for key in ready.keys()[1:]]
     assert shown == [("team b", True, made[-4:]), ("team a", False, plain[-4:])]
 
 
 @pytest.mark.parametrize("name", ["", " ", "x" * 201, "a\nb"])
-def test_a_name_that_is_none_is_refused(machine: Machine, name: str) -> None:
-    machine.run("init")
-    outcome = machine.run("keys", "create", "--name", name)
+def test_a_name_that_is_none_is_refused(ready: Machine, name: str) -> None:
+    outcome = ready.run("keys", "create", "--name", name)
     assert is_refused(outcome, "--name: must be 1 to 200 printable characters")
 
 
@@ -343,26 +349,23 @@ def test_serving_others_is_fine_with_an_admin_key(machine: Machine) -> None:
     assert (stored.returncode, stored.stdout) == (0, expected)
 
 
-def test_options_win_over_settings(machine: Machine) -> None:
-    machine.run("init")
-    outcome = machine.run_with_stub(
+def test_options_win_over_settings(ready: Machine) -> None:
+    outcome = ready.run_with_stub(
         "serve", "--demo", "--port", "7", AIGATEWAY_SERVER__PORT="6", AIGATEWAY_SERVER__HOST="::1"
     )
     assert outcome.stdout == "::1 7 worker=None reuse_port=False demo=True\n"
 
 
-def test_a_worker_shares_its_port(machine: Machine) -> None:
-    machine.run("init")
-    outcome = machine.run_with_stub(
+def test_a_worker_shares_its_port(ready: Machine) -> None:
+    outcome = ready.run_with_stub(
         "serve", "--port", "7", AIGATEWAY_WORKER="3", AIGATEWAY_WORKER_PARENT=str(os.getpid())
     )
     assert outcome.stdout == "127.0.0.1 7 worker=3 reuse_port=True demo=False\n"
 
 
-def test_a_port_that_is_taken_is_told_in_a_sentence(machine: Machine) -> None:
-    machine.run("init")
+def test_a_port_that_is_taken_is_told_in_a_sentence(ready: Machine) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
-        outcome = machine.run(
+        outcome = ready.run(
             "serve",
             "--workers",
             "2",
@@ -375,8 +378,7 @@ def test_a_port_that_is_taken_is_told_in_a_sentence(machine: Machine) -> None:
     assert "Traceback" not in outcome.stderr
 
 
-def test_what_nobody_expected_keeps_its_traceback(machine: Machine) -> None:
-    machine.run("init")
-    outcome = machine.run_with_stub("serve", FAIL="1")
+def test_what_nobody_expected_keeps_its_traceback(ready: Machine) -> None:
+    outcome = ready.run_with_stub("serve", FAIL="1")
     assert outcome.returncode == 1
     assert "RuntimeError: broken" in outcome.stderr
