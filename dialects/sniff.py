@@ -15,19 +15,24 @@ Span: TypeAlias = tuple[int, int]
 """Start and end of a frame in a buffer, its blank line included."""
 
 
-def marked_frames(frames: bytes, markers: Sequence[bytes]) -> Sequence[Span]:
-    """Return where the frames stand that hold a marker, in order, each once.
+def marked_frames(frames: bytes, markers: Sequence[bytes], start: int = 0) -> Sequence[Span]:
+    """Return where the frames from `start` on stand that hold a marker, in order, each once.
 
     Choose markers that most frames do not hold: each hit costs two more searches.
     """
     found: set[Span] = set()
     for marker in markers:
-        at = frames.find(marker)
+        at = frames.find(marker, start)
         while at >= 0:
             span = _frame_around(frames, at)
             found.add(span)
             at = frames.find(marker, max(span[1], at + 1))
     return sorted(found) if len(found) > 1 else tuple(found)
+
+
+def next_frame(frames: bytes, start: int) -> Span:
+    """Return where the frame stands that begins at `start`."""
+    return start, _end(frames, start) if b"\r" in frames else _lf_end(frames, start)
 
 
 def read_span(frames: bytes, span: Span) -> ServerEvent | None:
@@ -60,9 +65,13 @@ def without(frames: bytes, spans: Sequence[Span]) -> bytes:
 def _frame_around(frames: bytes, at: int) -> Span:
     if b"\r" not in frames:
         start = frames.rfind(b"\n\n", 0, at)
-        end = frames.find(b"\n\n", at)
-        return start + 2 if start >= 0 else 0, end + 2 if end >= 0 else len(frames)
+        return start + 2 if start >= 0 else 0, _lf_end(frames, at)
     return _start(frames, at), _end(frames, at)
+
+
+def _lf_end(frames: bytes, at: int) -> int:
+    end = frames.find(b"\n\n", at)
+    return end + 2 if end >= 0 else len(frames)
 
 
 def _start(frames: bytes, at: int) -> int:

@@ -5,7 +5,7 @@ from typing import Final
 from dialects.fields import parse_lenient
 from dialects.openai_chat.errors import stream_failure
 from dialects.openai_chat.usage import read_usage
-from dialects.sniff import Span, marked_frames, read_span, without
+from dialects.sniff import Span, marked_frames, next_frame, read_span, without
 from models.errors import UpstreamError
 from models.json_types import JsonObject
 from models.usage import NO_USAGE
@@ -16,11 +16,7 @@ _MARKERS: Final = (
     b'"prompt_tokens"',
     b'"error"',
     b"[DONE]",
-    b'"msg"',
-    b'"finish_reason":"',
-    b'"finish_reason": "',
 )
-_ANY: Final = (b"data:",)
 _CONTENT_KEYS: Final = (
     "content",
     "function_call",
@@ -39,16 +35,20 @@ class ChatSniffer:
         self.usage = NO_USAGE
         self.ended = False
         self.started = False
-        self.finish_seen = False
-        """A finish reason came: a stream that ends now lacks its marker, not its content."""
         self.error: UpstreamError | None = None
         self._hide_usage = hide_usage
 
     def feed(self, frames: bytes) -> bytes:
         """Take whole frames in and return those to forward. Never raises."""
         # Until content is seen every frame is read, afterwards only those with a marker.
-        spans = marked_frames(frames, _MARKERS if self.started else _ANY)
-        hidden = [span for span in spans if self._look(frames, span)]
+        at = 0
+        hidden: list[Span] = []
+        while not self.started and at < len(frames):
+            span = next_frame(frames, at)
+            if self._look(frames, span):
+                hidden.append(span)
+            at = span[1]
+        hidden += [span for span in marked_frames(frames, _MARKERS, at) if self._look(frames, span)]
         return without(frames, hidden)
 
     def _look(self, frames: bytes, span: Span) -> bool:
@@ -80,9 +80,6 @@ class ChatSniffer:
         return False
 
     def _choice(self, choice: JsonObject) -> None:
-        reason = choice.get("finish_reason")
-        if isinstance(reason, str) and reason:
-            self.finish_seen = True
         delta = choice.get("delta")
         if isinstance(delta, dict) and any(delta.get(key) for key in _CONTENT_KEYS):
             self.started = True
