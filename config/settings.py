@@ -55,10 +55,7 @@ class Server(_Frozen):
     """A connection that has not sent a whole request head by then is closed."""
 
     body_min_bytes_per_s: Annotated[int, Field(ge=0, le=1 << 30)] = 500
-    """A request body that stays slower than this for `body_grace_s` gets 408; 0 = no minimum."""
-
-    body_grace_s: Seconds = 10
-    """How long a request body may be slower than the minimum."""
+    """A request body that stays slower than this for 10 seconds gets 408; 0 = no minimum."""
 
     keepalive_timeout_s: Seconds = 75
     """An idle client connection is closed after this time."""
