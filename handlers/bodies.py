@@ -63,7 +63,7 @@ def answer(shown: Answer, *, status: int = 200, location: str | None = None) -> 
         status=status,
         body=shown.model_dump_json().encode(),
         content_type="application/json",
-        headers={"Cache-Control": "no-store"},
+        headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"},
     )
     if location is not None:
         response.headers["Location"] = location

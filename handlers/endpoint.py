@@ -31,7 +31,7 @@ class Endpoint:
     summary: str
     tag: str
     request: type[object] | None = None
-    """Pydantic model of the body, from `openapi.bodies`; None for none or for a dialect's own."""
+    """Pydantic model of the body, from `openapi`; None for none or for a dialect's own."""
     response: type[object] | None = None
     """Pydantic model of the answer; None when it is not JSON of ours."""
     status: int = 200

@@ -1,5 +1,6 @@
 """What must hold for every resource: secrets stay in, strange words do no harm."""
 
+import logging
 from collections.abc import Callable
 
 import hypothesis
@@ -46,7 +47,10 @@ BODIES: dict[str, Callable[..., dict[str, object]]] = {
 }
 
 
-async def test_no_answer_holds_a_credential(api: Api) -> None:
+async def test_no_answer_and_no_log_line_holds_a_credential(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
     secrets = {
         name: f"{CANARY}-{name}"
         for name in ("api", "bearer", "access", "refresh", "client", "param", "proxy")
@@ -70,12 +74,20 @@ async def test_no_answer_holds_a_credential(api: Api) -> None:
     told += [await api.made("/api/v1/accounts", body) for body in bodies]
     key = await api.made("/api/v1/api-keys", {"name": "ci"})
 
-    paths = ["/openapi.json", "/docs", "/health", "/api/v1/proxies/assignments"]
+    paths = [
+        "/openapi.json",
+        "/docs",
+        "/health",
+        "/api/v1/proxies/assignments",
+        "/api/v1/stats/logs",
+        "/api/v1/stats/summary",
+    ]
     for path in PATHS:
         listed = await api.get(path)
         told.append(listed)
         paths += [f"{path}/{entry['id']}" for entry in listed.data]
     paths.append(f"/api/v1/proxies/{told[0].id}/assignments")
+    paths.append(f"/api/v1/stats/proxies/{told[0].id}")
     told += [await api.get(path) for path in paths]
     for body in bodies:
         # The same secrets in bodies that are refused.
@@ -87,6 +99,7 @@ async def test_no_answer_holds_a_credential(api: Api) -> None:
     text = "\n".join(f"{answer.text} {dict(answer.headers)}" for answer in told)
     assert len(told) > 20
     assert CANARY not in text
+    assert CANARY not in caplog.text
     assert str(key.json["key"]) not in text
 
 
