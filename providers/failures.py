@@ -193,7 +193,8 @@ def _as_upstream(kind: ErrorKind) -> ErrorKind:
 def _client_status(failure: Failure, verdict: Verdict) -> int:
     if verdict.status is not None:
         return verdict.status
-    return failure.status if 400 <= failure.status < 500 else 400
+    is_plain = 400 <= failure.status < 500 and failure.status not in _BY_STATUS
+    return failure.status if is_plain else 400
 
 
 def _message(failure: Failure, verdict: Verdict) -> str:
