@@ -6,6 +6,9 @@ from typing import Final
 
 from models.errors import Blame, ErrorKind, UpstreamError
 
+PROXY_FAILED: Final = "proxy_failed"
+"""Reason of a refresh that did not get through the account's proxy: the proxy pays for it."""
+
 _STATUSES: Final = {
     ErrorKind.UPSTREAM_AUTH: 502,
     ErrorKind.UNAVAILABLE: 503,
@@ -29,7 +32,7 @@ class Hindrance:
         is_final = math.isinf(self.until)
         return UpstreamError(
             f"an account's access token has expired and there is no new one ({self.reason})",
-            blame=Blame.ACCOUNT,
+            blame=Blame.EGRESS if self.reason == PROXY_FAILED else Blame.ACCOUNT,
             kind=self.kind,
             status=_STATUSES[self.kind],
             retry_after_s=None if is_final else max(1.0, self.until - now),

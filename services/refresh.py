@@ -25,7 +25,7 @@ from auth.oauth import (
 from models.account import Account, StoredAccount, TokenState
 from models.egress import EgressProxy
 from models.errors import (
-    ConnectFailed,
+    Blame,
     ErrorKind,
     GatewayError,
     NoCapacity,
@@ -38,7 +38,7 @@ from models.ports import Clock, Transport
 from repositories.base import AccountRepository
 from services.failpoints import failpoint
 from services.freshness import is_live
-from services.hindrance import Hindrance
+from services.hindrance import PROXY_FAILED, Hindrance
 from services.sealed import TokenRecord
 from services.shared_tokens import Backoff, SharedTokens
 from services.token_store import TokenStore, with_tokens
@@ -117,7 +117,9 @@ class Refresher:
         except RefreshRejected as error:
             return Hindrance(version, error.reason, math.inf)
         except _BackedOff as error:
-            return Hindrance(version, error.backoff.reason, error.backoff.until)
+            reason = error.backoff.reason
+            kind = ErrorKind.EGRESS if reason == PROXY_FAILED else ErrorKind.UPSTREAM_AUTH
+            return Hindrance(version, reason, error.backoff.until, kind)
         except _WaitedInVain:
             return Hindrance(version, "wait_s is over", 0.0, ErrorKind.TIMEOUT)
         except NoCapacity:
@@ -272,10 +274,11 @@ class Refresher:
                     response.close()
         except TimeoutError:
             raise RefreshFailed("timeout", is_lost=True) from None
-        except ConnectFailed as error:
-            raise RefreshFailed("connect_failed") from error
         except UpstreamError as error:
-            raise RefreshFailed("no_answer", is_lost=error.sent) from error
+            if error.sent:
+                raise RefreshFailed("no_answer", is_lost=True) from error
+            is_proxy = error.blame is Blame.EGRESS
+            raise RefreshFailed(PROXY_FAILED if is_proxy else "connect_failed") from error
         return response.status, response.headers, body
 
     # --- what went wrong ---

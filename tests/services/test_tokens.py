@@ -185,6 +185,19 @@ async def test_a_refresh_leaves_through_the_account_s_own_proxy(rig: TokenRig) -
     assert [f"http://{host}:{port}" for host, port in proxy.targets] == [rig.idp.url]
 
 
+async def test_a_dead_proxy_pays_for_the_refresh_that_failed(rig: TokenRig) -> None:
+    egress = EgressProxy("p1", "proxy 1", "http://127.0.0.1:1")
+    rig.egress_of = lambda _account: egress
+    stored = await rig.account()
+    async with rig.keeper() as tokens:
+        with pytest.raises(UpstreamError) as caught:
+            await tokens.get(stored)
+    assert (caught.value.blame, caught.value.kind) == (Blame.EGRESS, ErrorKind.EGRESS)
+    row = (await rig.stored(stored.account.id)).account
+    assert (row.token_state, row.token_error) == (TokenState.OK, "proxy_failed")
+    assert rig.idp.counts["calls"] == 0
+
+
 async def test_an_account_without_its_proxy_never_refreshes_directly(rig: TokenRig) -> None:
     def waiting(_account: Account) -> EgressProxy | None:
         raise NoCapacity("waits for a proxy")
