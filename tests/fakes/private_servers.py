@@ -119,6 +119,8 @@ class PrivateMariaDB(PrivateServer):
             "--no-defaults",
             *user,
             f"--datadir={data}",
+            # A server that starts clears its temporary folder, of other servers' tables too.
+            f"--tmpdir={folder}",
             f"--port={port}",
             "--bind-address=127.0.0.1",
             f"--socket={folder}/mariadb.sock",
@@ -188,6 +190,7 @@ def _install(data: Path, user: list[str]) -> None:
         "--no-defaults",
         *user,
         f"--datadir={data}",
+        f"--tmpdir={data.parent}",
         "--auth-root-authentication-method=normal",
         "--skip-test-db",
     ]
