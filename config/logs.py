@@ -84,7 +84,7 @@ class _Lines(logging.Formatter):
             if name in _STANDARD or (name == "worker" and value == self._worker):
                 continue
             key = f"{name}_" if name in fields or name == "exception" else name
-            fields[self._text(key)] = self._field(name, value)
+            fields[self._name(key)] = self._field(name, value)
         if trace := _trace(record):
             fields["exception"] = self._text(trace)
         return fields
@@ -117,6 +117,10 @@ class _Lines(logging.Formatter):
                 return [self._field("", item, depth + 1) for item in list(value)[:_MAX_ITEMS]]
             case _:
                 return self._text(_as_text(value))
+
+    def _name(self, name: str) -> str:
+        # Names written in code are few and no secrets; anything else was made from data.
+        return name if len(name) <= 32 and name.isidentifier() else self._text(name)
 
     def _text(self, text: str) -> str:
         """Mask, then shorten: a secret that was cut in two would no longer look like one."""
