@@ -1,6 +1,8 @@
 """Assembles the gateway: the order of the lines is the order of start, reversed at stop."""
 
 import asyncio
+import os
+import socket
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -41,12 +43,18 @@ from services.pool import Pool
 from services.providers import Providers
 from services.recorder import Recorder, open_recorder
 from services.refresh import TokenTimes
+from services.retention import delete_old_logs, delete_old_runs
+from services.schedule import Schedule, open_schedule
 from services.snapshot import Snapshot, Snapshots
 from services.statistics import Statistics
 from services.tokens import Tokens, open_tokens
 from services.transport import HttpTransport, open_transport
 
 USER_AGENT: Final = f"aigateway/{__version__}"
+
+_TOKENS_S: Final = 30.0
+_HOUR_S: Final = 3_600.0
+_DAY_S: Final = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +136,10 @@ async def open_house(settings: Settings) -> AsyncGenerator[House, None]:
             _gateway(settings, repositories, shared, snapshots, guard, vault, recorder, clock),
         )
         _follow(house, news)
+        owner = f"{socket.gethostname()}:{os.getpid()}"
+        _add_jobs(
+            house, await enter(open_schedule(repositories.jobs, background, clock, owner=owner))
+        )
         yield house
 
 
@@ -326,6 +338,20 @@ def _follow(house: House, news: CooldownNews) -> None:
         lambda _: background.spawn("models", house.catalog.refresh_missing())
     )
     background.spawn("models", house.catalog.refresh_missing())
+
+
+def _add_jobs(house: House, schedule: Schedule) -> None:
+    """What is done from time to time, once over all replicas."""
+    settings, stores, clock = house.settings, house.repositories, house.clock
+
+    async def forget() -> None:
+        await delete_old_logs(stores.stats, clock, retention_days=settings.stats.retention_days)
+        await delete_old_runs(stores.jobs, clock)
+
+    schedule.every("tokens.due", _TOKENS_S, house.tokens.refresh_due)
+    schedule.every("catalog", settings.catalog.refresh_s, house.catalog.refresh)
+    schedule.every("egress.recalculate", _DAY_S, stores.egress.recalculate)
+    schedule.every("retention", _HOUR_S, forget)
 
 
 def _resets(snapshot: Snapshot) -> dict[str, float]:

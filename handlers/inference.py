@@ -69,21 +69,23 @@ class Inference:
         return serve
 
     async def _serve(self, request: web.Request, dialect: Dialect) -> web.StreamResponse:
-        principal = request[PRINCIPAL]
+        principal, request_id = request[PRINCIPAL], request[REQUEST_ID]
+        # An id that the client chose is stored, but never becomes a row's own.
+        is_given = request.headers.get("x-request-id") == request_id
         record = RequestRecord(
-            request[REQUEST_ID] if _is_own(request) else new_id(),
+            new_id() if is_given else request_id,
             self._clock.now(),
             principal.key_id,
             dialect.name,
             model="",
             stream=False,
-            client_request_id=request.headers.get("x-request-id") and request[REQUEST_ID],
+            client_request_id=request_id if is_given else None,
         )
         started = self._clock.monotonic()
         try:
             call = await self._read(request, dialect, record, started)
             reply = await self._executor.open(call, record)
-            _add_headers(reply, record, principal, request[REQUEST_ID])
+            _add_headers(reply, record, principal, request_id)
             if reply.chunks is None:
                 record.status = 200
                 return web.Response(body=reply.body, headers={**_JSON_HEADERS, **reply.headers})
@@ -128,11 +130,6 @@ class Inference:
         )
 
 
-def _is_own(request: web.Request) -> bool:
-    """Whether the request's id was made here: only such an id may become a row's."""
-    return request.headers.get("x-request-id") != request[REQUEST_ID]
-
-
 def _forwardable(request: web.Request, dialect: Dialect) -> dict[str, str]:
     headers = request.headers
     return {
@@ -153,9 +150,7 @@ def _add_headers(
         headers["x-aigateway-account"] = record.account_id or ""
 
 
-async def _stream(
-    request: web.Request, reply: Reply, record: RequestRecord
-) -> web.StreamResponse:
+async def _stream(request: web.Request, reply: Reply, record: RequestRecord) -> web.StreamResponse:
     response = web.StreamResponse(headers={**_STREAM_HEADERS, **reply.headers})
     try:
         assert reply.chunks is not None  # noqa: S101 - for the type checker

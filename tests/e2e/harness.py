@@ -98,7 +98,9 @@ async def open_rig(folder: Path, environment: Mapping[str, str] = {}) -> AsyncGe
         "AIGATEWAY_CONFIG": "",
         "AIGATEWAY_SERVER__PORT": "0",
         "AIGATEWAY_SECURITY__ADMIN_KEY": admin_key,
-        "AIGATEWAY_SECURITY__MASTER_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+        "AIGATEWAY_SECURITY__MASTER_KEY": base64.urlsafe_b64encode(
+            secrets.token_bytes(32)
+        ).decode(),
         "AIGATEWAY_SECURITY__ALLOWED_PRIVATE_NETWORKS": "127.0.0.0/8",
         "AIGATEWAY_STATS__FLUSH_INTERVAL_S": "0.05",
         "AIGATEWAY_SERVER__DRAIN_TIMEOUT_S": "1",

@@ -304,7 +304,7 @@ async def test_thinking_is_asked_for_and_shown(
 ) -> None:
     provider = await rig.add_provider(kind)
     provider.scenario = Scenario(thinking=("Let me ", "think."))
-    model = {"messages": "claude-sonnet-4-5", "chat": "gpt-5", "glm": "glm-4.6"}[kind]
+    model = {"messages": "claude-haiku-4-5", "chat": "gpt-5", "glm": "glm-4.6"}[kind]
     thinking = {"type": "enabled", "budget_tokens": 2048}
     chat = {**HELLO, "reasoning_effort": "medium"}
     messages = {**HELLO, "max_tokens": 9000, "thinking": thinking}
