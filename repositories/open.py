@@ -51,7 +51,7 @@ class Repositories:
         Raises StorageUnavailable while it is away or lacks its schema, and VaultError when it was
         written with another master key: then nothing may start. Waiting is the caller's decision.
         """
-        await self.db.run(check_schema)
+        await self.db.read(check_schema)
         now = self.clock.now()
         try:
             await self.db.run(lambda connection: check_vault(connection, self.vault, now))
@@ -60,7 +60,7 @@ class Repositories:
 
     async def ping(self) -> None:
         """Return when the database answers. Raises StorageUnavailable."""
-        await self.db.run(ping)
+        await self.db.read(ping)
 
 
 @asynccontextmanager

@@ -58,7 +58,7 @@ class SqlAccounts:
             rows = connection.execute(select(accounts).order_by(accounts.c.id)).mappings().all()
             return [stored for row in rows if (stored := self._opened(row)) is not None]
 
-        return await self._db.run(work)
+        return await self._db.read(work)
 
     async def get(self, account_id: str) -> StoredAccount | None:
         def work(connection: Connection) -> StoredAccount | None:
@@ -69,7 +69,7 @@ class SqlAccounts:
             )
             return None if row is None else self._stored(row)
 
-        return await self._db.run(work)
+        return await self._db.read(work)
 
     async def page(
         self,
@@ -89,7 +89,7 @@ class SqlAccounts:
                 accounts.c.proxy_id: proxy_id,
             }
         )
-        return await self._db.run(
+        return await self._db.read(
             lambda connection: page_of(
                 connection,
                 _SHOWN,
@@ -201,7 +201,7 @@ class SqlAccounts:
                 return None
             return row["lease_owner"], row["lease_until"]
 
-        return await self._db.run(work)
+        return await self._db.read(work)
 
     async def store_tokens(
         self, account_id: str, token_version: int, credentials: Credentials

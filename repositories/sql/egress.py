@@ -43,7 +43,7 @@ class SqlEgress:
             rows = connection.execute(select(proxy_pool).order_by(proxy_pool.c.id)).mappings().all()
             return [proxy for row in rows if (proxy := self._opened(row)) is not None]
 
-        return await self._db.run(work)
+        return await self._db.read(work)
 
     async def get(self, proxy_id: str) -> EgressProxy | None:
         def work(connection: Connection) -> EgressProxy | None:
@@ -51,7 +51,7 @@ class SqlEgress:
             row = connection.execute(query).mappings().first()
             return None if row is None else self._proxy(row)
 
-        return await self._db.run(work)
+        return await self._db.read(work)
 
     async def page(
         self,
@@ -62,7 +62,7 @@ class SqlEgress:
         is_active: bool | None = None,
     ) -> Page[EgressProxy]:
         where = matching({proxy_pool.c.provider_id: provider_id, proxy_pool.c.is_active: is_active})
-        return await self._db.run(
+        return await self._db.read(
             lambda connection: page_of(
                 connection,
                 list(proxy_pool.c),
@@ -151,7 +151,7 @@ class SqlEgress:
             require(connection, proxy_pool, proxy_id, "proxy")
             return accounts_at(connection, proxy_id)
 
-        return await self._db.run(work)
+        return await self._db.read(work)
 
     async def recalculate(self) -> Recalculated:
         """Set every counter to the truth and let waiting accounts in."""

@@ -39,6 +39,7 @@ _SQLITE_BUSY_MS = 5000
 _RECYCLE_S = 1800
 # Less than the read timeout, so that the server says so before the connection is given up.
 _LOCK_WAIT_S = 3
+_READS_ONLY = "aigateway_reads_only"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +85,11 @@ class Database:
         cancelled, work that has begun goes on to its end and work that has not never begins.
         Raises StorageUnavailable for outages, Conflict for a value that must be unique.
         """
-        if self._waiting >= MAX_WAITING:
-            raise StorageUnavailable("too many database transactions wait", retry_after_s=1)
-        self._waiting += 1
-        try:
-            return await _result(self._submit(work))
-        finally:
-            self._waiting -= 1
+        return await self._in_thread(work, reads_only=False)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Like `run`, for work that changes nothing: in SQLite it waits for no writer."""
+        return await self._in_thread(work, reads_only=True)
 
     async def aclose(self) -> None:
         """Let running transactions end, then disconnect."""
@@ -98,9 +97,18 @@ class Database:
         if self._engine is not None:
             await asyncio.to_thread(self._engine.dispose)
 
-    def _submit(self, work: Callable[[Connection], T]) -> "Future[T]":
+    async def _in_thread(self, work: Callable[[Connection], T], *, reads_only: bool) -> T:
+        if self._waiting >= MAX_WAITING:
+            raise StorageUnavailable("too many database transactions wait", retry_after_s=1)
+        self._waiting += 1
         try:
-            return self._threads.submit(self._transact, work)
+            return await _result(self._submit(work, reads_only=reads_only))
+        finally:
+            self._waiting -= 1
+
+    def _submit(self, work: Callable[[Connection], T], *, reads_only: bool) -> "Future[T]":
+        try:
+            return self._threads.submit(self._transact, work, reads_only)
         except RuntimeError as error:
             raise StorageUnavailable("the database is closed") from error
 
@@ -111,11 +119,13 @@ class Database:
                 self._engine = open_engine(self.url, self._limits)
             return self._engine
 
-    def _transact(self, work: Callable[[Connection], T]) -> T:
+    def _transact(self, work: Callable[[Connection], T], reads_only: bool) -> T:
         for attempt in range(MAX_ATTEMPTS):
             try:
-                with self._opened().begin() as connection:
-                    return work(connection)
+                with self._opened().connect() as connection:
+                    connection.execution_options(**{_READS_ONLY: reads_only})
+                    with connection.begin():
+                        return work(connection)
             except (SQLAlchemyError, UnicodeEncodeError, OverflowError) as error:
                 if not is_rolled_back(error) or attempt == MAX_ATTEMPTS - 1:
                     raise translated(error) from error
@@ -189,6 +199,7 @@ def open_engine(url: URL, limits: Limits, *, foreign_keys: bool = True) -> Engin
             "write_timeout": limits.write_timeout_s,
             "charset": "utf8mb4",
             "init_command": "SET SESSION time_zone = '+00:00', sql_mode = 'TRADITIONAL', "
+            "lock_wait_timeout = 60, "
             f"innodb_lock_wait_timeout = {min(_LOCK_WAIT_S, limits.read_timeout_s)}",
         },
     )
@@ -224,7 +235,8 @@ def _sqlite_engine(url: URL, *, foreign_keys: bool) -> Engine:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         # A transaction that reads first and then writes could not wait for the lock otherwise.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        reads_only = connection.get_execution_options().get(_READS_ONLY, False)
+        connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
 
     return engine
 

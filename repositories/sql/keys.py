@@ -24,7 +24,7 @@ class SqlKeys:
             rows = connection.execute(select(api_keys).order_by(api_keys.c.id)).mappings().all()
             return [_key(row) for row in rows]
 
-        return await self._db.run(work)
+        return await self._db.read(work)
 
     async def get(self, key_id: str) -> ApiKey | None:
         def work(connection: Connection) -> ApiKey | None:
@@ -35,10 +35,10 @@ class SqlKeys:
             )
             return None if row is None else _key(row)
 
-        return await self._db.run(work)
+        return await self._db.read(work)
 
     async def page(self, *, limit: int, offset: int) -> Page[ApiKey]:
-        return await self._db.run(
+        return await self._db.read(
             lambda connection: page_of(
                 connection,
                 list(api_keys.c),

@@ -50,7 +50,7 @@ class SqlProviders:
             rows = connection.execute(select(providers).order_by(providers.c.id)).mappings().all()
             return [_provider(row) for row in rows]
 
-        return await self._db.run(work)
+        return await self._db.read(work)
 
     async def get(self, provider_id: str) -> StoredProvider | None:
         def work(connection: Connection) -> StoredProvider | None:
@@ -58,10 +58,10 @@ class SqlProviders:
             row = connection.execute(query).mappings().first()
             return None if row is None else _provider(row)
 
-        return await self._db.run(work)
+        return await self._db.read(work)
 
     async def page(self, *, limit: int, offset: int) -> Page[StoredProvider]:
-        return await self._db.run(
+        return await self._db.read(
             lambda connection: page_of(
                 connection,
                 list(providers.c),
@@ -140,7 +140,7 @@ class SqlProviders:
                     found.setdefault(row["provider_id"], []).append(entry)
             return found
 
-        return await self._db.run(work)
+        return await self._db.read(work)
 
     async def store_models(
         self, provider_id: str, entries: Sequence[JsonObject], *, now: float

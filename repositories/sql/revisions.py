@@ -15,7 +15,7 @@ class SqlRevisions:
         self._db = db
 
     async def current(self) -> int:
-        return await self._db.run(current)
+        return await self._db.read(current)
 
 
 def current(connection: Connection) -> int:

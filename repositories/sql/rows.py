@@ -4,7 +4,16 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from sqlalchemy import Column, ColumnElement, Connection, RowMapping, Table, func, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Table,
+    func,
+    literal,
+    select,
+)
 
 from models.errors import NotFound
 from models.json_types import Json
@@ -58,10 +67,20 @@ def page_of(
     order: Sequence[ColumnElement[object]],
     limit: int,
     offset: int,
+    count_limit: int | None = None,
 ) -> Page[T]:
-    """Return a slice of the rows that match, and how many match in all."""
+    """Return a slice of the rows that match, and how many match in all.
+
+    Counting stops at `count_limit`: an operator's list must not scan a table of any size.
+    """
     query = select(*columns).where(*where)
-    total = connection.execute(select(func.count()).select_from(query.subquery())).scalar_one()
+    # Ones, not rows: with a limit the server puts aside what it counts.
+    counted = (
+        query.with_only_columns(literal(1), maintain_column_froms=True)
+        .limit(count_limit)
+        .subquery()
+    )
+    total = connection.execute(select(func.count()).select_from(counted)).scalar_one()
     rows = connection.execute(query.order_by(*order).limit(limit).offset(offset)).mappings()
     return Page([build(row) for row in rows], int(total), limit, offset)
 

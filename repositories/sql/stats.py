@@ -5,6 +5,7 @@ answered, and one error for each attempt on which a proxy failed (`RequestRecord
 A request that failed at its last proxy is thus one request and one error there.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, timedelta
@@ -17,7 +18,6 @@ from sqlalchemy import (
     RowMapping,
     String,
     and_,
-    case,
     delete,
     func,
     insert,
@@ -39,6 +39,8 @@ _IDS_PER_QUERY = 500
 # More than any answer has, and far from where a column that sums such counts would overflow.
 _MAX_COUNT = 10**12
 _TOP_MODELS = 100
+_FIRST_ERROR = 400
+_COUNT_LIMIT = 1_000_000
 # Lengths of the text columns: what comes from clients is cut, never a reason to lose the row.
 _WIDTHS = {
     column.name: column.type.length
@@ -91,7 +93,7 @@ class SqlStats:
             return await self._db.run(work)
 
     async def logs(self, log_filter: LogFilter, *, limit: int, offset: int) -> Page[RequestRecord]:
-        """Return rows that match, newest first."""
+        """Return rows that match, newest first; `total` counts up to a million."""
         columns = request_logs.c
         where = matching(
             {
@@ -108,7 +110,7 @@ class SqlStats:
             where.append(columns.at >= log_filter.since)
         if log_filter.until is not None:
             where.append(columns.at < log_filter.until)
-        return await self._db.run(
+        return await self._db.read(
             lambda connection: page_of(
                 connection,
                 list(columns),
@@ -117,6 +119,7 @@ class SqlStats:
                 order=[columns.at.desc(), columns.id.desc()],
                 limit=limit,
                 offset=offset,
+                count_limit=_COUNT_LIMIT,
             )
         )
 
@@ -132,13 +135,13 @@ class SqlStats:
         def work(connection: Connection) -> list[ProxyDay]:
             return [_proxy_day(row) for row in connection.execute(query).mappings()]
 
-        return await self._db.run(work)
+        return await self._db.read(work)
 
     async def summary(self, *, since: float, until: float) -> Summary:
         """Return totals from `since` up to before `until`. An error is a status of 400 or more;
         of the models, the 100 most asked for are named."""
         span = and_(request_logs.c.at >= since, request_logs.c.at < until)
-        return await self._db.run(lambda connection: _summary(connection, span))
+        return await self._db.read(lambda connection: _summary(connection, span))
 
     async def delete_before(self, at: float, *, batch: int) -> int:
         """Delete at most `batch` rows older than `at`, oldest first; return how many."""
@@ -265,55 +268,45 @@ def _proxy_day(row: RowMapping) -> ProxyDay:
 
 
 def _summary(connection: Connection, span: ColumnElement[bool]) -> Summary:
-    columns = request_logs.c
-    requests = func.count()
-    totals = (
-        connection.execute(
-            select(
-                requests.label("requests"),
-                func.sum(case((columns.status >= 400, 1), else_=0)).label("errors"),
-                func.avg(columns.latency_ms).label("mean_latency_ms"),
-                *(func.sum(columns[name]).label(name) for name in _TOKENS),
-            ).where(span)
-        )
-        .mappings()
-        .one()
-    )
+    totals: Counter[str] = Counter()
+    by_provider: Counter[str] = Counter()
+    by_status: Counter[str] = Counter()
+    latency_ms = 0.0
+    for row in _groups(connection, span):
+        requests = row["requests"]
+        totals["requests"] += requests
+        totals["errors"] += requests if row["status"] >= _FIRST_ERROR else 0
+        # MySQL adds integers up to decimals.
+        totals.update({name: int(row[name] or 0) for name in _TOKENS})
+        latency_ms += float(row["latency_ms"])
+        by_provider[row["provider_id"] or ""] += requests
+        by_status[f"{row['status'] // 100}xx"] += requests
     return Summary(
         requests=totals["requests"],
-        # MySQL adds integers up to decimals.
-        errors=int(totals["errors"] or 0),
-        mean_latency_ms=float(totals["mean_latency_ms"] or 0.0),
-        by_provider=_by(connection, columns.provider_id, span),
-        by_model=_by(connection, columns.model, span, limit=_TOP_MODELS),
-        by_status=_by_class(_by(connection, columns.status, span)),
-        **{name: int(totals[name] or 0) for name in _TOKENS},
+        errors=totals["errors"],
+        mean_latency_ms=latency_ms / totals["requests"] if totals["requests"] else 0.0,
+        by_provider=dict(by_provider.most_common()),
+        by_model=_top_models(connection, span),
+        by_status=dict(sorted(by_status.items())),
+        **{name: totals[name] for name in _TOKENS},
     )
 
 
-def _by(
-    connection: Connection,
-    column: ColumnElement[object],
-    span: ColumnElement[bool],
-    limit: int | None = None,
-) -> dict[str, int]:
-    """Count the requests by a column, the most frequent values first; none counts as ``."""
-    count = func.count()
-    query = (
-        select(column, count)
-        .where(span)
-        .group_by(column)
-        .order_by(count.desc(), column)
-        .limit(limit)
+def _groups(connection: Connection, span: ColumnElement[bool]) -> Sequence[RowMapping]:
+    """Add the requests up by provider and status: few groups, in one scan of the span."""
+    columns = request_logs.c
+    query = select(
+        columns.provider_id,
+        columns.status,
+        func.count().label("requests"),
+        func.sum(columns.latency_ms).label("latency_ms"),
+        *(func.sum(columns[name]).label(name) for name in _TOKENS),
     )
-    found = connection.execute(query).all()
-    return {"" if value is None else str(value): int(number) for value, number in found}
+    by = (columns.provider_id, columns.status)
+    return connection.execute(query.where(span).group_by(*by)).mappings().all()
 
 
-def _by_class(by_status: dict[str, int]) -> dict[str, int]:
-    """Add up statuses to classes such as `2xx`."""
-    classes: dict[str, int] = {}
-    for status, number in by_status.items():
-        name = f"{int(status) // 100}xx"
-        classes[name] = classes.get(name, 0) + number
-    return dict(sorted(classes.items()))
+def _top_models(connection: Connection, span: ColumnElement[bool]) -> dict[str, int]:
+    model, count = request_logs.c.model, func.count()
+    query = select(model, count).where(span).group_by(model).order_by(count.desc(), model)
+    return {str(name): int(n) for name, n in connection.execute(query.limit(_TOP_MODELS)).all()}

@@ -317,6 +317,28 @@ async def test_a_file_that_is_no_database_is_an_outage(tmp_path: Path, content: 
     assert path.read_bytes() == content
 
 
+async def test_a_reader_waits_for_no_writer(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/a.db"
+    writer, reader = Database(url), Database(url)
+    await writer.run(things.metadata.create_all)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def write(connection: Connection) -> None:
+        connection.execute(_add(1))
+        begun.set()
+        go_on.wait(20)
+
+    task = asyncio.create_task(writer.run(write))
+    await asyncio.to_thread(begun.wait, 20)
+    async with asyncio.timeout(4):  # a writer would wait for 5 s
+        assert await reader.read(_count) == 0
+    go_on.set()
+    await task
+    assert await reader.read(_count) == 1
+    await writer.aclose()
+    await reader.aclose()
+
+
 async def test_writers_of_several_processes_wait_for_each_other(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/a.db"
     first, second = Database(url), Database(url)
