@@ -47,6 +47,9 @@ def pytest_configure() -> None:
 def blocking_watch() -> Iterator[BlockBuster]:
     """Fail whatever blocks the event loop inside our code."""
     watch = BlockBuster(scanned_modules=OUR_PACKAGES)
+    for function in watch.functions.values():
+        # A test that takes too long is interrupted wherever it is, and its report is written there.
+        function.can_block_in("pytest_timeout.py", "handler")
     watch.activate()
     yield watch
     watch.deactivate()
