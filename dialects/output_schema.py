@@ -136,9 +136,7 @@ def _anthropic_array(node: JsonObject, shaped: JsonObject, depth: int) -> set[st
 
 
 _ABOUT: Mapping[str, frozenset[str]] = {
-    "array": frozenset(
-        {"contains", "items", "maxItems", "minItems", "prefixItems", "uniqueItems"}
-    ),
+    "array": frozenset({"contains", "items", "maxItems", "minItems", "prefixItems", "uniqueItems"}),
     "number": frozenset(
         {"exclusiveMaximum", "exclusiveMinimum", "maximum", "minimum", "multipleOf"}
     ),

@@ -158,11 +158,10 @@ def test_an_error_in_the_stream_is_told() -> None:
     assert sniffer.error is not None
     assert (sniffer.error.kind, sniffer.error.upstream_body) == (ErrorKind.RATE_LIMIT, data)
     assert not sniffer.started
-    late = CHAT.sniffer(hide_usage=False)
-    late.feed(TEXT)
-    late.feed(b'data: {"code":1113,"msg":"no money","success":false}\n\n')
-    assert late.error is not None
-    assert late.error.vendor_code == "1113"
+    glm = CHAT.sniffer(hide_usage=False)
+    glm.feed(b'data: {"code":1113,"msg":"no money","success":false}\n\n')
+    assert glm.error is not None
+    assert glm.error.vendor_code == "1113"
 
 
 def test_text_about_markers_is_only_text() -> None:
