@@ -233,7 +233,7 @@ class _GuardedSocksConnector(ProxyConnector):
 
 def _failed(error: Exception, egress: EgressProxy | None) -> UpstreamError:
     """Tell a failed connection from a broken one, and whose fault it is."""
-    if isinstance(error, aiohttp.ServerDisconnectedError | ConnectionResetError):
+    if _is_lost(error):
         return ConnectionLost("the provider closed the connection without an answer")
     connecting = (aiohttp.ClientConnectionError, aiohttp.ClientHttpProxyError, OSError, *_SOCKS)
     if isinstance(error, connecting):
@@ -241,6 +241,13 @@ def _failed(error: Exception, egress: EgressProxy | None) -> UpstreamError:
     if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ClientResponseError):
         return UpstreamError("the provider's answer is not valid HTTP", blame=Blame.PROVIDER)
     return UpstreamError("the request could not be sent", blame=Blame.PROVIDER)
+
+
+def _is_lost(error: Exception) -> bool:
+    """Whether an open connection broke: the provider may have seen the request."""
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return False
+    return isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError)
 
 
 def _connect_failed(egress: EgressProxy | None) -> ConnectFailed:

@@ -1,5 +1,7 @@
 """What leaves the house leaves it through the right door."""
 
+import socket
+import struct
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
@@ -152,12 +154,17 @@ async def test_silence_before_the_head_is_a_timeout(
         await transport.send(call(provider), None, first_byte_timeout_s=0.05)
 
 
-async def test_a_connection_closed_without_an_answer_is_told_apart(
-    stack: AsyncExitStack, transport: HttpTransport
+@pytest.mark.parametrize("how", ["close", "reset"])
+async def test_a_connection_that_ends_without_an_answer_is_told_apart(
+    stack: AsyncExitStack, transport: HttpTransport, how: str
 ) -> None:
     async def close(request: web.Request) -> web.Response:
+        await request.read()
         assert request.transport is not None
-        request.transport.close()
+        if how == "reset":
+            raw = request.transport.get_extra_info("socket")
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        request.transport.abort()
         return web.Response()
 
     app = web.Application()
@@ -167,8 +174,9 @@ async def test_a_connection_closed_without_an_answer_is_told_apart(
     stack.push_async_callback(runner.cleanup)
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
-    with pytest.raises(ConnectionLost):
+    with pytest.raises(ConnectionLost) as caught:
         await send(transport, UpstreamRequest("POST", url, {}, b"{}"))
+    assert caught.value.sent
 
 
 async def test_waiting_for_a_chunk_in_vain_loses_nothing(
