@@ -55,7 +55,7 @@ def place(connection: Connection, account_id: str) -> None:
             return
 
 
-def release(connection: Connection, account_id: str) -> bool:
+def release(connection: Connection, account_id: str) -> None:
     """Take the account's place away, if it has one, and say so in its status."""
     account = _account(connection, account_id)
     connection.execute(
@@ -68,14 +68,12 @@ def release(connection: Connection, account_id: str) -> bool:
             and account["egress_policy"] != EgressPolicy.DIRECT,
         )
     )
-    if account["proxy_id"] is None:
-        return False
-    connection.execute(
-        update_(proxy_pool)
-        .where(proxy_pool.c.id == account["proxy_id"], proxy_pool.c.assigned > 0)
-        .values(assigned=proxy_pool.c.assigned - 1)
-    )
-    return True
+    if account["proxy_id"] is not None:
+        connection.execute(
+            update_(proxy_pool)
+            .where(proxy_pool.c.id == account["proxy_id"], proxy_pool.c.assigned > 0)
+            .values(assigned=proxy_pool.c.assigned - 1)
+        )
 
 
 def vacate(connection: Connection, proxy_id: str, *, keeping: str | None = None) -> None:
