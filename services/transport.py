@@ -228,7 +228,8 @@ class _GuardedSocksConnector(ProxyConnector):
         for entry in await resolver.resolve(host, port, socket.AF_UNSPEC):
             if self._guard.allows(entry["host"]):
                 return entry["host"]
-        raise PermissionError("address not allowed")
+        # Not an OSError: aiohttp would take that for a connection which broke.
+        raise SocksConnectionError("address not allowed")
 
 
 def _failed(error: Exception, egress: EgressProxy | None) -> UpstreamError:

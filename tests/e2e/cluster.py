@@ -51,9 +51,7 @@ async def open_cluster(
         "AIGATEWAY_DATA_DIR": str(folder / "data"),
         "AIGATEWAY_SERVER__PORT": str(port),
         "AIGATEWAY_SECURITY__ADMIN_KEY": admin_key,
-        "AIGATEWAY_SECURITY__MASTER_KEY": base64.urlsafe_b64encode(
-            secrets.token_bytes(32)
-        ).decode(),
+        "AIGATEWAY_SECURITY__MASTER_KEY": master_key,
         "AIGATEWAY_SECURITY__ALLOWED_PRIVATE_NETWORKS": "127.0.0.0/8",
         "AIGATEWAY_DATABASE__URL": database_url,
         "AIGATEWAY_REDIS__URL": redis_url,
