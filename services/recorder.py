@@ -283,13 +283,22 @@ class Recorder:
     async def _spool_records(self, records: Sequence[RequestRecord]) -> None:
         """Append to the spool; what it does not take stays in memory as long as there is room."""
         for start in range(0, len(records), self._batch_size):
-            part = records[start : start + self._batch_size]
-            if not await self._on_disk(partial(self._append, part)):
-                back = records[start:]
-                room = max(0, self._hard_limit - len(self._queue))
-                self._dropped += max(0, len(back) - room)
-                self._queue.extendleft(reversed(back[-room:] if room else ()))
+            part, rest = records[start : start + self._batch_size], records[start:]
+            try:
+                is_safe = await self._on_disk(partial(self._append, part))
+            except asyncio.CancelledError:  # the part that has been handed over is written
+                self._put_back(rest[self._batch_size :])
+                raise
+            if not is_safe:
+                self._put_back(rest)
                 return
+
+    def _put_back(self, records: Sequence[RequestRecord]) -> None:
+        """Return the oldest records to the queue; where room is short, the newest of them."""
+        room = max(0, self._hard_limit - len(self._queue))
+        kept = records[len(records) - room :] if room < len(records) else records
+        self._dropped += len(records) - len(kept)
+        self._queue.extendleft(reversed(kept))
 
     def _append(self, records: Sequence[RequestRecord]) -> bool:
         return self._spool.append([record_to_json(record) for record in records])

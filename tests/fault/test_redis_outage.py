@@ -286,6 +286,14 @@ async def test_increments_of_one_moment_are_one_command(
     assert calls == 2
 
 
+async def test_a_caller_that_left_before_its_turn_costs_no_number(state: SharedState) -> None:
+    leaving = [asyncio.create_task(state.increment("rr")) for _ in range(10)]
+    await asyncio.sleep(0)
+    for task in leaving:
+        task.cancel()
+    assert await state.increment("rr") == 1
+
+
 def test_a_loop_that_stood_still_does_not_count_as_a_silent_redis(server: PrivateRedis) -> None:
     """With uvloop: it looks at its timers before it looks at its sockets."""
 

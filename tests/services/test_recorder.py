@@ -371,6 +371,29 @@ async def test_shutdown_with_a_database_that_hangs_ends_in_time(
     assert [id_ for id_ in ids if id_.encode() not in on_disk] == []
 
 
+async def test_shutdown_with_a_slow_disk_loses_nothing(
+    stats: FakeStats, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cancelled wherever they stand, rows are on disk, on their way to it, or in the queue."""
+    append = Spool.append
+
+    def slow_append(spool: Spool, payloads: Sequence[bytes]) -> bool:
+        time.sleep(0.05)
+        return append(spool, payloads)
+
+    monkeypatch.setattr(Spool, "append", slow_append)
+    monkeypatch.setattr(recorder_module, "RETRY_S", 60)
+    stats.is_away = True
+    recorder = _open(stats, tmp_path)
+    await recorder.start()
+    ids = _fill(recorder, 75)
+    await _until(lambda: recorder.counts().spooled >= 20)
+    await recorder.aclose(limit_s=0.02)
+    assert recorder.counts().dropped == 0
+    on_disk = b"".join(path.read_bytes() for path in tmp_path.glob("*/*.lines"))
+    assert [id_ for id_ in ids if id_.encode() not in on_disk] == []
+
+
 async def test_shutdown_drains_the_spool_when_the_database_is_back(
     stats: FakeStats, tmp_path: Path
 ) -> None:
