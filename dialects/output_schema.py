@@ -6,6 +6,7 @@ Source: `protocols/anthropic_messages.md` 10 of the project's research notes.
 
 from collections.abc import Mapping
 
+from dialects.fields import dumps
 from dialects.schema import MAX_DEPTH, walked
 from models.json_types import Json, JsonObject
 
@@ -163,13 +164,7 @@ def _literals(node: JsonObject) -> JsonObject:
 
 
 def _told(value: Json) -> str:
-    match value:
-        case str():
-            return value
-        case bool() | None:
-            return str(value).lower() if value is not None else "null"
-        case _:
-            return str(value)
+    return value if isinstance(value, str) else dumps(value).decode()
 
 
 def _is_recursive(schema: JsonObject) -> bool:

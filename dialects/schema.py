@@ -148,11 +148,19 @@ def _merge(root: JsonObject, flat: JsonObject, *, is_required: bool) -> None:
 
 
 def _either(first: Json, second: Json) -> Json:
-    if first == second:
+    if _same(first, second):
         return first
     known = first.get("anyOf") if isinstance(first, dict) and set(first) == {"anyOf"} else None
     choices = known if isinstance(known, list) else [first]
-    return {"anyOf": choices if second in choices else [*choices, second]}
+    is_known = any(_same(choice, second) for choice in choices)
+    return {"anyOf": choices if is_known else [*choices, second]}
+
+
+def _same(first: Json, second: Json) -> bool:
+    try:
+        return first == second
+    except RecursionError:  # nested absurdly deep: refused later, when it is written
+        return False
 
 
 def _resolved(branch: Json, root: JsonObject) -> JsonObject:

@@ -26,6 +26,7 @@ from models.exchange import ProxyRequest, RequestRecord
 from models.json_types import JsonObject
 from models.ports import Clock, Transport, UpstreamResponse
 from providers.base import build_request
+from providers.failures import stream_error
 from services.cooldown import Cooldowns, Rest
 from services.plan import (
     Plan,
@@ -310,7 +311,7 @@ class Executor:
         relay = open_relay(plan, request)
         held = await self._prime(response, relay)
         if relay.error is not None and not relay.started:
-            raise relay.error
+            raise _judged(plan, relay.error)
         self._streams.add(response)
         return Reply(
             chunks=self._pump(plan, response, relay, held),
@@ -372,8 +373,9 @@ class Executor:
         response.close()
         record.usage = relay.usage
         if relay.error is not None:
-            record.error_code = relay.error.code
-            self._blame(record, plan, lease, relay.error)
+            error = _judged(plan, relay.error)
+            record.error_code = error.code
+            self._blame(record, plan, lease, error)
 
     async def _replayed(
         self, request: ProxyRequest, record: RequestRecord, plan: Plan, response: UpstreamResponse
@@ -416,6 +418,11 @@ def _note(record: RequestRecord, plan: Plan, lease: Lease) -> None:
     record.account_id = lease.account.id
     record.proxy_id = lease.egress.id if lease.egress is not None else None
     record.mode = plan.mode
+
+
+def _judged(plan: Plan, error: UpstreamError) -> UpstreamError:
+    """Let the provider say what an error inside its stream means: it knows its own codes."""
+    return stream_error(plan.route.provider.diagnose, plan.upstream, error)
 
 
 def _is_event_stream(response: UpstreamResponse) -> bool:

@@ -8,7 +8,7 @@ from dialects.schema import (
     without_keyword,
 )
 from models.errors import BadRequest
-from models.json_types import JsonObject
+from models.json_types import Json, JsonObject
 
 
 def test_missing_parameters_are_omitted_for_chat_and_an_empty_object_for_anthropic() -> None:
@@ -180,3 +180,17 @@ def test_definitions_stay_with_their_references() -> None:
         "$defs": {"d": {"type": "string", "description": "pattern: x"}},
         "additionalProperties": False,
     }
+
+
+def test_absurdly_nested_values_in_a_schema_are_refused_and_not_a_crash() -> None:
+    deep: Json = "x"
+    for _ in range(3000):
+        deep = [deep]
+    noted: JsonObject = {"type": "string", "default": deep}
+    twin: JsonObject = {"type": "string", "default": [deep]}
+    with pytest.raises(BadRequest):
+        for_anthropic_output({"type": "object", "properties": {"a": noted}})
+    merged = for_anthropic_tool(
+        {"anyOf": [{"properties": {"a": noted}}, {"properties": {"a": twin}}]}
+    )
+    assert merged["type"] == "object"
