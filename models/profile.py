@@ -24,7 +24,8 @@ class Profile:
     efforts: tuple[Effort, ...] = ()
     """Effort values it accepts; empty when it has no effort knob."""
     thinking: str = "none"
-    """Anthropic: `adaptive` (4.6 and later), `manual` (3.7 to 4.5) or `none`."""
+    """Anthropic: `adaptive` (4.6 and later), `manual` (3.7 to 4.5) or `none`.
+    Chat: `switch` for servers with a `thinking.type` of their own (GLM)."""
     can_disable_thinking: bool = True
     sampling: bool = True
     """Accepts temperature and its kin."""
