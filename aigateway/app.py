@@ -34,8 +34,7 @@ async def run_server(
     async with serving(settings, reuse_port=reuse_port, demo=demo) as (house, runner):
         host, port = runner.addresses[0][:2]
         logger.info("listening", extra={"host": host, "port": port, "worker": worker})
-        gc.collect()
-        gc.freeze()
+        _calm_collector()
         await stop.wait()
         await _drain(house, runner, hurry)
 
@@ -103,6 +102,16 @@ async def _within(event: asyncio.Event, limit_s: float) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+def _calm_collector() -> None:
+    """Leave what the start made out of every collection, and collect the young less often.
+
+    A request makes hardly any cycles; the default threshold of 700 costs it some 15 us.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 def _on_signals(stop: asyncio.Event, hurry: asyncio.Event) -> None:

@@ -22,7 +22,6 @@ class Plan:
     route: Route
     client: Dialect
     upstream: Dialect
-    profile: Profile
     body: bytes
     dropped: tuple[str, ...] = ()
     hides_usage: bool = False
@@ -31,6 +30,11 @@ class Plan:
     """Set when the answer must be translated, or filtered."""
     stops: tuple[str, ...] = ()
     tool_names: Mapping[str, str] | None = None
+
+    @property
+    def profile(self) -> Profile:
+        """Facts about the model; the raw path needs none, so they are looked up when asked for."""
+        return self.route.provider.profile(self.route.model)
 
     @property
     def mode(self) -> str:
@@ -45,37 +49,36 @@ def make_plan(request: ProxyRequest, client: Dialect, route: Route, *, wants_usa
     """
     provider = route.provider
     upstream = provider.dialect_for(client.name)
-    profile = provider.profile(route.model)
     if upstream is not client:
-        return _translated(request, client, upstream, route, profile)
+        return _translated(request, client, upstream, route)
     if provider.adapt is not None:
-        return _adapted(request, client, route, profile)
+        return _adapted(request, client, route)
     body, hides_usage = client.prepare_raw(
         request.body,
         request.payload,
         route.model,
         ask_usage=wants_usage and not provider.reports_stream_usage,
     )
-    return Plan(route, client, client, profile, body, hides_usage=hides_usage)
+    return Plan(route, client, client, body, hides_usage=hides_usage)
 
 
-def _adapted(request: ProxyRequest, client: Dialect, route: Route, profile: Profile) -> Plan:
+def _adapted(request: ProxyRequest, client: Dialect, route: Route) -> Plan:
     """The provider's own variant of the client's dialect: edit the request, relay the answer."""
     assert route.provider.adapt is not None  # noqa: S101 - for the type checker
+    profile = route.provider.profile(route.model)
     encoded = route.provider.adapt({**request.payload, "model": route.model}, profile)
     needs_filter = bool(encoded.stops or encoded.tool_names)
     chat = client.decode_request(request.payload) if needs_filter else None
-    return _planned(route, client, client, profile, encoded, chat)
+    return _planned(route, client, client, encoded, chat)
 
 
-def _translated(
-    request: ProxyRequest, client: Dialect, upstream: Dialect, route: Route, profile: Profile
-) -> Plan:
+def _translated(request: ProxyRequest, client: Dialect, upstream: Dialect, route: Route) -> Plan:
+    profile = route.provider.profile(route.model)
     chat = client.decode_request(request.payload)
     encoded = upstream.encode_request(replace(chat, model=route.model), profile)
     if route.provider.adapt is not None:
         encoded = _joined(encoded, route.provider.adapt(encoded.payload, profile))
-    return _planned(route, client, upstream, profile, encoded, chat)
+    return _planned(route, client, upstream, encoded, chat)
 
 
 def _joined(first: Encoded, second: Encoded) -> Encoded:
@@ -91,7 +94,6 @@ def _planned(
     route: Route,
     client: Dialect,
     upstream: Dialect,
-    profile: Profile,
     encoded: Encoded,
     chat: ChatRequest | None,
 ) -> Plan:
@@ -99,7 +101,6 @@ def _planned(
         route,
         client,
         upstream,
-        profile,
         dumps(encoded.payload),
         encoded.dropped,
         request=chat,
