@@ -7,7 +7,7 @@ from aiohttp import web
 from handlers.bodies import answer, body, listing, nothing, path_id, query
 from handlers.endpoint import Access, Endpoint
 from handlers.keys import GATEWAY
-from openapi.accounts import AccountAnswer
+from openapi.accounts import AccountAnswer, AccountList
 from openapi.common import PageQuery
 from openapi.egresses import (
     AssignmentsAnswer,
@@ -63,7 +63,8 @@ def endpoints() -> list[Endpoint]:
             f"{_ONE}/assignments",
             _assignments,
             summary="List the accounts that hold places at a proxy",
-            response=AssignmentsAnswer,
+            query=PageQuery,
+            response=AccountList,
         ),
         _route(
             "GET",
@@ -115,7 +116,9 @@ async def _delete(request: web.Request) -> web.Response:
 
 
 async def _assignments(request: web.Request) -> web.Response:
-    return answer(_shown(await request.app[GATEWAY].egresses.assignments(path_id(request))))
+    asked = query(request, PageQuery)
+    page = await request.app[GATEWAY].egresses.assignments(path_id(request), asked)
+    return listing(page, AccountAnswer.of, AccountList)
 
 
 async def _all_assignments(request: web.Request) -> web.Response:

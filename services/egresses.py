@@ -121,10 +121,11 @@ class Egresses:
         await self._egress.delete(proxy_id)
         await self._changed()
 
-    async def assignments(self, proxy_id: str) -> Assignments:
+    async def assignments(self, proxy_id: str, query: PageQuery) -> Page[Account]:
         """Return who holds a place at one proxy. Raises NotFound."""
-        proxy = await self.get(proxy_id)
-        return Assignments(proxy, tuple(await self._egress.assignments(proxy_id)))
+        accounts = await self._egress.assignments(proxy_id)
+        shown = accounts[query.offset : query.offset + query.limit]
+        return Page(shown, len(accounts), query.limit, query.offset)
 
     async def all_assignments(self, query: PageQuery) -> Page[Assignments]:
         """Return who holds a place where, proxy by proxy."""

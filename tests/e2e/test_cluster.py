@@ -88,7 +88,7 @@ async def test_sixty_accounts_created_through_two_processes_never_oversubscribe_
             ]
         )
         assert await statuses(cluster) == {"assigned": 10, "waiting": 50}
-        held = (await cluster.api("GET", f"/proxies/{proxy['id']}/assignments"))["accounts"]
+        held = (await cluster.api("GET", f"/proxies/{proxy['id']}/assignments"))["data"]
         for account in held[:3]:
             await cluster.api("DELETE", f"/accounts/{account['id']}")
         assert await statuses(cluster) == {"assigned": 10, "waiting": 47}

@@ -36,7 +36,7 @@ async def test_places_are_filled_in_order_of_priority_and_age(rig: Rig) -> None:
     ]
     await rig.add_provider("messages", accounts=10)
     counts = [
-        len((await rig.api("GET", f"/proxies/{row['id']}/assignments"))["accounts"]) for row in rows
+        len((await rig.api("GET", f"/proxies/{row['id']}/assignments"))["data"]) for row in rows
     ]
     assert counts == [2, 3, 5]
     for _ in range(10):
