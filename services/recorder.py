@@ -11,25 +11,21 @@ import asyncio
 import logging
 import random
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from models.errors import Conflict, Unprocessable
 from models.exchange import RequestRecord
 from models.ports import Clock
 from repositories.base import SharedState, StatsRepository
 from services.day_counts import DayCounts
-from services.records import record_from_json, record_to_json
-from services.spool import Segment, Spool
+from services.spool import Spool
+from services.spooled_records import SpooledRecords
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 RETRY_S: Final = 0.5
 RETRY_LIMIT_S: Final = 5.0
@@ -70,19 +66,16 @@ class Recorder:
     ) -> None:
         self._stats = stats
         self._shared = shared
-        self._spool = spool
+        self._spool = SpooledRecords(spool)
         self._clock = clock
         self._queue_size = queue_size
         self._hard_limit = 2 * queue_size
         self._batch_size = min(batch_size, queue_size)
         self._interval_s = flush_interval_s
-        self._disk = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._queue: deque[RequestRecord] = deque()
         self._full = asyncio.Event()
         self._today = DayCounts()
         self._in_flight: Sequence[RequestRecord] = ()
-        self._segment: Segment | None = None
-        self._segment_left: deque[bytes] = deque()
         self._flusher: asyncio.Task[None] | None = None
         self._storing: asyncio.Task[None] | None = None
         self._is_closing = False
@@ -111,10 +104,10 @@ class Recorder:
         """Say where the records are."""
         return RecorderCounts(
             queued=len(self._queue) + len(self._in_flight),
-            spooled=self._spool.lines,
+            spooled=self._spool.count,
             written=self._written,
             dropped=self._dropped + self._spool.dropped,
-            refused=self._refused + self._spool.damaged,
+            refused=self._refused + self._spool.unreadable,
         )
 
     # --- life -----------------------------------------------------------------------------
@@ -139,8 +132,7 @@ class Recorder:
         self._queue.clear()
         self._told_at = -TELL_EVERY_S
         self._tell_losses()
-        await self._on_disk(self._spool.close)
-        self._disk.shutdown(wait=False)
+        await self._spool.close()
 
     # --- the flusher ----------------------------------------------------------------------
 
@@ -178,7 +170,7 @@ class Recorder:
         if self._storing is None and self._adopted_at + ADOPT_EVERY_S <= _now():
             await self._adopt()
         if self._storing is None and self._retry_at <= _now():
-            if self._queue or self._spool.lines:
+            if self._queue or self._spool.count:
                 self._storing = asyncio.create_task(self._store_all(), name="recorder.store")
         elif self._storing is None or self._is_database_slow():
             await self._to_disk()
@@ -201,7 +193,7 @@ class Recorder:
         """
         while await self._store_queued() and await self._store_spooled():
             is_full = len(self._queue) >= self._batch_size or (self._is_closing and self._queue)
-            if not is_full and not self._spool.lines:
+            if not is_full and not self._spool.count:
                 return
 
     async def _store_queued(self) -> bool:
@@ -214,21 +206,10 @@ class Recorder:
         return is_stored
 
     async def _store_spooled(self) -> bool:
-        """Store a batch of the oldest segment; remove it with the last one."""
-        if self._segment is None and self._spool.lines:
-            self._segment = await self._on_disk(self._spool.oldest)
-            self._segment_left.extend(self._segment.payloads if self._segment else ())
-        if self._segment is None:
-            return True
-        payloads = [*self._segment_left][: self._batch_size]
-        if not await self._store(await self._on_disk(lambda: self._read(payloads))):
-            return False
-        for _ in payloads:
-            self._segment_left.popleft()
-        if not self._segment_left:
-            done, self._segment = self._segment, None
-            await self._on_disk(lambda: self._spool.remove(done))
-        return True
+        is_stored = await self._store(await self._spool.oldest(self._batch_size))
+        if is_stored:
+            await self._spool.stored()
+        return is_stored
 
     async def _store(self, batch: Sequence[RequestRecord]) -> bool:
         """Return False when the database is away, and True when nothing is left to be done."""
@@ -285,7 +266,7 @@ class Recorder:
         for start in range(0, len(records), self._batch_size):
             part, rest = records[start : start + self._batch_size], records[start:]
             try:
-                is_safe = await self._on_disk(partial(self._append, part))
+                is_safe = await self._spool.append(part)
             except asyncio.CancelledError:  # the part that has been handed over is written
                 self._put_back(rest[self._batch_size :])
                 raise
@@ -300,27 +281,9 @@ class Recorder:
         self._dropped += len(records) - len(kept)
         self._queue.extendleft(reversed(kept))
 
-    def _append(self, records: Sequence[RequestRecord]) -> bool:
-        return self._spool.append([record_to_json(record) for record in records])
-
-    def _read(self, payloads: Sequence[bytes]) -> list[RequestRecord]:
-        records = []
-        for payload in payloads:
-            try:
-                records.append(record_from_json(payload))
-            except ValueError as error:
-                self._refused += 1
-                logger.debug("spooled record refused", extra={"error": str(error)})
-        return records
-
-    async def _on_disk(self, work: Callable[[], T]) -> T:
-        """Run in the spool's thread: the disk must not hold up a request."""
-        # Shielded: what has been handed over is done, even if nobody waits for it any more.
-        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._disk, work))
-
     async def _adopt(self) -> None:
         self._adopted_at = _now()
-        if adopted := await self._on_disk(self._spool.adopt):
+        if adopted := await self._spool.adopt():
             logger.info("statistics of ended processes found", extra={"records": adopted})
 
     def _tell_losses(self) -> None:
