@@ -15,7 +15,7 @@ PROPERTIES = {
 }
 
 # Documented, but without effect so far. This may only shrink.
-WITHOUT_EFFECT = {"catalog.refresh_s", "server.trusted_proxies", "stats.retention_days"}
+WITHOUT_EFFECT = {"server.trusted_proxies"}
 
 
 def test_every_setting_is_read_somewhere() -> None:
