@@ -2,7 +2,9 @@
 
 Cheaper than a connection of its own for each call, and a caller that is cancelled cannot disturb
 the others: only the lane's own task reads and writes. The link fails open. After a failure
-callers do not wait but go on without it, while the lane alone tries to reach it again.
+callers do not wait but go on without it, while the lane alone tries to reach it again. When a
+pipeline fails, those who wait for the next one are let go with it; thus a caller waits for one
+timeout when the server is silent, and never for more than two.
 """
 
 import asyncio
