@@ -114,6 +114,8 @@ class Sniffer(Protocol):
     usage: Usage
     ended: bool
     """The end marker was seen."""
+    finished: bool
+    """The answer told why it stops; only its end marker may still be missing."""
     started: bool
     """Content that a user would miss was seen: from here on nothing is retried."""
     error: UpstreamError | None

@@ -78,7 +78,8 @@ class RawRelay:
         # A provider may leave out the last blank line: the tail counts if it is the end marker.
         rest, self._tail = self._tail, b""
         held = self._sniffed(rest + b"\n\n") if rest else b""
-        if self.ended:
+        if self.ended or self._sniffer.finished:
+            self.ended = True
             return rest if held else b""
         return self.fail(StreamBroken("the provider's stream ended before its end marker"))
 

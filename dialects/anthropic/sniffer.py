@@ -20,6 +20,7 @@ class StreamSniffer:
     def __init__(self) -> None:
         self.usage: Usage = NO_USAGE
         self.ended = False
+        self.finished = False
         self.started = False
         self.error: UpstreamError | None = None
 
@@ -41,6 +42,9 @@ class StreamSniffer:
                     self.usage = self.usage.updated(read_usage(message.get("usage")))
             case "message_delta":
                 self.usage = self.usage.updated(read_usage(payload.get("usage")))
+                delta = payload.get("delta")
+                if isinstance(delta, dict) and delta.get("stop_reason"):
+                    self.finished = True
             case "message_stop":
                 self.ended = True
             case "error":

@@ -16,6 +16,8 @@ _MARKERS: Final = (
     b'"prompt_tokens"',
     b'"error"',
     b"[DONE]",
+    b'"finish_reason":"',
+    b'"finish_reason": "',
 )
 _CONTENT_KEYS: Final = (
     "content",
@@ -34,6 +36,7 @@ class ChatSniffer:
     def __init__(self, *, hide_usage: bool) -> None:
         self.usage = NO_USAGE
         self.ended = False
+        self.finished = False
         self.started = False
         self.error: UpstreamError | None = None
         self._hide_usage = hide_usage
@@ -80,6 +83,8 @@ class ChatSniffer:
         return False
 
     def _choice(self, choice: JsonObject) -> None:
+        if choice.get("finish_reason"):
+            self.finished = True
         delta = choice.get("delta")
         if isinstance(delta, dict) and any(delta.get(key) for key in _CONTENT_KEYS):
             self.started = True

@@ -92,13 +92,23 @@ def test_a_raw_stream_without_its_end_tells_the_error_and_nothing_after(
     name: str, place: int
 ) -> None:
     data = STREAMS[name]
-    marker = data.rindex(b"event: message_stop" if name == "messages" else b"data: [DONE]")
+    finish = data.index(b"event: message_delta" if name == "messages" else b'"finish_reason":"')
     relay = raw(name)
-    sent = fed(relay, [data[: place % marker]])
+    sent = fed(relay, [data[: place % finish]])
     assert relay.error is not None
     assert relay.error.kind is ErrorKind.TRUNCATED
     assert b'"error"' in sent.rstrip(b"\n").rpartition(b"\n\n")[2]
     assert b"[DONE]" not in sent
+
+
+@pytest.mark.parametrize("name", ["messages", "chat"])
+def test_an_answer_that_told_its_finish_is_whole_without_its_end_marker(name: str) -> None:
+    data = STREAMS[name]
+    cut_off = data[: data.rindex(b"event: message_stop" if name == "messages" else b"data: [DONE]")]
+    relay = raw(name)
+    assert fed(relay, [cut_off]) == cut_off
+    assert relay.ended
+    assert relay.error is None
 
 
 def test_an_end_marker_without_its_blank_line_is_an_end() -> None:
