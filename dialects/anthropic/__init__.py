@@ -5,10 +5,10 @@ from typing import Final
 
 from dialects import fields
 from dialects.anthropic import errors
-from dialects.anthropic.content import DIALECT
 from dialects.anthropic.decoder import StreamDecoder
 from dialects.anthropic.encoder import StreamEncoder
 from dialects.anthropic.models import encode_model, encode_models, read_models
+from dialects.anthropic.read_content import DIALECT
 from dialects.anthropic.request import decode_request, encode_request, read_model
 from dialects.anthropic.response import decode_response, encode_response
 from dialects.anthropic.sniffer import StreamSniffer

@@ -5,9 +5,9 @@ from typing import Final
 
 import orjson
 
-from dialects.anthropic.content import DIALECT, VENDOR, reasoning
 from dialects.anthropic.errors import upstream_error
 from dialects.anthropic.finish import read_finish
+from dialects.anthropic.read_content import DIALECT, VENDOR, reasoning
 from dialects.anthropic.usage import read_usage
 from dialects.arguments import arguments_text
 from dialects.fields import Mender, parse_lenient

@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from dialects.anthropic.content import DIALECT, wire_call_id
 from dialects.anthropic.errors import encode_stream_error
 from dialects.anthropic.finish import write_finish
+from dialects.anthropic.read_content import DIALECT
 from dialects.anthropic.response import (
     media_text,
     message_id,
@@ -12,6 +12,7 @@ from dialects.anthropic.response import (
     written_signature,
 )
 from dialects.anthropic.usage import write_usage
+from dialects.anthropic.write_content import wire_call_id
 from dialects.base import ReplyContext
 from dialects.fields import dumps
 from dialects.sse import frame

@@ -3,7 +3,7 @@
 from typing import Final
 
 from dialects import fields
-from dialects.anthropic.content import Outgoing
+from dialects.anthropic.write_content import Outgoing
 from dialects.fields import dumps
 from dialects.output_schema import for_anthropic_output
 from models.chat import OutputFormat

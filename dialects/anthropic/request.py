@@ -3,9 +3,8 @@
 from typing import Final
 
 from dialects import fields
-from dialects.anthropic.content import DIALECT, Outgoing, collapsed, read_content, read_texts
-from dialects.anthropic.content import write_text as write_text_block
 from dialects.anthropic.output import read_output, write_output
+from dialects.anthropic.read_content import DIALECT, read_content, read_texts
 from dialects.anthropic.sampling import read_sampling, write_sampling
 from dialects.anthropic.thinking import Plan, plan, read_thinking
 from dialects.anthropic.tools import (
@@ -17,6 +16,8 @@ from dialects.anthropic.tools import (
     write_tools,
 )
 from dialects.anthropic.turns import Turn, lacks_thinking, write_turns
+from dialects.anthropic.write_content import Outgoing, collapsed
+from dialects.anthropic.write_content import write_text as write_text_block
 from dialects.base import Encoded
 from dialects.names import changed_names, wire_names
 from models.chat import ChatRequest

@@ -2,10 +2,11 @@
 
 from typing import Final
 
-from dialects.anthropic.content import DIALECT, VENDOR, reasoning, wire_call_id
 from dialects.anthropic.errors import upstream_error
 from dialects.anthropic.finish import read_finish, write_finish
+from dialects.anthropic.read_content import DIALECT, VENDOR, reasoning
 from dialects.anthropic.usage import read_usage, write_usage
+from dialects.anthropic.write_content import wire_call_id
 from dialects.arguments import arguments_text, read_arguments, read_cut_arguments
 from dialects.base import ReplyContext
 from dialects.fields import dumps

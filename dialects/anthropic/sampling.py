@@ -3,7 +3,7 @@
 from typing import Final
 
 from dialects import fields
-from dialects.anthropic.content import Outgoing
+from dialects.anthropic.write_content import Outgoing
 from models.chat import Sampling
 from models.errors import Unrepresentable
 from models.json_types import JsonObject

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from dialects import fields
-from dialects.anthropic.content import DIALECT, Outgoing
+from dialects.anthropic.read_content import DIALECT
+from dialects.anthropic.write_content import Outgoing
 from dialects.schema import for_anthropic_tool
 from models.chat import ChatRequest, Tool, ToolChoice
-from models.content import Message, ToolCall
+from models.content import ToolCall
 from models.errors import Unrepresentable
 from models.json_types import Json, JsonObject
 
@@ -66,14 +67,10 @@ def read_tool_choice(payload: JsonObject) -> tuple[ToolChoice | None, bool | Non
 
 
 def tool_names(request: ChatRequest) -> list[str]:
-    """Return every name of a function that the request mentions."""
-    names = [tool.name for tool in request.tools if tool.raw is None]
-    names += [
-        part.name
-        for message in request.messages
-        for part in _calls(message)
-        if part.name not in {tool.name for tool in request.tools if tool.raw is not None}
-    ]
+    """Return every name of a tool that the request mentions."""
+    names = [tool.name for tool in request.tools]
+    for message in request.messages:
+        names += [part.name for part in message.parts if isinstance(part, ToolCall)]
     return names
 
 
@@ -136,7 +133,3 @@ def _write_choice(choice: ToolChoice, names: Mapping[str, str]) -> JsonObject:
             return {"type": "any" if choice.subset_required else "auto"}
         case mode:
             return {"type": _MODES[mode]}
-
-
-def _calls(message: Message) -> list[ToolCall]:
-    return [part for part in message.parts if isinstance(part, ToolCall)]

@@ -8,7 +8,7 @@ and 3.6 of the project's research notes.
 from dataclasses import dataclass, field
 from typing import Final
 
-from dialects.anthropic.content import Outgoing, collapsed, write_parts, write_text
+from dialects.anthropic.write_content import Outgoing, collapsed, write_parts, write_text
 from models.chat import ChatRequest
 from models.content import Message, Text
 from models.errors import BadRequest

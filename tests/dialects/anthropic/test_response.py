@@ -126,6 +126,7 @@ def test_blocks_of_a_careless_server_are_read_as_far_as_possible() -> None:
     ("part", "blocks"),
     [
         (Text(""), []),
+        (Reasoning(""), []),
         (Refusal("No."), [{"type": "text", "text": "No."}]),
         (Reasoning("hm"), [{"type": "thinking", "thinking": "hm", "signature": ""}]),
         (Opaque("chat", {}), []),

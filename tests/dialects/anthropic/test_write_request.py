@@ -408,6 +408,19 @@ def test_what_cannot_be_sent_is_refused_by_its_place(part: Part) -> None:
     assert caught.value.path == "messages[2].content[1]"
 
 
+def test_citations_belong_to_the_assistant() -> None:
+    cited = Text("x", citations=({"type": "char_location"},))
+    assert turns(user(cited)) == [{"role": "user", "content": "x"}]
+
+
+def test_a_function_never_takes_the_name_of_a_vendors_tool() -> None:
+    bash: JsonObject = {"type": "bash_20250124", "name": "my_tool"}
+    tools = (Tool("my.tool"), Tool("my_tool", raw=bash, dialect="messages"))
+    written = write(chat(tools=tools))
+    assert written.tool_names == {"my_tool_2": "my.tool"}
+    assert dig(written.payload, "tools", 1) == bash
+
+
 def test_broken_base64_of_a_text_file_is_refused() -> None:
     with pytest.raises(BadRequest, match="base64"):
         turns(user(Media("document", Inline("text/plain", "?"))))
