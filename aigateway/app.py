@@ -15,6 +15,7 @@ from aigateway.wiring import House, open_house
 from config.settings import Settings
 from dialects import DIALECTS
 from handlers.app import build_app
+from handlers.calls import Pace
 from handlers.connection import TimedRunner
 from handlers.keys import GATEWAY
 from handlers.routes import all_endpoints
@@ -73,7 +74,9 @@ async def serving(
 def make_app(house: House) -> web.Application:
     """Return the web application of a house."""
     endpoints = all_endpoints(house.model_endpoints(), __version__)
-    app = build_app(endpoints, house.authenticator, DIALECTS)
+    server = house.settings.server
+    pace = Pace(server.body_grace_s, server.body_min_bytes_per_s)
+    app = build_app(endpoints, house.authenticator, DIALECTS, pace)
     app[GATEWAY] = house.gateway
     return app
 

@@ -83,7 +83,6 @@ class House:
             DIALECTS,
             self.clock,
             max_body_bytes=self.settings.server.max_body_bytes,
-            body_min_bytes_per_s=self.settings.server.body_min_bytes_per_s,
         )
         return [*inference.endpoints(), *ModelList(self.catalog, DIALECTS).endpoints()]
 

@@ -54,8 +54,11 @@ class Server(_Frozen):
     header_timeout_s: Seconds = 10
     """A connection that has not sent a whole request head by then is closed."""
 
+    body_grace_s: Seconds = 10
+    """A request body that brings nothing, or too little, for this time gets 408."""
+
     body_min_bytes_per_s: Annotated[int, Field(ge=0, le=1 << 30)] = 500
-    """A request body that stays slower than this for 10 seconds gets 408; 0 = no minimum."""
+    """What is too little, on average over `body_grace_s`; 0 = anything is enough."""
 
     keepalive_timeout_s: Seconds = 75
     """An idle client connection is closed after this time."""

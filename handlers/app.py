@@ -5,18 +5,33 @@ from collections.abc import Mapping, Sequence
 from aiohttp import web
 
 from dialects.base import Dialect
+from handlers.calls import PACE, Pace
+from handlers.connection import SERVER
 from handlers.endpoint import Endpoint
 from handlers.gate import Gate
 from services.authenticator import Authenticator
 
+_USUAL_PACE = Pace()
+
 
 def build_app(
-    endpoints: Sequence[Endpoint], authenticator: Authenticator, dialects: Mapping[str, Dialect]
+    endpoints: Sequence[Endpoint],
+    authenticator: Authenticator,
+    dialects: Mapping[str, Dialect],
+    pace: Pace = _USUAL_PACE,
 ) -> web.Application:
     """Make the application; a route that says not who may call it cannot be given."""
     gate = Gate(endpoints, authenticator, dialects)
     # Bodies are read and limited by our own readers; aiohttp's limit only has to let them.
     app = web.Application(middlewares=[gate.middleware()], client_max_size=1 << 40)
+    app[PACE] = pace
+    app.on_response_prepare.append(_complete)
     for endpoint in endpoints:
         app.router.add_route(endpoint.method, endpoint.path, endpoint.handler)
     return app
+
+
+async def _complete(_request: web.Request, response: web.StreamResponse) -> None:
+    """Add what every answer carries. What belongs to one caller belongs into no cache."""
+    response.headers["Server"] = SERVER
+    response.headers.setdefault("Cache-Control", "no-store")

@@ -18,7 +18,6 @@ A = TypeVar("A", bound=Answer)
 B = TypeVar("B", bound=Body)
 
 MAX_BODY_BYTES: Final = 1024 * 1024
-_MIN_BODY_BYTES_PER_S: Final = 500
 _ID = re.compile(r"[0-9a-f]{32}")
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 
@@ -29,10 +28,7 @@ async def body(request: web.Request, model: type[B]) -> B:
     Raises 400 for malformed JSON, 408, 413, 415 for anything but JSON, 422 for wrong fields.
     """
     _check_type(request)
-    return read_json(
-        model,
-        await read_body(request, max_bytes=MAX_BODY_BYTES, min_bytes_per_s=_MIN_BODY_BYTES_PER_S),
-    )
+    return read_json(model, await read_body(request, max_bytes=MAX_BODY_BYTES))
 
 
 def query(request: web.Request, model: type[B]) -> B:

@@ -1,49 +1,88 @@
-"""Reads the body of a model call: bounded, timed, strict JSON."""
+"""Reads the body of a request: bounded, timed, inflated where it came compressed."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
 
+from handlers.inflate import CODINGS, inflated
 from models.errors import BadRequest, ErrorKind, GatewayError, PayloadTooLarge
 
-_WINDOW_S: Final = 10.0
-_IDENTITY: Final = frozenset({"", "identity", "gzip", "deflate"})
+_IDENTITY: Final = frozenset({"", "identity"})
 
 
-async def read_body(request: web.Request, *, max_bytes: int, min_bytes_per_s: int) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How slowly a body may come: while we wait, every window brings its share."""
+
+    window_s: float = 10.0
+    min_bytes_per_s: int = 500
+    """0: each window must bring something at all."""
+
+    @property
+    def share_bytes(self) -> int:
+        """Bytes that one window must bring."""
+        return max(1, int(self.window_s * self.min_bytes_per_s))
+
+
+PACE: Final = web.AppKey("pace", Pace)
+
+
+async def read_body(request: web.Request, *, max_bytes: int) -> bytes:
     """Return the whole body.
 
-    Raises PayloadTooLarge, BadRequest with status 408 for a body that comes too slowly and 415
-    for an encoding we do not read. Compressed bodies count by their inflated size.
+    Raises PayloadTooLarge, BadRequest with status 415 for an encoding we do not read, and a
+    GatewayError with status 408 for a body that comes too slowly. The limit holds for what came
+    and for what it inflates to.
     """
-    if request.headers.get("content-encoding", "").lower() not in _IDENTITY:
+    coding = _coding(request)
+    body = await _whole(request, max_bytes)
+    return body if coding in _IDENTITY else await inflated(body, coding, max_bytes)
+
+
+def _coding(request: web.Request) -> str:
+    if "content-encoding" not in request.headers:
+        return ""
+    coding = ", ".join(request.headers.getall("content-encoding")).strip().lower()
+    if coding not in _IDENTITY and coding not in CODINGS:
         raise BadRequest("content-encoding: not supported", status=415)
+    return coding
+
+
+async def _whole(request: web.Request, max_bytes: int) -> bytes:
     declared = request.content_length
     if declared is not None and declared > max_bytes:
-        raise PayloadTooLarge(f"the body is larger than {max_bytes} bytes")
+        raise _too_large(max_bytes)
     pieces: list[bytes] = []
     size = 0
     try:
-        while not request.content.at_eof():
-            piece = request.content.read_nowait()
-            if not piece:
-                piece = await _window(request, min_bytes_per_s)
+        async for piece in _pieces(request):
             size += len(piece)
             if size > max_bytes:
-                raise PayloadTooLarge(f"the body is larger than {max_bytes} bytes")
+                raise _too_large(max_bytes)
             pieces.append(piece)
     except (web.RequestPayloadError, web.HTTPException) as error:
         raise BadRequest("the body could not be read") from error
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-async def _window(request: web.Request, min_bytes_per_s: int) -> bytes:
-    """Return what arrives in one window; raises when it is less than the slowest rate."""
-    needed = int(min_bytes_per_s * _WINDOW_S)
+async def _pieces(request: web.Request) -> AsyncIterator[bytes]:
+    pace = request.app[PACE]
+    while not request.content.at_eof():
+        if piece := request.content.read_nowait():
+            yield piece
+        else:
+            yield await _window(request, pace)
+
+
+async def _window(request: web.Request, pace: Pace) -> bytes:
+    """Return what arrives until a window has its share; raises when it does not get it."""
+    needed = pace.share_bytes
     pieces: list[bytes] = []
     try:
-        async with asyncio.timeout(_WINDOW_S):
+        async with asyncio.timeout(pace.window_s):
             while needed > 0:
                 piece = await request.content.readany()
                 if not piece:
@@ -55,3 +94,7 @@ async def _window(request: web.Request, min_bytes_per_s: int) -> bytes:
             "the body came too slowly", kind=ErrorKind.TIMEOUT, status=408
         ) from error
     return b"".join(pieces)
+
+
+def _too_large(max_bytes: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"the body is larger than {max_bytes} bytes")

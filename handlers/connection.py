@@ -15,6 +15,9 @@ from aiohttp.web_protocol import RequestHandler
 
 logger = logging.getLogger(__name__)
 
+SERVER: Final = "aigateway"
+"""All that answers tell of our software: versions help only those who look for holes."""
+
 _SHAPES: Final = (
     # Both dialects' clients find their fields: the path, and so the dialect, may be unreadable.
     '{"type":"error","error":{"type":"invalid_request_error","code":"invalid_request",'
@@ -67,7 +70,10 @@ class TimedConnection(RequestHandler):
             raise ConnectionError("the answer had begun")
         text = HTTPStatus(status).phrase.lower()
         body = _SHAPES % (text if status >= 500 else f"malformed HTTP request: {text}")
-        response = web.Response(status=status, text=body, content_type="application/json")
+        headers = {"Server": SERVER, "Cache-Control": "no-store"}
+        response = web.Response(
+            status=status, text=body, content_type="application/json", headers=headers
+        )
         response.force_close()
         return response
 
@@ -117,6 +123,8 @@ class TimedRunner(web.AppRunner):
             app,
             handler_cancellation=True,
             access_log=None,
+            # Inflated where it is wanted, by `handlers/inflate.py`; never for a stranger.
+            auto_decompress=False,
             keepalive_timeout=keepalive_timeout_s,
             shutdown_timeout=shutdown_timeout_s,
         )

@@ -21,7 +21,7 @@ from services.executor import Executor, Reply
 _CLIENT_LEFT: Final = 499
 _STREAM_HEADERS: Final = {
     "content-type": "text/event-stream; charset=utf-8",
-    "cache-control": "no-cache",
+    "cache-control": "no-store",
     "x-accel-buffering": "no",
 }
 _JSON_HEADERS: Final = {"content-type": "application/json", "cache-control": "no-store"}
@@ -38,14 +38,12 @@ class Inference:
         clock: Clock,
         *,
         max_body_bytes: int,
-        body_min_bytes_per_s: int,
     ) -> None:
         self._executor = executor
         self._record = record
         self._dialects = dialects
         self._clock = clock
         self._max_body_bytes = max_body_bytes
-        self._body_min_bytes_per_s = body_min_bytes_per_s
 
     def endpoints(self) -> list[Endpoint]:
         """One endpoint for each dialect, at the dialect's own path."""
@@ -107,11 +105,7 @@ class Inference:
     async def _read(
         self, request: web.Request, dialect: Dialect, record: RequestRecord, started: float
     ) -> ProxyRequest:
-        body = await read_body(
-            request,
-            max_bytes=self._max_body_bytes,
-            min_bytes_per_s=self._body_min_bytes_per_s,
-        )
+        body = await read_body(request, max_bytes=self._max_body_bytes)
         payload = parse_object(body)
         asked = dialect.inspect(body, payload)
         record.model, record.stream = asked.model, asked.stream

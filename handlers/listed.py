@@ -21,7 +21,6 @@ def listed_endpoints(dialects: Mapping[str, Dialect], version: str) -> list[Endp
         dialects,
         SystemClock(),
         max_body_bytes=0,
-        body_min_bytes_per_s=0,
     )
     models = ModelList(cast(Catalog, None), dialects)
     return all_endpoints([*inference.endpoints(), *models.endpoints()], version)
