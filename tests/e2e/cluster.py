@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
@@ -26,12 +26,44 @@ class Cluster(Rig):
 
     process: subprocess.Popen[bytes] | None = None
     log: Path = Path()
+    workers: int = 1
+    environ: Mapping[str, str] = field(default_factory=dict)
+    program: str = "aigateway"
+
+    async def start(self) -> None:
+        """Run it, and wait until every worker listens."""
+        before = self.listening()
+        self.process = await asyncio.to_thread(_start, self)
+        async with asyncio.timeout(_START_S):
+            while self.listening() < before + self.workers:
+                assert self.process.poll() is None, self.log.read_text()
+                await asyncio.sleep(0.05)
+
+    def listening(self) -> int:
+        """Return how many workers began to listen so far: each says so once."""
+        return self.log.read_bytes().count(b"listening") if self.log.exists() else 0
 
     async def stop(self) -> int:
         """SIGTERM; return the exit code."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
         return await asyncio.to_thread(self.process.wait, 60)
+
+    def worker_pids(self) -> list[int]:
+        """Return the processes that serve, when there are several; by the kernel's list."""
+        assert self.process is not None
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children")
+        return [int(text) for text in children.read_text().split()] if children.exists() else []
+
+    def end(self) -> None:
+        """Kill whatever is left of it."""
+        if self.process is not None:
+            # Each worker leads a process group of its own.
+            for pid in (self.process.pid, *self.worker_pids()):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            self.process.wait(20)
 
 
 @asynccontextmanager
@@ -42,8 +74,12 @@ async def open_cluster(
     database_url: str = "",
     redis_url: str = "",
     environment: Mapping[str, str] = {},
+    program: str = "aigateway",
 ) -> AsyncGenerator[Cluster, None]:
-    """Run `aigateway serve --workers N` and wait until it is ready."""
+    """Run `aigateway serve --workers N` and wait until it is ready.
+
+    `program` names another module that runs it.
+    """
     port, admin_key = free_port(), "admin-" + secrets.token_hex(20)
     master_key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
     folder.mkdir(exist_ok=True)
@@ -59,42 +95,35 @@ async def open_cluster(
         **environment,
     }
     environ = {**os.environ, **{name: text for name, text in wanted.items() if text}}
-    log = folder / "gateway.log"
     async with AsyncExitStack() as stack:
-        process = await asyncio.to_thread(_start, environ, workers, log)
-        stack.callback(_end, process)
         http = await stack.enter_async_context(
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         )
         cluster = Cluster(
-            f"http://127.0.0.1:{port}", admin_key, http, stack, process=process, log=log
+            f"http://127.0.0.1:{port}",
+            admin_key,
+            http,
+            stack,
+            log=folder / "gateway.log",
+            workers=workers,
+            environ=environ,
+            program=program,
         )
-        await _ready(cluster, workers)
+        stack.callback(cluster.end)
+        await asyncio.to_thread(_init, environ)
+        await cluster.start()
         cluster.key = (await cluster.api("POST", "/api-keys", {"name": "test"}))["key"]
         yield cluster
 
 
-def _start(environ: Mapping[str, str], workers: int, log: Path) -> subprocess.Popen[bytes]:
-    program = [sys.executable, "-m", "aigateway"]
-    subprocess.run([*program, "init"], env=environ, check=True, capture_output=True, timeout=60)
-    with log.open("ab") as file:
-        command = [*program, "serve", "--workers", str(workers)]
+def _init(environ: Mapping[str, str]) -> None:
+    command = [sys.executable, "-m", "aigateway", "init"]
+    subprocess.run(command, env=environ, check=True, capture_output=True, timeout=60)
+
+
+def _start(cluster: Cluster) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", cluster.program, "serve", "--workers", str(cluster.workers)]
+    with cluster.log.open("ab") as file:
         return subprocess.Popen(
-            command, env=environ, stdout=file, stderr=file, start_new_session=True
+            command, env=cluster.environ, stdout=file, stderr=file, start_new_session=True
         )
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill whatever is left of the process group."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait(20)
-
-
-async def _ready(cluster: Cluster, workers: int) -> None:
-    """Wait until every worker listens: each says so once."""
-    assert cluster.process is not None
-    async with asyncio.timeout(_START_S):
-        while cluster.log.read_bytes().count(b"listening") < workers:
-            assert cluster.process.poll() is None, cluster.log.read_text()
-            await asyncio.sleep(0.05)
