@@ -13,7 +13,7 @@ from dialects.arguments import arguments_text
 from dialects.fields import Mender, parse_lenient
 from dialects.sse import MAX_EVENT_BYTES, Parser, ServerEvent
 from models.content import Opaque, Part, Reasoning, Text, ToolCall
-from models.errors import StreamBroken, UpstreamError
+from models.errors import BadRequest, StreamBroken, UpstreamError
 from models.events import (
     Delta,
     Event,
@@ -50,10 +50,7 @@ class StreamDecoder:
 
     def feed(self, data: bytes) -> Sequence[Event]:
         """Return the events that `data` completes; garbage becomes Failed."""
-        for event in self._parser.feed(data):
-            if self._done:
-                break
-            self._take(event, is_last=False)
+        self._read(self._parser.feed(data), is_last=False)
         if self._parser.overflowed:
             limit = MAX_EVENT_BYTES // 2**20
             self._fail(StreamBroken(f"the provider sent an event of more than {limit} MiB"))
@@ -61,9 +58,7 @@ class StreamDecoder:
 
     def end(self) -> Sequence[Event]:
         """The stream ended: finish when a stop reason was told, else report the break."""
-        for event in self._parser.end():
-            if not self._done:
-                self._take(event, is_last=True)
+        self._read(self._parser.end(), is_last=True)
         if self._stop_reason is not None:
             self._finish()
         self._fail(StreamBroken("the provider's stream ended before its answer was complete"))
@@ -72,6 +67,15 @@ class StreamDecoder:
     def _flush(self) -> Sequence[Event]:
         out, self._out = self._out, []
         return out
+
+    def _read(self, events: Sequence[ServerEvent], *, is_last: bool) -> None:
+        try:
+            for event in events:
+                if self._done:
+                    break
+                self._take(event, is_last=is_last)
+        except BadRequest:  # of the writer of JSON, which knows no better
+            self._fail(StreamBroken("the provider's stream holds JSON that is nested too deeply"))
 
     def _take(self, event: ServerEvent, *, is_last: bool) -> None:
         name, data = event

@@ -147,7 +147,7 @@ def encode_request(request: ChatRequest, profile: Profile) -> Encoded:
     names = wire_names(tool_names(request))
     out = Outgoing(names)
     turns = write_turns(request, profile, out)
-    planned = _plan(request, profile, turns)
+    planned = _plan(request, profile, turns, out)
     out.dropped.extend(planned.dropped)
     system = [block for text in request.system if (block := write_text_block(text)) is not None]
     config, instruction = write_output(request.output, profile, out)
@@ -178,8 +178,12 @@ def encode_request(request: ChatRequest, profile: Profile) -> Encoded:
     return Encoded(payload, tuple(dict.fromkeys(out.dropped)), emulated, changed_names(names))
 
 
-def _plan(request: ChatRequest, profile: Profile, turns: list[Turn]) -> Plan:
-    limit = request.max_tokens or profile.max_output_tokens or DEFAULT_MAX_TOKENS
+def _plan(request: ChatRequest, profile: Profile, turns: list[Turn], out: Outgoing) -> Plan:
+    cap = profile.max_output_tokens
+    limit = request.max_tokens or cap or DEFAULT_MAX_TOKENS
+    if cap is not None and limit > cap:
+        limit = cap
+        out.dropped.append("max_tokens")
     planned = plan(request.thinking, profile, limit)
     if not planned.is_on:
         return planned

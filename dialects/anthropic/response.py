@@ -13,6 +13,7 @@ from dialects.fields import dumps
 from dialects.signatures import tagged
 from models.chat import ChatRequest, ChatResponse, FinishReason
 from models.content import Inline, Media, Opaque, Part, Reasoning, Refusal, Remote, Text, ToolCall
+from models.errors import BadRequest, UpstreamError
 from models.json_types import Json, JsonObject
 
 _ID_PREFIX: Final = "msg_"
@@ -22,12 +23,10 @@ _ID_PREFIX: Final = "msg_"
 
 def decode_response(payload: JsonObject) -> ChatResponse:
     """Read a provider's whole answer; raises UpstreamError for an error or garbage in it."""
-    content = payload.get("content")
-    if payload.get("type") == "error" or not isinstance(content, list):
-        raise upstream_error(payload, dumps(payload))
-    parts = tuple(
-        read_block(block, index) for index, block in enumerate(content) if isinstance(block, dict)
-    )
+    try:
+        parts = _read_parts(payload)
+    except BadRequest as error:  # of the writer of JSON, which knows no better
+        raise UpstreamError("the provider's answer is nested too deeply") from error
     has_calls = any(isinstance(part, ToolCall) for part in parts)
     sequence = payload.get("stop_sequence")
     return ChatResponse(
@@ -41,7 +40,16 @@ def decode_response(payload: JsonObject) -> ChatResponse:
     )
 
 
-def read_block(block: JsonObject, index: int) -> Part:
+def _read_parts(payload: JsonObject) -> tuple[Part, ...]:
+    content = payload.get("content")
+    if payload.get("type") == "error" or not isinstance(content, list):
+        raise upstream_error(payload, dumps(payload))
+    return tuple(
+        _read_block(block, index) for index, block in enumerate(content) if isinstance(block, dict)
+    )
+
+
+def _read_block(block: JsonObject, index: int) -> Part:
     """Read one block of an answer, leniently: what is missing is made up or empty."""
     match block.get("type"):
         case "text":

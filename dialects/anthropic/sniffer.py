@@ -4,10 +4,10 @@ from typing import Final
 
 from dialects.anthropic.errors import upstream_error
 from dialects.anthropic.usage import read_usage
-from dialects.fields import dumps
-from dialects.sniff import marked_frames, object_at
+from dialects.fields import parse_lenient
+from dialects.sniff import marked_frames, read_span
 from models.errors import UpstreamError
-from models.json_types import Json
+from models.json_types import JsonObject
 from models.usage import NO_USAGE, Usage
 
 _MARKERS: Final = (b"message_start", b"message_delta", b"message_stop", b'"error"')
@@ -29,12 +29,13 @@ class StreamSniffer:
         if not self.started and _CONTENT in frames:
             self.started = True
         for span in marked_frames(frames, _MARKERS):
-            payload = object_at(frames, span)
-            if payload is not None:
-                self._look(payload)
+            event = read_span(frames, span)
+            payload = parse_lenient(event[1]) if event else None
+            if event is not None and payload is not None:
+                self._look(payload, event[1])
         return frames
 
-    def _look(self, payload: dict[str, Json]) -> None:
+    def _look(self, payload: JsonObject, data: bytes) -> None:
         match payload.get("type"):
             case "message_start":
                 message = payload.get("message")
@@ -48,6 +49,6 @@ class StreamSniffer:
             case "message_stop":
                 self.ended = True
             case "error":
-                self.error = upstream_error(payload, dumps(payload))
+                self.error = upstream_error(payload, data)
             case _:
                 pass

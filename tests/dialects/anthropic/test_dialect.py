@@ -110,6 +110,16 @@ def test_the_sniffer_never_stumbles(raw: bytes) -> None:
     assert (sniffer.usage, sniffer.ended, sniffer.error) == (Usage(), False, None)
 
 
+def test_the_sniffer_keeps_the_very_words_of_an_error() -> None:
+    data = b'{"type": "error", "error":' + b"[" * 1000 + b"]" * 1000 + b"}"
+    sniffer = MESSAGES.sniffer(hide_usage=False)
+    sniffer.feed(b"event: error\ndata: " + data + b"\n\n")
+    assert sniffer.error is not None
+    told = b'{"type": "error", "error": {"type":"api_error", "message":"m"}}'
+    sniffer.feed(b"event: error\ndata: " + told + b"\n\n")
+    assert sniffer.error.upstream_body == told
+
+
 def test_a_ping_is_a_frame_of_its_own() -> None:
     assert MESSAGES.ping == b'event: ping\ndata: {"type":"ping"}\n\n'
 

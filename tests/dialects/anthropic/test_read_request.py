@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from dialects.anthropic import MESSAGES
 from dialects.base import Encoded
+from dialects.openai_chat import CHAT
 from models.chat import ChatRequest, OutputFormat, Sampling, Thinking, Tool, ToolChoice
 from models.content import (
     Inline,
@@ -25,6 +26,7 @@ from models.content import (
 )
 from models.errors import BadRequest
 from models.json_types import Json, JsonObject
+from tests.dialects.anthropic.strategies import bodies, json_values
 from tests.dialects.anthropic.support import ADAPTIVE, MANUAL, PLAIN, read, request
 
 CACHE: JsonObject = {"type": "ephemeral", "ttl": "1h"}
@@ -372,90 +374,6 @@ def test_what_is_wrong_is_named_by_its_path(fields: dict[str, Any], path: str) -
     assert caught.value.message.startswith(path)
 
 
-json_values: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
-    ),
-    max_leaves=6,
-)
-block_types = st.sampled_from(
-    ["text", "image", "document", "search_result", "tool_use", "tool_result", "thinking",
-     "redacted_thinking", "server_tool_use", "x"]
-)  # fmt: skip
-source_types = st.sampled_from(["base64", "url", "file", "text", "content", "x"])
-blocks = st.fixed_dictionaries(
-    {"type": block_types | json_values},
-    optional={
-        "text": st.text(max_size=3) | json_values,
-        "thinking": st.text(max_size=3) | json_values,
-        "signature": st.sampled_from(["", "gw1.", "gw1.x.y", "gw1.glm.eyJzIjoieCJ9"]) | json_values,
-        "data": st.text(max_size=3) | json_values,
-        "id": st.sampled_from(["a", "b", "c"]) | json_values,
-        "tool_use_id": st.sampled_from(["a", "b", "c"]) | json_values,
-        "name": st.text(max_size=3) | json_values,
-        "input": json_values,
-        "is_error": json_values,
-        "title": json_values,
-        "cache_control": json_values,
-        "citations": json_values,
-        "content": st.text(max_size=3)
-        | st.lists(st.fixed_dictionaries({"type": block_types, "text": json_values}), max_size=2)
-        | json_values,
-        "source": st.fixed_dictionaries(
-            {"type": source_types | json_values},
-            optional={
-                "data": st.text(max_size=3) | json_values,
-                "media_type": st.sampled_from(["image/png", "text/plain"]) | json_values,
-                "url": st.text(max_size=3) | json_values,
-                "file_id": json_values,
-                "content": json_values,
-            },
-        )
-        | json_values,
-    },
-)
-messages = st.fixed_dictionaries(
-    {
-        "role": st.sampled_from(["user", "assistant", "system"]) | json_values,
-        "content": st.text(max_size=3) | st.lists(blocks, max_size=3) | json_values,
-    }
-)
-bodies = st.fixed_dictionaries(
-    {"model": st.just("m") | json_values, "messages": st.lists(messages, max_size=4) | json_values},
-    optional={
-        "max_tokens": st.integers(-1, 5) | json_values,
-        "stream": json_values,
-        "system": st.lists(blocks, max_size=2) | json_values,
-        "tools": st.lists(
-            st.fixed_dictionaries(
-                {"name": st.text(max_size=3) | json_values},
-                optional={"type": json_values, "input_schema": json_values, "strict": json_values},
-            ),
-            max_size=2,
-        )
-        | json_values,
-        "tool_choice": st.fixed_dictionaries({"type": st.sampled_from(["auto", "any", "tool"])})
-        | json_values,
-        "thinking": st.fixed_dictionaries(
-            {"type": st.sampled_from(["enabled", "adaptive", "disabled"]) | json_values},
-            optional={"budget_tokens": json_values, "display": json_values},
-        )
-        | json_values,
-        "output_config": st.fixed_dictionaries(
-            {}, optional={"effort": json_values, "format": json_values}
-        )
-        | json_values,
-        "metadata": json_values,
-        "stop_sequences": st.lists(st.text(max_size=2), max_size=2) | json_values,
-        "temperature": json_values,
-        "top_p": json_values,
-        "top_k": json_values,
-        "container": json_values,
-    },
-)
-
-
 def attempt(action: Callable[[], object]) -> object:
     """Return what `action` gives, or the refusal it raises; no other error is caught."""
     try:
@@ -466,13 +384,27 @@ def attempt(action: Callable[[], object]) -> object:
 
 @given(bodies)
 def test_any_json_is_read_or_refused(body: JsonObject) -> None:
-    """And what was read can be written again, or is refused for a reason."""
+    """And what was read can be written for any provider, or is refused for a reason."""
     wanted = attempt(lambda: MESSAGES.decode_request(body))
     assert isinstance(wanted, ChatRequest | BadRequest)
     if isinstance(wanted, ChatRequest):
         for profile in (ADAPTIVE, MANUAL, PLAIN):
-            written = attempt(partial(MESSAGES.encode_request, wanted, profile))
-            assert isinstance(written, Encoded | BadRequest)
+            for dialect in (MESSAGES, CHAT):
+                written = attempt(partial(dialect.encode_request, wanted, profile))
+                assert isinstance(written, Encoded | BadRequest)
+
+
+@given(bodies)
+def test_what_was_written_reads_as_the_same_request(body: JsonObject) -> None:
+    wanted = attempt(lambda: MESSAGES.decode_request(body))
+    if not isinstance(wanted, ChatRequest):
+        return
+    written = attempt(lambda: MESSAGES.encode_request(wanted, MANUAL))
+    if not isinstance(written, Encoded):
+        return
+    again = MESSAGES.encode_request(MESSAGES.decode_request(written.payload), MANUAL)
+    assert again.payload == written.payload
+    assert set(again.dropped) <= {"max_tokens"}
 
 
 @given(st.dictionaries(st.sampled_from([*request(), "system", "tools"]), json_values))

@@ -1,4 +1,5 @@
 import anthropic.types
+import orjson
 import pytest
 
 from dialects.anthropic import MESSAGES
@@ -109,6 +110,15 @@ def test_what_is_no_answer_is_an_error_of_the_upstream(
     with pytest.raises(UpstreamError) as caught:
         MESSAGES.decode_response(payload)
     assert caught.value.kind is kind
+
+
+def test_an_answer_nested_too_deeply_is_an_error_of_the_upstream() -> None:
+    deep = orjson.loads(b"[" * 1000 + b"]" * 1000)
+    block: JsonObject = {"type": "tool_use", "id": "t", "name": "f", "input": {"a": deep}}
+    with pytest.raises(UpstreamError):
+        MESSAGES.decode_response({"content": [block]})
+    with pytest.raises(UpstreamError):
+        MESSAGES.decode_response({"error": {"message": "m", "x": deep}})
 
 
 def test_blocks_of_a_careless_server_are_read_as_far_as_possible() -> None:

@@ -232,6 +232,10 @@ def test_an_error_event_ends_the_stream(error_type: str, kind: ErrorKind, after:
         b"<html>502 Bad Gateway</html>",
         b"",
         b"data: " + b"x" * (17 * 1024 * 1024),
+        b'data: {"type":"content_block_start","content_block":{"type":"tool_use","input":{"a":'
+        + b"[" * 1000
+        + b"]" * 1000
+        + b'}}}\n\ndata: {"type":"content_block_stop"}\n\n',
     ],
 )
 def test_garbage_becomes_a_failure(raw: bytes) -> None:

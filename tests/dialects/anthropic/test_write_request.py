@@ -421,6 +421,13 @@ def test_a_function_never_takes_the_name_of_a_vendors_tool() -> None:
     assert dig(written.payload, "tools", 1) == bash
 
 
+def test_what_cannot_be_in_a_result_is_refused_by_its_place() -> None:
+    sound = Media("audio", Inline("audio/wav", "QUJD"))
+    with pytest.raises(Unrepresentable) as caught:
+        turns(USER, assistant(call("f")), user(result("f", Text("x"), sound)))
+    assert caught.value.path == "messages[2].content[0].content[1]"
+
+
 def test_broken_base64_of_a_text_file_is_refused() -> None:
     with pytest.raises(BadRequest, match="base64"):
         turns(user(Media("document", Inline("text/plain", "?"))))
@@ -649,7 +656,6 @@ def test_thinking(
         pytest.param(Thinking("budget", 2000), 500, 2000, 2500, id="limit is raised"),
         pytest.param(Thinking("budget", 40_000), 1000, 31_000, 32_000, id="up to the cap"),
         pytest.param(Thinking("budget", 40_000), 31_500, 1024, 32_000, id="budget shrinks"),
-        pytest.param(Thinking("budget", 40_000), 40_000, 1024, 40_000, id="limit above the cap"),
     ],
 )
 def test_a_budget_stays_below_the_limit(
@@ -717,6 +723,12 @@ def test_an_answer_to_continue_is_not_thought_about() -> None:
 )
 def test_max_tokens_is_always_said(limit: int | None, profile: Profile, said: int) -> None:
     assert write(chat(max_tokens=limit), profile).payload["max_tokens"] == said
+
+
+def test_a_limit_beyond_the_model_is_lowered_and_told() -> None:
+    written = write(chat(max_tokens=40_000), MANUAL)
+    assert written.payload["max_tokens"] == 32_000
+    assert written.dropped == ("max_tokens",)
 
 
 @pytest.mark.parametrize(
