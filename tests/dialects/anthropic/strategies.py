@@ -1,4 +1,4 @@
-"""Request bodies of the Messages format, right and wrong."""
+"""Requests and stream events of the Messages format, right and wrong."""
 
 from typing import Any
 
@@ -86,3 +86,40 @@ bodies = st.fixed_dictionaries(
         "container": json_values,
     },
 )
+
+small_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner),
+    max_leaves=4,
+)
+objects = st.fixed_dictionaries(
+    {
+        "type": st.sampled_from(
+            ["text", "thinking", "tool_use", "redacted_thinking", "x", "text_delta",
+             "input_json_delta", "thinking_delta", "signature_delta", "citations_delta"]
+        )
+        | small_values
+    },
+    optional=dict.fromkeys(
+        ("text", "thinking", "signature", "id", "name", "input", "partial_json", "citation",
+         "data", "usage", "stop_reason", "stop_sequence", "message"),
+        small_values,
+    ),
+)  # fmt: skip
+told_events = st.fixed_dictionaries(
+    {
+        "type": st.sampled_from(
+            ["message_start", "content_block_start", "content_block_delta", "content_block_stop",
+             "message_delta", "message_stop", "ping", "error", "x"]
+        )
+        | small_values
+    },
+    optional={
+        "message": objects | small_values,
+        "content_block": objects | small_values,
+        "delta": objects | small_values,
+        "usage": small_values | st.dictionaries(st.sampled_from(["input_tokens"]), small_values),
+        "error": objects | small_values,
+        "index": small_values,
+    },
+)  # fmt: skip

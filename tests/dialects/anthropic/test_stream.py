@@ -29,6 +29,7 @@ from models.events import (
 )
 from models.json_types import Json, JsonObject
 from models.usage import Usage
+from tests.dialects.anthropic.strategies import told_events
 from tests.dialects.anthropic.support import block, context, decode, encode, frames, stream
 
 TEXT = block(
@@ -240,44 +241,6 @@ def test_an_error_event_ends_the_stream(error_type: str, kind: ErrorKind, after:
 )
 def test_garbage_becomes_a_failure(raw: bytes) -> None:
     assert isinstance(decode([raw])[-1], Failed)
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=4),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner),
-    max_leaves=4,
-)
-objects = st.fixed_dictionaries(
-    {
-        "type": st.sampled_from(
-            ["text", "thinking", "tool_use", "redacted_thinking", "x", "text_delta",
-             "input_json_delta", "thinking_delta", "signature_delta", "citations_delta"]
-        )
-        | json_values
-    },
-    optional=dict.fromkeys(
-        ("text", "thinking", "signature", "id", "name", "input", "partial_json", "citation",
-         "data", "usage", "stop_reason", "stop_sequence", "message"),
-        json_values,
-    ),
-)  # fmt: skip
-told_events = st.fixed_dictionaries(
-    {
-        "type": st.sampled_from(
-            ["message_start", "content_block_start", "content_block_delta", "content_block_stop",
-             "message_delta", "message_stop", "ping", "error", "x"]
-        )
-        | json_values
-    },
-    optional={
-        "message": objects | json_values,
-        "content_block": objects | json_values,
-        "delta": objects | json_values,
-        "usage": json_values | st.dictionaries(st.sampled_from(["input_tokens"]), json_values),
-        "error": objects | json_values,
-        "index": json_values,
-    },
-)  # fmt: skip
 
 
 @given(st.lists(told_events, max_size=8), st.integers(0, 500))
