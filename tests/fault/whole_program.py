@@ -1,0 +1,176 @@
+"""What tests of the whole program share: how much, a steady load, the ledger afterwards.
+
+AIGATEWAY_TEST_SCALE=full runs what the acceptance lines name: 10,000 requests, outages of 20 s.
+"""
+
+import asyncio
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import aiohttp
+
+from tests.e2e.cluster import Cluster
+from tests.e2e.harness import Rig
+from tests.fakes.provider import FakeProvider
+from tests.fakes.proxies import FakeProxy
+
+IS_FULL: Final = os.environ.get("AIGATEWAY_TEST_SCALE") == "full"
+REQUESTS: Final = 10_000 if IS_FULL else 1_500
+OUTAGE_S: Final = 20.0 if IS_FULL else 3.0
+RATE_PER_S: Final = 250.0
+"""The load lasts twice as long as the outage in its middle."""
+AT_ONCE: Final = 1e9
+LIMIT_S: Final = 300 if IS_FULL else 120
+"""For `pytest.mark.timeout`."""
+
+ASK: Final[dict[str, Any]] = {
+    "model": "claude-fake",
+    "max_tokens": 9,
+    "messages": [{"role": "user", "content": "Hello"}],
+}
+_LANES: Final = 64
+
+
+@dataclass
+class Load:
+    """What became of the requests of a load."""
+
+    statuses: Counter[int] = field(default_factory=Counter)
+    """0 stands for a connection that broke."""
+    ids: set[str] = field(default_factory=set)
+    """Ids of the requests that were answered with 200, as the client chose them."""
+    seconds: list[float] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        return self.statuses.total()
+
+    def late(self, limit_s: float) -> int:
+        """Return how many requests took longer."""
+        return sum(took > limit_s for took in self.seconds)
+
+
+async def steady_load(
+    rig: Rig, count: int, load: Load, *, name: str = "load", rate_per_s: float = RATE_PER_S
+) -> None:
+    """Send single-turn requests at a rate; each has an id of its own.
+
+    Every lane is a client with one connection, so that every process has its share.
+    """
+    began = time.monotonic()
+    left = iter(range(count))
+
+    async def lane() -> None:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1)) as http:
+            client = replace(rig, http=http)
+            for number in left:
+                await asyncio.sleep(max(0.0, began + number / rate_per_s - time.monotonic()))
+                await _ask(client, f"{name}-{number}", load)
+
+    await asyncio.gather(*[lane() for _ in range(_LANES)])
+
+
+async def _ask(rig: Rig, request_id: str, load: Load) -> None:
+    sent_at = time.monotonic()
+    try:
+        response = await rig.post("/v1/messages", ASK, headers={"x-request-id": request_id})
+    except aiohttp.ClientError:
+        load.statuses[0] += 1
+    else:
+        load.statuses[response.status] += 1
+        if response.status == 200:
+            load.ids.add(request_id)
+    load.seconds.append(time.monotonic() - sent_at)
+
+
+async def outage(
+    load: Load, break_it: Callable[[], None], mend_it: Callable[[], None], *, at: int
+) -> tuple[int, int]:
+    """Break something once so many requests are answered, and mend it after `OUTAGE_S`.
+
+    Returns how many were answered when it broke and when it was mended.
+    """
+    while load.count < at:  # noqa: ASYNC110 - counted by others
+        await asyncio.sleep(0.01)
+    await asyncio.to_thread(break_it)
+    broken_at = load.count
+    await asyncio.sleep(OUTAGE_S)
+    mended_at = load.count
+    await asyncio.to_thread(mend_it)
+    return broken_at, mended_at
+
+
+# --- the ledger ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What the gateway recorded, as its operator sees it."""
+
+    rows: list[dict[str, Any]]
+
+    @property
+    def client_ids(self) -> list[str]:
+        """Ids as clients chose them, one for each row, sorted."""
+        return sorted(row["client_request_id"] for row in self.rows)
+
+    def sum(self, name: str) -> int:
+        return sum(row[name] or 0 for row in self.rows)
+
+
+async def read_ledger(rig: Rig, count: int, limit_s: float = 60.0) -> Ledger:
+    """Return every row, once there are `count` of them and then no more come."""
+    async with asyncio.timeout(limit_s):
+        while (await rig.api("GET", "/stats/logs?limit=1"))["total"] < count:  # noqa: ASYNC110 - other processes write them
+            await asyncio.sleep(0.1)
+    rows: list[dict[str, Any]] = []
+    while page := (await rig.api("GET", f"/stats/logs?limit=500&offset={len(rows)}"))["data"]:
+        rows += page
+    return Ledger(rows)
+
+
+async def check_books(rig: Rig, ledger: Ledger, provider: FakeProvider) -> None:
+    """Rows, sums and the proxies' days agree with each other and with what the provider told."""
+    told = provider.scenario
+    assert ledger.sum("input_tokens") == len(ledger.rows) * told.input_tokens
+    assert ledger.sum("output_tokens") == len(ledger.rows) * told.output_tokens
+    summary = await rig.api("GET", "/stats/summary")
+    assert summary["requests"] == len(ledger.rows)
+    assert summary["errors"] == 0
+    for name in ("input_tokens", "output_tokens"):
+        assert summary[name] == ledger.sum(name)
+    by_proxy = Counter(row["proxy_id"] for row in ledger.rows)
+    for proxy in (await rig.api("GET", "/proxies"))["data"]:
+        days = (await rig.api("GET", f"/stats/proxies/{proxy['id']}?days=2"))["data"]
+        requests = by_proxy.pop(proxy["id"])
+        assert sum(day["requests"] for day in days) == requests
+        assert sum(day["errors"] for day in days) == 0
+        assert sum(day["input_tokens"] for day in days) == requests * told.input_tokens
+        assert sum(day["output_tokens"] for day in days) == requests * told.output_tokens
+    assert not by_proxy, "rows of proxies that nobody knows"
+
+
+# --- the surroundings ---------------------------------------------------------------------------
+
+
+async def furnish(cluster: Cluster, *, accounts: int = 10, proxies: int = 2) -> FakeProvider:
+    """Add proxies and accounts behind them, and wait until every process knows all of it."""
+    for number in range(proxies):
+        proxy = FakeProxy()
+        await proxy.start()
+        cluster.stack.push_async_callback(proxy.stop)
+        places = accounts // proxies
+        body = {"label": f"p{number}", "url": proxy.url, "max_accounts": places}
+        await cluster.api("POST", "/proxies", body)
+    provider = await cluster.add_provider("messages", accounts=accounts)
+    await everywhere()
+    return provider
+
+
+async def everywhere() -> None:
+    """Wait until every process has seen the last change: they look every 0.4 s."""
+    await asyncio.sleep(1.0)
