@@ -9,14 +9,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, timedelta
-from math import isfinite
 from typing import TypeAlias
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     RowMapping,
-    String,
     and_,
     delete,
     func,
@@ -31,25 +29,15 @@ from models.exchange import RequestRecord
 from models.usage import Usage
 from repositories.base import LogFilter, Page, ProxyDay, Summary
 from repositories.sql.engine import Database
+from repositories.sql.log_rows import count_of, duration_of, insert_logs
 from repositories.sql.rows import matching, page_of
 from repositories.sql.tables import proxy_stats, request_logs, to_datetime
 
 _TOKENS = tuple(field.name for field in fields(Usage))
 _IDS_PER_QUERY = 500
-# More than any answer has, and far from where a column that sums such counts would overflow.
-_MAX_COUNT = 10**12
 _TOP_MODELS = 100
 _FIRST_ERROR = 400
 _COUNT_LIMIT = 1_000_000
-# Lengths of the text columns: what comes from clients is cut, never a reason to lose the row.
-_WIDTHS = {
-    column.name: column.type.length
-    for column in request_logs.c
-    if isinstance(column.type, String) and column.type.length is not None
-}
-_DURATIONS = ("first_byte_ms", "latency_ms")
-_COLUMNS = tuple(column.name for column in request_logs.c)
-
 _Place: TypeAlias = tuple[str, str, date]
 """Proxy, provider and day: the key of `proxy_stats`."""
 
@@ -83,7 +71,7 @@ class SqlStats:
             known = _known(connection, list(by_id))
             new = [record for id_, record in by_id.items() if id_ not in known]
             if new:
-                connection.execute(insert(request_logs), [_row(record) for record in new])
+                insert_logs(connection, new)
                 _raise_proxy_stats(connection, new)
             return len(new)
 
@@ -199,9 +187,9 @@ def _tallies(records: Sequence[RequestRecord]) -> dict[_Place, _Tally]:
         if record.proxy_id is not None:
             tally = tallies.setdefault((record.proxy_id, provider, day), _Tally())
             tally.requests += 1
-            tally.input_tokens += _count(record.usage.input_tokens or 0)
-            tally.output_tokens += _count(record.usage.output_tokens or 0)
-            tally.latency_ms += _duration(record.latency_ms)
+            tally.input_tokens += count_of(record.usage.input_tokens or 0)
+            tally.output_tokens += count_of(record.usage.output_tokens or 0)
+            tally.latency_ms += duration_of(record.latency_ms)
         for proxy_id in record.egress_errors:
             tallies.setdefault((proxy_id, provider, day), _Tally()).errors += 1
     return tallies
@@ -216,37 +204,6 @@ def _add(connection: Connection, place: _Place, tally: _Tally) -> bool:
         .values({name: columns[name] + getattr(tally, name) for name in _Tally.__slots__})
     )
     return raised.rowcount == 1
-
-
-def _row(record: RequestRecord) -> dict[str, object]:
-    row: dict[str, object] = {
-        name: getattr(record, name) for name in _COLUMNS if name not in _TOKENS
-    }
-    for name in _WIDTHS:
-        row[name] = _text(name, row[name])
-    for name in _DURATIONS:
-        row[name] = None if row[name] is None else _duration(row[name])
-    for name in _TOKENS:
-        count = getattr(record.usage, name)
-        row[name] = None if count is None else _count(count)
-    return row
-
-
-def _text(name: str, value: object) -> str | None:
-    """Return text that the column holds: cut to its length, lone surrogates replaced."""
-    if value is None:
-        return None
-    return str(value)[: _WIDTHS[name]].encode("utf-8", "replace").decode()
-
-
-def _count(value: int) -> int:
-    """Return a count that the column holds, whatever an upstream reported."""
-    return max(0, min(value, _MAX_COUNT))
-
-
-def _duration(value: object) -> float:
-    """Return milliseconds that the column holds."""
-    return float(value) if isinstance(value, int | float) and isfinite(value) else 0.0
 
 
 def _record(row: RowMapping) -> RequestRecord:
