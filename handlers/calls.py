@@ -55,6 +55,9 @@ async def _whole(request: web.Request, max_bytes: int) -> bytes:
     declared = request.content_length
     if declared is not None and declared > max_bytes:
         raise _too_large(max_bytes)
+    if declared is not None and request.content.is_eof():
+        # It came with the head, as most do.
+        return request.content.read_nowait()
     pieces: list[bytes] = []
     size = 0
     try:

@@ -9,6 +9,7 @@ import socket
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -115,7 +116,7 @@ class HttpTransport:
             async with asyncio.timeout(first_byte_timeout_s):
                 response = await session.request(
                     request.method,
-                    URL(request.url, encoded=True),
+                    _parsed(request.url),
                     data=request.body,
                     headers=request.headers,
                     proxy=proxy,
@@ -230,6 +231,12 @@ class _GuardedSocksConnector(ProxyConnector):
                 return entry["host"]
         # Not an OSError: aiohttp would take that for a connection which broke.
         raise SocksConnectionError("address not allowed")
+
+
+@lru_cache(maxsize=1024)
+def _parsed(url: str) -> URL:
+    """Parse an address as it is; there are few of them, and each is called often."""
+    return URL(url, encoded=True)
 
 
 def _failed(error: Exception, egress: EgressProxy | None) -> UpstreamError:
