@@ -55,12 +55,11 @@ async def _whole(request: web.Request, max_bytes: int) -> bytes:
     declared = request.content_length
     if declared is not None and declared > max_bytes:
         raise _too_large(max_bytes)
-    if declared is not None and request.content.is_eof():
-        # It came with the head, as most do.
-        return request.content.read_nowait()
     pieces: list[bytes] = []
     size = 0
     try:
+        if declared is not None and request.content.is_eof():
+            return request.content.read_nowait()  # it came with the head, as most do
         async for piece in _pieces(request):
             size += len(piece)
             if size > max_bytes:
