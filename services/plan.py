@@ -1,18 +1,22 @@
 """How one request goes over one route: the body to send and the way its answer comes back."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from dialects.base import Dialect, Encoded, ReplyContext
 from dialects.fields import dumps
-from dialects.renames import restored_event
-from dialects.stops import StopFilter
-from models.chat import ChatRequest
-from models.events import Event
+from dialects.renames import restored_event, restored_response
+from dialects.stops import StopFilter, stopped
+from models.chat import ChatRequest, ChatResponse
 from models.exchange import ProxyRequest
 from models.profile import Profile
 from providers.base import Route
 from services.relay import EventFilter, RawRelay, Relay, TranslatedRelay
+
+_PLAIN_NAME: Final = re.compile(r"[\w.\[\]-]{1,64}", re.ASCII)
+_MAX_NAMES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +33,18 @@ class Plan:
     request: ChatRequest | None = None
     """Set when the answer must be translated, or filtered."""
     stops: tuple[str, ...] = ()
-    tool_names: Mapping[str, str] | None = None
+    tool_names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def profile(self) -> Profile:
         """Facts about the model; the raw path needs none, so they are looked up when asked for."""
         return self.route.provider.profile(self.route.model)
+
+    @property
+    def dropped_names(self) -> str:
+        """What could not be carried, for a header: clients choose the names of unknown fields."""
+        names = [name if _PLAIN_NAME.fullmatch(name) else "other" for name in self.dropped]
+        return ", ".join([*dict.fromkeys(names)][:_MAX_NAMES])
 
     @property
     def mode(self) -> str:
@@ -145,8 +155,6 @@ def _filters(plan: Plan) -> list[EventFilter]:
     return filters
 
 
-def filtered(plan: Plan, events: list[Event]) -> list[Event]:
-    """Pass the events of a whole answer through the plan's filters."""
-    for event_filter in _filters(plan):
-        events = list(event_filter(events))
-    return events
+def filtered(plan: Plan, answer: ChatResponse) -> ChatResponse:
+    """Return a whole answer as the plan's filters would have streamed it."""
+    return stopped(restored_response(answer, plan.tool_names), plan.stops)

@@ -14,7 +14,7 @@ from repositories.base import SharedState
 from services.cooldown import EVERY_MODEL, TRANSIENT, Cooldowns, Rest
 from services.snapshot import Snapshot
 
-_RATE_REASONS: Final = frozenset({ErrorKind.RATE_LIMIT, ErrorKind.QUOTA})
+RATE_KINDS: Final = frozenset({ErrorKind.RATE_LIMIT, ErrorKind.QUOTA})
 _MIN_RETRY_S: Final = 1.0
 _NO_ACCOUNT_RETRY_S: Final = 30.0
 _WAITING_RETRY_S: Final = 5.0
@@ -37,8 +37,6 @@ class Lease:
 class _Eligible:
     """Accounts that may serve one model of one provider, best priority first, then by id."""
 
-    snapshot: Snapshot
-    cooldown_version: int
     until: float
     """Epoch seconds at which the first rest ends and the answer may change."""
     tiers: tuple[tuple[StoredAccount, ...], ...]
@@ -82,17 +80,16 @@ class Pool:
         self.cooldowns = cooldowns
         self._clock = clock
         self._cache: dict[tuple[str, str], _Eligible] = {}
+        self._cached_for: tuple[Snapshot | None, int] = (None, 0)
 
-    async def turn(self, route: Route) -> Turn | None:
-        """Begin a walk by one increment of the shared counter; None when nobody can serve.
+    async def turn(self, route: Route) -> Turn:
+        """Begin a walk by one increment of the shared counter.
 
         With one candidate the counter decides nothing and is left alone.
         """
         tiers = self.tiers(route)
-        if not tiers:
-            return None
         counter = 0
-        if len(tiers[0]) > 1:
+        if tiers and len(tiers[0]) > 1:
             key = f"account:rr:{route.provider.id}:{route.model}"
             counter = await self._shared.increment(key) - 1
         return Turn(self, route, counter)
@@ -100,19 +97,16 @@ class Pool:
     def tiers(self, route: Route) -> tuple[tuple[StoredAccount, ...], ...]:
         """Return the accounts that may serve now, in tiers of falling priority."""
         snapshot, now = self._snapshot(), self._clock.now()
-        key = (route.provider.id, route.model)
-        known = self._cache.get(key)
-        if (
-            known is not None
-            and known.snapshot is snapshot
-            and known.cooldown_version == self.cooldowns.version
-            and now < known.until
-        ):
-            return known.tiers
-        found = self._eligible(snapshot, route, now)
-        if len(self._cache) >= _MAX_CACHED:
+        cached_for, version = self._cached_for
+        if cached_for is not snapshot or version != self.cooldowns.version:
+            self._cached_for = (snapshot, self.cooldowns.version)
             self._cache.clear()
-        self._cache[key] = found
+        key = (route.provider.id, route.model)
+        found = self._cache.get(key)
+        if found is None or found.until <= now:
+            if len(self._cache) >= _MAX_CACHED:
+                self._cache.clear()
+            found = self._cache[key] = self._eligible(snapshot, route, now)
         return found.tiers
 
     def lend(self, stored: StoredAccount) -> Lease:
@@ -132,13 +126,13 @@ class Pool:
             return None
         raise NoCapacity("the account waits for an outbound proxy", retry_after_s=_WAITING_RETRY_S)
 
-    def report(self, lease: Lease, model: str, error: UpstreamError, route: Route) -> Rest | None:
+    def report(self, lease: Lease, route: Route, error: UpstreamError) -> Rest | None:
         """Let the one to blame rest. A passing fault never benches the last account."""
         is_last = sum(len(tier) for tier in self.tiers(route)) <= 1
         if is_last and error.kind in TRANSIENT:
             return None
         proxy_id = lease.egress.id if lease.egress is not None else None
-        return self.cooldowns.report(lease.account.id, proxy_id, model, error)
+        return self.cooldowns.report(lease.account.id, proxy_id, route.model, error)
 
     def refusal(self, route: Route) -> NoCapacity:
         """Say why no account of the route can serve, and when one may."""
@@ -151,7 +145,7 @@ class Pool:
             reasons[reason or "available"] += 1
             if rest is not None:
                 ends.append(rest.until)
-                only_rates = only_rates and rest.reason in _RATE_REASONS
+                only_rates = only_rates and rest.reason in RATE_KINDS
         return _refusal(route, reasons, ends, now, only_rates=only_rates)
 
     def _eligible(self, snapshot: Snapshot, route: Route, now: float) -> _Eligible:
@@ -164,7 +158,7 @@ class Pool:
             elif rest is not None:
                 until = min(until, rest.until)
         ordered = tuple(tuple(tiers[priority]) for priority in sorted(tiers, reverse=True))
-        return _Eligible(snapshot, self.cooldowns.version, until, ordered)
+        return _Eligible(until, ordered)
 
     def _obstacle(
         self, snapshot: Snapshot, account: Account, model: str, now: float
@@ -208,6 +202,8 @@ def _refusal(
     )
     is_limited = bool(ends) and only_rates
     retry_after_s = min(ends) - now if ends else _NO_ACCOUNT_RETRY_S
+    if reasons["available"]:
+        retry_after_s = _MIN_RETRY_S
     return NoCapacity(
         message,
         kind=ErrorKind.RATE_LIMIT if is_limited else ErrorKind.UNAVAILABLE,

@@ -9,7 +9,7 @@ from typing import Final, Protocol, TypeAlias
 
 from dialects.base import Decoder, Dialect, Encoder, Sniffer
 from dialects.sse import boundary
-from models.errors import GatewayError, StreamBroken, UpstreamError
+from models.errors import GatewayError, StreamBroken
 from models.events import Event, Failed, Finish, Progress, Start
 from models.usage import NO_USAGE, Usage
 
@@ -26,8 +26,8 @@ class Relay(Protocol):
     """Something was made that a user would miss: from here on no other account is tried."""
     ended: bool
     """The answer is complete, or its error was told; nothing more is to be read."""
-    error: UpstreamError | None
-    """What the provider told to be wrong, inside the stream."""
+    error: GatewayError | None
+    """What ended the stream too soon: told by the provider inside it, or met on the way."""
 
     @property
     def usage(self) -> Usage: ...
@@ -57,7 +57,7 @@ class RawRelay:
         self._tail = b""
         self.started = False
         self.ended = False
-        self.error: UpstreamError | None = None
+        self.error: GatewayError | None = None
 
     @property
     def usage(self) -> Usage:
@@ -85,8 +85,7 @@ class RawRelay:
 
     def fail(self, error: GatewayError) -> bytes:
         self.ended = True
-        if self.error is None and isinstance(error, UpstreamError):
-            self.error = error
+        self.error = self.error or error
         return self._dialect.encode_stream_error(error, self._request_id)
 
     def _sniffed(self, frames: bytes) -> bytes:
@@ -95,6 +94,9 @@ class RawRelay:
         self.started = sniffer.started
         self.error = sniffer.error
         self.ended = sniffer.ended or sniffer.error is not None
+        if sniffer.ended and self._tail:
+            # What follows the end marker is passed on as it comes, and this came first.
+            forwarded, self._tail = forwarded + self._tail, b""
         return forwarded
 
 
@@ -130,7 +132,7 @@ class TranslatedRelay:
         self._usage = NO_USAGE
         self.started = False
         self.ended = False
-        self.error: UpstreamError | None = None
+        self.error: GatewayError | None = None
 
     @property
     def usage(self) -> Usage:
@@ -147,8 +149,7 @@ class TranslatedRelay:
 
     def fail(self, error: GatewayError) -> bytes:
         self.ended = True
-        if self.error is None and isinstance(error, UpstreamError):
-            self.error = error
+        self.error = self.error or error
         return self._dialect.encode_stream_error(error, self._request_id)
 
     def write(self, events: Iterable[Event]) -> bytes:

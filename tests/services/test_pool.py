@@ -35,7 +35,7 @@ class House:
 
     async def next(self) -> str | None:
         turn = await self.pool.turn(ROUTE)
-        lease = turn.next() if turn is not None else None
+        lease = turn.next()
         return lease.account.label if lease is not None else None
 
 
@@ -52,7 +52,6 @@ async def test_every_account_serves_the_same_number_of_requests() -> None:
 async def test_failover_takes_the_following_account_without_another_turn() -> None:
     pool = house(3)
     turn = await pool.pool.turn(ROUTE)
-    assert turn is not None
     walked = []
     while (lease := turn.next()) is not None:
         walked.append(lease.account.label)
@@ -84,7 +83,7 @@ async def test_an_account_that_needs_a_login_is_passed_over() -> None:
 async def test_a_resting_account_returns_when_its_time_is_over() -> None:
     pool = house(2)
     first = pool.snapshot.by_provider["openai"][0]
-    pool.pool.report(Lease(first, None), "gpt-x", LIMITED, ROUTE)
+    pool.pool.report(Lease(first, None), ROUTE, LIMITED)
     assert {await pool.next() for _ in range(4)} == {"account 2"}
     pool.clock.advance(60.1)
     assert {await pool.next() for _ in range(4)} == {"account 1", "account 2"}
@@ -94,7 +93,7 @@ async def test_the_best_priority_serves_alone_until_nobody_of_it_can() -> None:
     low, high = make_stored(1, priority=0), make_stored(2, priority=5)
     pool = House(make_snapshot([low, high]))
     assert {await pool.next() for _ in range(4)} == {"account 2"}
-    pool.pool.report(Lease(high, None), "gpt-x", LIMITED, ROUTE)
+    pool.pool.report(Lease(high, None), ROUTE, LIMITED)
     assert await pool.next() == "account 1"
 
 
@@ -103,7 +102,7 @@ async def test_accounts_behind_a_dead_proxy_wait_and_the_others_serve() -> None:
     behind = assigned(make_stored(1), egress)
     pool = House(make_snapshot([behind, make_stored(2)], [egress]))
     dead = ConnectFailed("dead", blame=Blame.EGRESS)
-    pool.pool.report(Lease(behind, egress), "gpt-x", dead, ROUTE)
+    pool.pool.report(Lease(behind, egress), ROUTE, dead)
     assert {await pool.next() for _ in range(4)} == {"account 2"}
     assert "1 proxy_down" in pool.pool.refusal(ROUTE).message
 
@@ -121,7 +120,7 @@ async def test_a_passing_fault_never_benches_the_last_account() -> None:
     pool = house(1)
     lease = Lease(pool.snapshot.by_provider["openai"][0], None)
     for _ in range(5):
-        pool.pool.report(lease, "gpt-x", TimedOut("slow"), ROUTE)
+        pool.pool.report(lease, ROUTE, TimedOut("slow"))
     assert await pool.next() == "account 1"
 
 
@@ -129,7 +128,7 @@ async def test_all_resting_for_rates_is_429_with_the_earliest_end() -> None:
     pool = house(2)
     for number, stored in enumerate(pool.snapshot.by_provider["openai"]):
         error = UpstreamError("x", kind=ErrorKind.RATE_LIMIT, retry_after_s=30 + number)
-        pool.pool.report(Lease(stored, None), "gpt-x", error, ROUTE)
+        pool.pool.report(Lease(stored, None), ROUTE, error)
     refusal = pool.pool.refusal(ROUTE)
     assert (refusal.status, refusal.retry_after_s) == (429, 30)
     assert refusal.details == {"reasons": {"cooling_rate_limit": 2}}
@@ -139,7 +138,7 @@ async def test_other_obstacles_are_503_with_the_reasons_counted() -> None:
     pool = House(make_snapshot([make_stored(1, is_active=False), make_stored(2)]))
     stored = pool.snapshot.by_provider["openai"][1]
     error = UpstreamError("x", kind=ErrorKind.UPSTREAM_AUTH, blame=Blame.ACCOUNT)
-    pool.pool.report(Lease(stored, None), "gpt-x", error, ROUTE)
+    pool.pool.report(Lease(stored, None), ROUTE, error)
     refusal = pool.pool.refusal(ROUTE)
     assert refusal.status == 503
     assert refusal.details == {"reasons": {"inactive": 1, "cooling_upstream_auth": 1}}
