@@ -11,6 +11,7 @@ from aiohttp import web
 
 from aigateway import __version__
 from aigateway.demo import demo as pretend
+from aigateway.demo import remove_leftovers
 from aigateway.wiring import House, open_house
 from config.settings import Settings
 from dialects import DIALECTS
@@ -48,6 +49,8 @@ async def serving(
     async with open_house(settings) as house, AsyncExitStack() as stack:
         if demo:
             await stack.enter_async_context(pretend(house))
+        else:
+            await remove_leftovers(house)
         runner = TimedRunner(
             make_app(house),
             head_timeout_s=settings.server.header_timeout_s,

@@ -134,7 +134,7 @@ def _told(error: Exception) -> int:
             _complain(error.message)
             return EXIT_FAILED
         case OSError():
-            _complain(str(error))
+            _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
             return EXIT_FAILED
         case _:
             raise error

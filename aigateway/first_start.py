@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from aigateway.client_keys import create_first_key, limits
+from aigateway.serving import check_data_dir
 from auth.vault import MASTER_KEY_BYTES, Vault, VaultError, create_master_key, read_master_key
 from config.settings import Settings
 from models.clock import SystemClock
@@ -23,9 +24,11 @@ from repositories.sql.migrate import migrate
 def prepare(settings: Settings, say: Callable[[str], None]) -> str | None:
     """Do all steps; return the first admin key when one was made, which is the only time.
 
-    `say` is told what was done. Raises VaultError when the master key is lost or unfit.
+    `say` is told what was done. Raises VaultError when the master key is lost or unfit, Refused
+    when the data folder is not ours to write.
     """
     _create_data_dir(settings.data_dir, say)
+    check_data_dir(settings.data_dir)
     with _alone(settings.data_dir / "init.lock"):
         migrate(settings.database_url)
         if settings.security.master_key is None:

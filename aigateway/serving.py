@@ -5,6 +5,7 @@ import logging
 import os
 import resource
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from aigateway.client_keys import has_admin_key
 from aigateway.master_key import open_vault
@@ -41,8 +42,10 @@ def serve(settings: Settings, *, workers: int, demo: bool) -> int:
         stop_with_parent(os.environ)
         return _serve_here(settings, worker=worker, demo=False)
     check_workers(settings, workers, demo=demo)
+    check_data_dir(settings.data_dir)
     open_vault(settings)
     check_address(settings)
+    check_port(settings.server.host, settings.server.port)
     if workers > 1:
         return _serve_in_workers(settings, workers)
     return _serve_here(settings, worker=None, demo=demo)
@@ -82,6 +85,26 @@ def check_address(settings: Settings) -> None:
             "no admin key. Run `aigateway init` or `aigateway keys create --name NAME --admin`, "
             "or set AIGATEWAY_SECURITY__ADMIN_KEY"
         )
+
+
+def check_data_dir(path: Path) -> None:
+    """Raise Refused when this user could not write there: tokens and statistics would be lost."""
+    if path.exists() and not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        raise Refused(
+            f"the data folder {path} must be readable and writable by the user who serves "
+            f"(now uid {os.getuid()}); AIGATEWAY_DATA_DIR names another"
+        )
+
+
+def check_port(host: str, port: int) -> None:
+    """Raise OSError, with the way out, when the port cannot be ours."""
+    try:
+        reserve_port(host, port).close()
+    except OSError as error:
+        raise OSError(
+            f"cannot listen on {host} port {port}: {error.strerror}. "
+            "--host and --port (server.host, server.port) choose another"
+        ) from error
 
 
 def _serve_here(settings: Settings, *, worker: int | None, demo: bool) -> int:

@@ -79,6 +79,8 @@ def reserve_port(host: str, port: int) -> socket.socket:
         probe.bind(address)
     reserved = socket.socket(family, kind, protocol)
     try:
+        # Connections of a gateway that just ended, still in TIME_WAIT, must not count as taken.
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         reserved.bind(address)
     except OSError:

@@ -28,12 +28,13 @@ from repositories.base import SharedState
 from repositories.open import Repositories, open_repositories
 from repositories.shared import open_shared
 from services.accounts import Accounts
+from services.answers import Limits
 from services.authenticator import Authenticator
 from services.background import Background, open_background
 from services.catalog import Catalog
 from services.cooldown import Cooldowns, Pauses
 from services.egresses import Egresses
-from services.executor import Executor, Limits
+from services.executor import Executor
 from services.gateway import Gateway
 from services.guard import AddressGuard
 from services.health import Health
@@ -105,10 +106,11 @@ async def open_house(settings: Settings) -> AsyncGenerator[House, None]:
         transport = await enter(
             open_transport(guard, connect_timeout_s=settings.retry.connect_timeout_s)
         )
-        background = await enter(open_background())
         snapshots = await _snapshots(settings, repositories, shared, clock)
         pool = _pool(settings, snapshots, shared, clock)
         tokens = await enter(_tokens(settings, repositories, shared, transport, vault, pool, clock))
+        # Left before what its tasks use: jobs refresh tokens.
+        background = await enter(open_background())
         news = CooldownNews(shared, pool.cooldowns, background)
         catalog = Catalog(
             lambda: snapshots.current,

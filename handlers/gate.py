@@ -125,7 +125,7 @@ def _request_id(request: web.Request) -> str:
 
 def _from_http(error: web.HTTPException) -> GatewayError:
     if error.status == 404:
-        return NotFound("there is nothing at this path")
+        return NotFound("there is nothing at this path; /docs lists what there is")
     if error.status == 405:
         allowed = error.headers.get("allow", "")
         return GatewayError(

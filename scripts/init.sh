@@ -35,7 +35,8 @@ main() {
 
     make_environment "$lock"
     # One that exists keeps its mode: it may be more than ours. What we put in it is private anyway.
-    [ -d "$AIGATEWAY_DATA_DIR" ] || (umask 077 && mkdir -p "$AIGATEWAY_DATA_DIR")
+    [ -d "$AIGATEWAY_DATA_DIR" ] || (umask 077 && mkdir -p "$AIGATEWAY_DATA_DIR") ||
+        die "the data folder cannot be made there; AIGATEWAY_DATA_DIR names another."
     for pair in ${given[@]+"${given[@]}"}; do
         export "${pair?}"
     done
@@ -68,6 +69,7 @@ same_place() { [ -f "$1/place" ] && [ "$(<"$1/place")" = "$root" ]; }
 
 create_venv() { # create_venv DIRECTORY
     local python
+    [ -w "$root" ] || die "$root must be writable by the user who sets up: it will hold .venv."
     python=$(find_python) || die "Python 3.11 or newer is needed and was not found" \
         "(Debian, Ubuntu: apt-get install python3 python3-venv). PYTHON=/path/to/python3 names one."
     "$python" -c 'import ensurepip, venv' 2>/dev/null ||

@@ -14,6 +14,23 @@ _UNIQUE = frozenset({1062, 1586, "SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_
 _MISSING_TABLE = frozenset({1146})
 # Too long, out of range, not a string of the column's character set, not a time.
 _UNFIT = frozenset({1264, 1265, 1292, 1366, 1406, "SQLITE_TOOBIG", "SQLITE_MISMATCH"})
+# What an operator can mend, by error.
+_CAUSES: dict[int | str, str] = {
+    1040: "the server has no connection left; raise its max_connections or lower pool_size",
+    1044: "the user may not use this database",
+    1045: "the server refuses the user name or the password",
+    1049: "the server has no database of this name; create it first",
+    1130: "the server lets nobody in from this machine",
+    1698: "the server refuses the user name or the password",
+    2003: "nothing answers at its address, or not in time",
+    2013: "the connection was lost",
+    "SQLITE_CANTOPEN": "its file cannot be opened; is its folder there and writable?",
+    "SQLITE_CORRUPT": "its file is damaged; restore a backup",
+    "SQLITE_FULL": "the disk is full",
+    "SQLITE_NOTADB": "its file is not a SQLite database",
+    "SQLITE_READONLY": "its file is read-only for this user",
+    "SQLITE_READONLY_DIRECTORY": "its folder is read-only for this user",
+}
 
 
 def error_code(error: BaseException) -> int | str | None:
@@ -47,4 +64,11 @@ def translated(error: Exception) -> GatewayError:
     logger.warning("database failed", extra={"error_code": code, "error": type(error).__name__})
     if isinstance(error, DBAPIError) and type(error).__name__ == "ProgrammingError":
         return GatewayError(f"the database refused a statement of ours (error {code})")
-    return StorageUnavailable(f"the database is unavailable (error {code})", retry_after_s=2)
+    return StorageUnavailable(f"the database is unavailable{_cause(code)}", retry_after_s=2)
+
+
+def _cause(code: int | str | None) -> str:
+    if code is None:
+        return ""
+    known = _CAUSES.get(code)
+    return f" (error {code})" if known is None else f": {known} (error {code})"

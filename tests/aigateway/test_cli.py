@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from aigateway import __version__
+from aigateway.first_start import prepare
 from aigateway.master_key import key_pepper
+from aigateway.serving import Refused, check_data_dir
 from auth.keys import hash_key, well_formed
 from auth.vault import Vault, read_master_key
+from config.settings import Settings
 from models.clock import SystemClock
 from models.principal import ApiKey
 from repositories.sql.engine import Database
@@ -267,9 +270,21 @@ def test_a_database_that_is_away_is_told_in_a_sentence(machine: Machine) -> None
         address = f"mysql://user:canary@127.0.0.1:{closed.getsockname()[1]}/name"
         outcome = machine.run("init", AIGATEWAY_DATABASE__URL=address)
     assert outcome.returncode == 1
-    assert "aigateway: the database is unavailable" in outcome.stderr
+    assert (
+        "aigateway: the database is unavailable: nothing answers at its address, or not in time"
+        in outcome.stderr
+    )
     assert "Traceback" not in outcome.stderr
     assert "canary" not in outcome.stderr
+
+
+def test_a_database_that_does_not_exist_is_named_as_the_cause(
+    machine: Machine, mysql_url: str
+) -> None:
+    outcome = machine.run("init", AIGATEWAY_DATABASE__URL=f"{mysql_url}_other")
+    assert outcome.returncode == 1
+    assert "the server has no database of this name; create it first" in outcome.stderr
+    assert "Traceback" not in outcome.stderr
 
 
 # --- migrate, keys ---
@@ -340,8 +355,8 @@ def test_serving_others_without_an_admin_key_is_refused(machine: Machine) -> Non
 
 def test_serving_others_is_fine_with_an_admin_key(machine: Machine) -> None:
     machine.run("init", AIGATEWAY_SECURITY__ADMIN_KEY=ADMIN_KEY)
-    expected = "0.0.0.0 8088 worker=None reuse_port=False demo=False\n"
-    arguments = ["serve", "--host", "0.0.0.0"]  # noqa: S104 - a stub
+    expected = "0.0.0.0 0 worker=None reuse_port=False demo=False\n"
+    arguments = ["serve", "--host", "0.0.0.0", "--port", "0"]  # noqa: S104 - a stub
     outside = machine.run_with_stub(*arguments, AIGATEWAY_SECURITY__ADMIN_KEY=ADMIN_KEY)
     assert (outside.returncode, outside.stdout) == (0, expected)
     machine.run("keys", "create", "--name", "a", "--admin")
@@ -351,9 +366,14 @@ def test_serving_others_is_fine_with_an_admin_key(machine: Machine) -> None:
 
 def test_options_win_over_settings(ready: Machine) -> None:
     outcome = ready.run_with_stub(
-        "serve", "--demo", "--port", "7", AIGATEWAY_SERVER__PORT="6", AIGATEWAY_SERVER__HOST="::1"
+        "serve",
+        "--demo",
+        "--port",
+        "0",
+        AIGATEWAY_SERVER__PORT="6",
+        AIGATEWAY_SERVER__HOST="localhost",
     )
-    assert outcome.stdout == "::1 7 worker=None reuse_port=False demo=True\n"
+    assert outcome.stdout == "localhost 0 worker=None reuse_port=False demo=True\n"
 
 
 def test_a_worker_shares_its_port(ready: Machine) -> None:
@@ -363,19 +383,46 @@ def test_a_worker_shares_its_port(ready: Machine) -> None:
     assert outcome.stdout == "127.0.0.1 7 worker=3 reuse_port=True demo=False\n"
 
 
-def test_a_port_that_is_taken_is_told_in_a_sentence(ready: Machine) -> None:
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_port_that_is_taken_is_told_in_a_sentence(ready: Machine, workers: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
         outcome = ready.run(
-            "serve",
-            "--workers",
-            "2",
-            "--port",
-            str(other.getsockname()[1]),
+            *("serve", "--workers", workers, "--port", port),
             AIGATEWAY_REDIS__URL="redis://127.0.0.1:1",
         )
     assert outcome.returncode == 1
-    assert "Address already in use" in outcome.stderr
+    # Nothing was begun: this line is all that is said.
+    assert outcome.stderr == (
+        f"aigateway: cannot listen on 127.0.0.1 port {port}: Address already in use. "
+        "--host and --port (server.host, server.port) choose another\n"
+    )
+
+
+def test_a_host_that_is_not_here_is_told_in_a_sentence(ready: Machine) -> None:
+    outcome = ready.run("serve", "--host", "host.invalid", AIGATEWAY_SECURITY__ADMIN_KEY=ADMIN_KEY)
+    assert outcome.returncode == 1
+    assert "aigateway: cannot listen on host.invalid port 8088: " in outcome.stderr
     assert "Traceback" not in outcome.stderr
+
+
+def test_a_data_folder_that_cannot_be_written_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Root may write everywhere, so the answer of the system is made up here.
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)
+    settings = Settings(data_dir=tmp_path)
+    with pytest.raises(Refused, match="must be readable and writable by the user who serves"):
+        prepare(settings, lambda _: None)
+    with pytest.raises(Refused, match="AIGATEWAY_DATA_DIR names another"):
+        check_data_dir(tmp_path)
+
+
+def test_a_file_that_may_not_be_read_is_named(ready: Machine) -> None:
+    (ready.data / "settings.env").mkdir()
+    outcome = ready.run("migrate")
+    assert outcome.returncode == 1
+    assert outcome.stderr == "aigateway: data/settings.env: Is a directory\n"
 
 
 def test_what_nobody_expected_keeps_its_traceback(ready: Machine) -> None:

@@ -236,3 +236,13 @@ def test_a_port_that_somebody_serves_cannot_be_reserved() -> None:
         other.listen()
         with pytest.raises(OSError, match="Address already in use"):
             reserve_port("127.0.0.1", other.getsockname()[1])
+
+
+def test_a_port_is_free_again_as_soon_as_a_gateway_ended() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+            # The side that closes first keeps the port in TIME_WAIT.
+            other.accept()[0].close()
+            assert client.recv(1) == b""
+    reserve_port("127.0.0.1", port).close()
