@@ -16,7 +16,8 @@ from models.exchange import ProxyRequest, RequestRecord
 from models.ids import new_id
 from models.ports import Clock
 from models.principal import Principal
-from services.executor import Executor, Reply
+from services.answers import Reply
+from services.executor import Executor
 
 _CLIENT_LEFT: Final = 499
 _STREAM_HEADERS: Final = {
