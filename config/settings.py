@@ -70,9 +70,6 @@ class Server(_Frozen):
     drain_timeout_s: SecondsOrZero = 300
     """Running requests get this long to end at shutdown; what is left is cut with an error."""
 
-    trusted_proxies: tuple[Network, ...] = ()
-    """Reverse proxies (CIDR) whose X-Forwarded-For is believed."""
-
 
 class Database(_Frozen):
     """The durable store: SQLite, MySQL or MariaDB."""

@@ -129,4 +129,4 @@ def test_prefixes_are_case_insensitive_and_keep_their_providers_order() -> None:
 
 def test_networks_may_be_given_as_objects() -> None:
     network = ipaddress.ip_network("10.0.0.0/8")
-    assert Server(trusted_proxies=(network,)).trusted_proxies == (network,)
+    assert Security(allowed_private_networks=(network,)).allowed_private_networks == (network,)

@@ -278,13 +278,13 @@ def test_an_unknown_or_duplicate_key_is_refused_with_file_line_and_key(
         ({"AIGATEWAY_SERVER__PORT": "x"}, "AIGATEWAY_SERVER__PORT: must be a whole number"),
         ({"AIGATEWAY_SERVER__PORT": ""}, "AIGATEWAY_SERVER__PORT: must be a whole number"),
         (
-            {"AIGATEWAY_SERVER__TRUSTED_PROXIES": "10.0.0.0/8,nonsense"},
-            "AIGATEWAY_SERVER__TRUSTED_PROXIES[1]: "
+            {"AIGATEWAY_SECURITY__ALLOWED_PRIVATE_NETWORKS": "10.0.0.0/8,nonsense"},
+            "AIGATEWAY_SECURITY__ALLOWED_PRIVATE_NETWORKS[1]: "
             "must be an address or a network such as 10.0.0.0/8",
         ),
         (
-            {"AIGATEWAY_SERVER__TRUSTED_PROXIES": "[1"},
-            "AIGATEWAY_SERVER__TRUSTED_PROXIES: is not JSON",
+            {"AIGATEWAY_SECURITY__ALLOWED_PRIVATE_NETWORKS": "[1"},
+            "AIGATEWAY_SECURITY__ALLOWED_PRIVATE_NETWORKS: is not JSON",
         ),
         (
             {"AIGATEWAY_ROUTING__PREFIXES": "gpt-=openai"},
@@ -325,10 +325,10 @@ def test_a_bad_option_is_refused_by_name(tmp_path: Path) -> None:
 def test_a_value_that_the_environment_replaces_is_blamed_on_the_environment(
     tmp_path: Path,
 ) -> None:
-    text = "server:\n  trusted_proxies:\n    - 10.0.0.0/8\n"
-    found = problems(tmp_path, text, {"AIGATEWAY_SERVER__TRUSTED_PROXIES": "x"})
+    text = "security:\n  allowed_private_networks:\n    - 10.0.0.0/8\n"
+    found = problems(tmp_path, text, {"AIGATEWAY_SECURITY__ALLOWED_PRIVATE_NETWORKS": "x"})
     assert found == [
-        "environment: AIGATEWAY_SERVER__TRUSTED_PROXIES[0]: "
+        "environment: AIGATEWAY_SECURITY__ALLOWED_PRIVATE_NETWORKS[0]: "
         "must be an address or a network such as 10.0.0.0/8"
     ]
 
@@ -384,17 +384,15 @@ def test_references_in_texts(tmp_path: Path, text: str, environ: Environ, expect
 
 def test_references_work_in_lists_and_make_lists(tmp_path: Path) -> None:
     text = """
-server:
-  trusted_proxies: ["${A}", 10.2.0.0/16]
 security:
-  allowed_private_networks: ${B:-}
+  allowed_private_networks: ["${A}", 10.2.0.0/16]
 routing:
   prefixes: {gpt-: ["${C}"], claude-: "${D}"}
 """
-    environ = {"A": "10.1.0.0/16", "B": "10.3.0.0/16,10.4.0.0/16", "C": "x", "D": "y,z"}
+    environ = {"A": "10.1.0.0/16", "C": "x", "D": "y,z"}
     settings = load(tmp_path, text, environ)
-    assert list(map(str, settings.server.trusted_proxies)) == ["10.1.0.0/16", "10.2.0.0/16"]
-    assert len(settings.security.allowed_private_networks) == 2
+    networks = settings.security.allowed_private_networks
+    assert list(map(str, networks)) == ["10.1.0.0/16", "10.2.0.0/16"]
     assert dict(settings.routing.prefixes) == {"gpt-": ("x",), "claude-": ("y", "z")}
 
 
@@ -415,15 +413,15 @@ def test_a_reference_that_cannot_be_replaced_is_refused(
 
 
 def test_a_missing_variable_in_a_list_is_refused_with_its_own_line(tmp_path: Path) -> None:
-    text = "server:\n  trusted_proxies:\n    - 10.0.0.0/8\n    - ${NET}"
+    text = "security:\n  allowed_private_networks:\n    - 10.0.0.0/8\n    - ${NET}"
     assert problems(tmp_path, text) == [
-        "config.yaml:4: server.trusted_proxies[1]: "
+        "config.yaml:4: security.allowed_private_networks[1]: "
         "environment variable NET is not set and has no default"
     ]
 
 
 def test_an_unquoted_reference_in_brackets_is_explained(tmp_path: Path) -> None:
-    found = problems(tmp_path, "server:\n  trusted_proxies: [${NET}]")
+    found = problems(tmp_path, "security:\n  allowed_private_networks: [${NET}]")
     assert found[0].startswith("config.yaml:2: not YAML: ")
     assert found[0].endswith('(inside brackets a reference needs quotes: ["${NAME}"])')
 
@@ -466,7 +464,8 @@ def test_a_file_that_is_not_utf8_is_refused_with_its_line(tmp_path: Path) -> Non
 
 _WORDS = (
     "server port routing prefixes security admin_key tokens lease_s stats logs level "
-    "trusted_proxies : - ? [ ] { } , & * ! | > ' \" % @ ` # ~ << --- ... &a *a !!int ${ ${A} $${ "
+    "allowed_private_networks "
+    ": - ? [ ] { } , & * ! | > ' \" % @ ` # ~ << --- ... &a *a !!int ${ ${A} $${ "
     "${A:-1} 1 0x1 1e9 .inf null true no 1_0 10.0.0.0/8 gpt- \\UFFFFFFFF"
 )
 _BLANKS = ["\n", "\n  ", "\n    ", ": ", " ", "\t", "\r", "\x85", "\u2028", "\x00", "\ud800"]
