@@ -10,13 +10,13 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, text
-from sqlalchemy.engine import URL
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import DDL, Connection, text
+from sqlalchemy.engine import URL, Engine
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from models.errors import StorageUnavailable
 from repositories.sql.engine import Limits, is_in_memory, is_sqlite, open_engine, read_url
-from repositories.sql.failures import translated
+from repositories.sql.failures import error_code, translated
 from repositories.sql.schema import HEAD
 
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -24,10 +24,11 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 # An index over a large table takes its time.
 _LIMITS = Limits(pool_size=1, connect_timeout_s=10, read_timeout_s=3600, write_timeout_s=60)
 _LOCK_LIMIT_S = 600.0
+_UNKNOWN_DATABASE = 1049
 
 
 def migrate(address: str) -> None:
-    """Upgrade the database at this address to the newest schema.
+    """Upgrade the database at this address to the newest schema; make it if it is missing.
 
     Whoever comes second waits, and finds nothing left to do. Blocks: call it before the event
     loop runs, or in a thread. A database in memory is upgraded by `Database.run(upgrade)`.
@@ -38,6 +39,7 @@ def migrate(address: str) -> None:
     # Batch changes of SQLite drop and rename tables, which foreign keys would take for deletions.
     engine = open_engine(url, _LIMITS, foreign_keys=False)
     try:
+        _ensure_database(url, engine)
         with _file_lock(url), engine.connect() as connection, _server_lock(connection):
             upgrade(connection)
     except SQLAlchemyError as error:
@@ -61,6 +63,26 @@ def config(connection: Connection) -> Config:
     result.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     result.attributes["connection"] = connection
     return result
+
+
+def _ensure_database(url: URL, engine: Engine) -> None:
+    """Create the database on its server if there is none of this name and the user may."""
+    if is_sqlite(url):
+        return
+    try:
+        engine.connect().close()
+    except OperationalError as error:
+        if error_code(error) != _UNKNOWN_DATABASE:
+            raise
+        server = open_engine(url.set(database=""), _LIMITS)
+        try:
+            with server.connect() as connection:
+                name = connection.dialect.identifier_preparer.quote_identifier(str(url.database))
+                connection.execute(
+                    DDL(f"CREATE DATABASE IF NOT EXISTS {name} CHARACTER SET utf8mb4")
+                )
+        finally:
+            server.dispose()
 
 
 @contextlib.contextmanager
