@@ -7,7 +7,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import DDL, Connection, Engine, inspect, text
+from sqlalchemy import Connection, Engine, inspect, text
 
 from auth.vault import Vault
 from models.errors import StorageUnavailable
@@ -174,7 +174,7 @@ def test_files_of_a_new_database_are_private(tmp_path: Path) -> None:
 def test_a_database_that_the_server_lacks_is_made(mysql_url: str) -> None:
     engine = open_engine(read_url(mysql_url), Limits(1))
     with engine.connect() as connection:
-        connection.execute(DDL(f"DROP DATABASE {engine.url.database}"))
+        connection.exec_driver_sql(f"DROP DATABASE {engine.url.database}")
     engine.dispose()
     migrate(mysql_url)
     with engine.connect() as connection:
