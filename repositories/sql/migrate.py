@@ -78,9 +78,8 @@ def _ensure_database(url: URL, engine: Engine) -> None:
         try:
             with server.connect() as connection:
                 name = connection.dialect.identifier_preparer.quote_identifier(str(url.database))
-                connection.execute(
-                    DDL(f"CREATE DATABASE IF NOT EXISTS {name} CHARACTER SET utf8mb4")
-                )
+                create = f"CREATE DATABASE IF NOT EXISTS {name} CHARACTER SET utf8mb4"
+                connection.execute(DDL(create))  # type: ignore[no-untyped-call] # untyped there
         finally:
             server.dispose()
 
