@@ -20,7 +20,9 @@ async def open_pretend_proxy(name: str, target: str) -> AsyncGenerator[str, None
     host, _, port = target.partition(":")
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError, asyncio.IncompleteReadError, TimeoutError):
+        with suppress(
+            ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError
+        ):
             await _serve(reader, writer, name, (host, int(port)))
         writer.close()
 
@@ -41,7 +43,8 @@ async def _serve(
     async with asyncio.timeout(_HEAD_LIMIT_S):
         head = await reader.readuntil(b"\r\n\r\n")
     lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
-    method, url, _version = lines[0].split(" ", 2)
+    method, _, rest = lines[0].partition(" ")
+    url = rest.partition(" ")[0]
     prefix = f"http://{target[0]}:{target[1]}/"
     if not url.startswith(prefix):
         writer.write(_REFUSED)

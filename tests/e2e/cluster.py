@@ -7,7 +7,7 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +29,7 @@ class Cluster(Rig):
     workers: int = 1
     environ: Mapping[str, str] = field(default_factory=dict)
     program: str = "aigateway"
+    arguments: tuple[str, ...] = ()
 
     async def start(self) -> None:
         """Run it, and wait until every worker listens."""
@@ -75,10 +76,11 @@ async def open_cluster(
     redis_url: str = "",
     environment: Mapping[str, str] = {},
     program: str = "aigateway",
+    arguments: Sequence[str] = (),
 ) -> AsyncGenerator[Cluster, None]:
     """Run `aigateway serve --workers N` and wait until it is ready.
 
-    `program` names another module that runs it.
+    `program` names another module that runs it; `arguments` follow `serve`.
     """
     port, admin_key = free_port(), "admin-" + secrets.token_hex(20)
     master_key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
@@ -108,6 +110,7 @@ async def open_cluster(
             workers=workers,
             environ=environ,
             program=program,
+            arguments=tuple(arguments),
         )
         stack.callback(cluster.end)
         await asyncio.to_thread(_init, environ)
@@ -123,6 +126,7 @@ def _init(environ: Mapping[str, str]) -> None:
 
 def _start(cluster: Cluster) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", cluster.program, "serve", "--workers", str(cluster.workers)]
+    command += cluster.arguments
     with cluster.log.open("ab") as file:
         return subprocess.Popen(
             command, env=cluster.environ, stdout=file, stderr=file, start_new_session=True

@@ -89,7 +89,9 @@ class Rig:
 
 
 @asynccontextmanager
-async def open_rig(folder: Path, environment: Mapping[str, str] = {}) -> AsyncGenerator[Rig, None]:
+async def open_rig(
+    folder: Path, environment: Mapping[str, str] = {}, *, demo: bool = False
+) -> AsyncGenerator[Rig, None]:
     """Run a gateway on loopback, in this process, with a client key."""
     admin_key = "admin-" + secrets.token_hex(20)
     environ = {
@@ -110,7 +112,7 @@ async def open_rig(folder: Path, environment: Mapping[str, str] = {}) -> AsyncGe
     await asyncio.to_thread(_copy_database, folder / "data")
     await asyncio.to_thread(prepare, settings, lambda _: None)
     async with AsyncExitStack() as stack:
-        _, runner = await stack.enter_async_context(serving(settings))
+        _, runner = await stack.enter_async_context(serving(settings, demo=demo))
         http = await stack.enter_async_context(aiohttp.ClientSession())
         host, port = runner.addresses[0][:2]
         rig = Rig(f"http://{host}:{port}", admin_key, http, stack)
