@@ -1,12 +1,17 @@
 """Every account leaves through the proxy it holds a place at, and through nothing else."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.harness import Rig, open_rig
+from tests.fakes.idp import FakeIdp
+from tests.fakes.provider import FakeProvider
 from tests.fakes.proxies import FakeProxy, FakeSocks
 
 ASK: dict[str, Any] = {
@@ -14,6 +19,10 @@ ASK: dict[str, Any] = {
     "max_tokens": 9,
     "messages": [{"role": "user", "content": "Hello"}],
 }
+
+
+CANARY = "127.0.0.2"
+"""An address of loopback where only canaries listen."""
 
 
 @pytest.fixture
@@ -113,3 +122,61 @@ async def test_with_every_proxy_dead_the_client_is_told_so(rig: Rig) -> None:
     assert second.status == 503
     assert int(second.headers["retry-after"]) >= 1
     assert "proxy_down" in (await second.json())["error"]["message"]
+
+
+@pytest.mark.parametrize("kind", [FakeProxy, FakeSocks])
+async def test_nothing_of_a_bound_account_ever_takes_the_direct_path(
+    rig: Rig, kind: type[FakeProxy]
+) -> None:
+    """Calls, token refreshes and model lists: a canary listens where the direct path would lead."""
+    reached: list[str] = []
+    provider, idp = FakeProvider("messages"), FakeIdp()
+    for name, fake in (("provider", provider), ("token server", idp)):
+        runner = await fake.start()
+        rig.stack.push_async_callback(runner.cleanup)
+        port = int(fake.url.rsplit(":", 1)[1])
+        await rig.stack.enter_async_context(_canary(port, partial(reached.append, name)))
+    # Only the proxy knows that the real servers are elsewhere.
+    proxy = kind("user", "pass", hosts={CANARY: "127.0.0.1"})
+    await add_proxy(rig, proxy)
+    direct = {"base_url": provider.url.replace("127.0.0.1", CANARY)}
+    await rig.api("PATCH", "/providers/anthropic", direct)
+    await rig.add_account(
+        "anthropic",
+        "oauth",
+        auth_type="oauth",
+        auth_data={
+            "refresh_token": idp.add_family("one"),
+            "token_url": f"{idp.url}/token".replace("127.0.0.1", CANARY),
+            "client_id": "client",
+        },
+    )
+    for _ in range(3):
+        assert (await rig.post("/v1/messages", ASK)).status == 200
+    assert provider.by_key["access-one-1"] >= 3
+    assert idp.counts == {"calls": 1, "refreshed": 1}
+    async with asyncio.timeout(10):
+        while not await _models(rig):  # noqa: ASYNC110 - fetched in the background
+            await asyncio.sleep(0.05)
+    assert reached == []
+
+
+@asynccontextmanager
+async def _canary(port: int, tell: Callable[[], None]) -> AsyncGenerator[None, None]:
+    def accept(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tell()
+        writer.close()
+
+    server = await asyncio.start_server(accept, CANARY, port)
+    try:
+        yield
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+async def _models(rig: Rig) -> list[Any]:
+    headers = {"authorization": f"Bearer {rig.key}"}
+    async with rig.http.get(f"{rig.url}/v1/models", headers=headers) as response:
+        found: list[Any] = (await response.json())["data"]
+        return found
