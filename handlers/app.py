@@ -6,7 +6,6 @@ from aiohttp import web
 
 from dialects.base import Dialect
 from handlers.calls import PACE, Pace
-from handlers.connection import SERVER
 from handlers.endpoint import Endpoint
 from handlers.gate import Gate
 from services.authenticator import Authenticator
@@ -25,13 +24,9 @@ def build_app(
     # Bodies are read and limited by our own readers; aiohttp's limit only has to let them.
     app = web.Application(middlewares=[gate.middleware()], client_max_size=1 << 40)
     app[PACE] = pace
-    app.on_response_prepare.append(_complete)
+    app.on_response_prepare.append(gate.complete)
     for endpoint in endpoints:
         app.router.add_route(endpoint.method, endpoint.path, endpoint.handler)
+        if endpoint.method == "GET":  # every server must know HEAD, too (RFC 9110 section 9.1)
+            app.router.add_route("HEAD", endpoint.path, endpoint.handler)
     return app
-
-
-async def _complete(_request: web.Request, response: web.StreamResponse) -> None:
-    """Add what every answer carries. What belongs to one caller belongs into no cache."""
-    response.headers["Server"] = SERVER
-    response.headers.setdefault("Cache-Control", "no-store")

@@ -1,8 +1,9 @@
 """A connection that a slow, silent or garbled client cannot hold open or make us log much.
 
-aiohttp limits neither the time for a request's head nor for its body, and logs a traceback for
-each malformed request. The head is timed and malformed requests are answered here; the body is
-timed where it is read (`handlers/calls.py`).
+aiohttp limits neither the time for a request's head nor for its body, nor how long a client may
+leave an answer unread, and logs a traceback for each malformed request. The head and the reading
+are timed and malformed requests are answered here; the body is timed where it is read
+(`handlers/calls.py`).
 """
 
 import asyncio
@@ -26,18 +27,21 @@ _SHAPES: Final = (
 
 
 class TimedConnection(RequestHandler):
-    """Closes a connection whose next request's head is not complete in time.
+    """Closes a connection whose next request's head is not complete in time, or whose client
+    takes nothing of an answer for too long.
 
     The clock runs from the opening of the connection, and from the first byte of each further
     request; between requests aiohttp's keep-alive limit rules.
     """
 
-    __slots__ = ("_head_timeout_s", "_head_timer")
+    __slots__ = ("_head_timeout_s", "_head_timer", "_stall_timeout_s", "_stall_timer")
 
     def __init__(self, manager: "TimedServer", **kwargs: Any) -> None:  # noqa: ANN401 - aiohttp's own
         super().__init__(manager, **kwargs)
         self._head_timeout_s = manager.head_timeout_s
         self._head_timer: asyncio.TimerHandle | None = None
+        self._stall_timeout_s = manager.stall_timeout_s
+        self._stall_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -52,7 +56,16 @@ class TimedConnection(RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._stop_timer()
+        self._stop_stall_timer()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stall_timer = self._loop.call_later(self._stall_timeout_s, self._is_stalled)
+
+    def resume_writing(self) -> None:
+        self._stop_stall_timer()
+        super().resume_writing()
 
     def handle_error(
         self,
@@ -62,6 +75,8 @@ class TimedConnection(RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Answer what is not HTTP, or what slipped past every handler, in one line."""
+        if isinstance(exc, ConnectionError):
+            raise exc  # the client has left
         if status >= 500:
             logger.error("a request failed", exc_info=exc)
         else:
@@ -85,6 +100,16 @@ class TimedConnection(RequestHandler):
             self._head_timer.cancel()
             self._head_timer = None
 
+    def _stop_stall_timer(self) -> None:
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None
+
+    def _is_stalled(self) -> None:
+        self._stall_timer = None
+        if self.transport is not None:
+            self.transport.abort()  # closing would wait for the client once more
+
     def _head_is_late(self) -> None:
         self._head_timer = None
         if self._current_request is None and not self._messages:
@@ -94,7 +119,9 @@ class TimedConnection(RequestHandler):
 class TimedServer(web.Server):
     """Makes timed connections."""
 
-    def __init__(self, server: web.Server, head_timeout_s: float) -> None:
+    def __init__(
+        self, server: web.Server, *, head_timeout_s: float, stall_timeout_s: float
+    ) -> None:
         super().__init__(
             server.request_handler,
             request_factory=server.request_factory,
@@ -103,6 +130,7 @@ class TimedServer(web.Server):
             **server._kwargs,
         )
         self.head_timeout_s = head_timeout_s
+        self.stall_timeout_s = stall_timeout_s
 
     def __call__(self) -> RequestHandler:
         return TimedConnection(self, loop=self._loop, **self._kwargs)
@@ -116,6 +144,7 @@ class TimedRunner(web.AppRunner):
         app: web.Application,
         *,
         head_timeout_s: float,
+        stall_timeout_s: float = 300.0,
         keepalive_timeout_s: float = 75.0,
         shutdown_timeout_s: float = 60.0,
     ) -> None:
@@ -129,6 +158,19 @@ class TimedRunner(web.AppRunner):
             shutdown_timeout=shutdown_timeout_s,
         )
         self._head_timeout_s = head_timeout_s
+        self._stall_timeout_s = stall_timeout_s
+
+    def end_connections(self) -> None:
+        """Close the connections that serve nothing now, and the others after their answer.
+
+        Clients that keep theirs would bring new requests for as long as we wait for the last one.
+        """
+        if isinstance(self.server, web.Server):
+            self.server.pre_shutdown()
 
     async def _make_server(self) -> web.Server:
-        return TimedServer(await super()._make_server(), self._head_timeout_s)
+        return TimedServer(
+            await super()._make_server(),
+            head_timeout_s=self._head_timeout_s,
+            stall_timeout_s=self._stall_timeout_s,
+        )

@@ -10,6 +10,7 @@ from aiohttp.typedefs import Middleware
 
 from dialects.base import Dialect
 from dialects.fields import dumps
+from handlers.connection import SERVER
 from handlers.endpoint import Access, Endpoint, Handler
 from models.errors import ErrorKind, Forbidden, GatewayError, NotFound, UpstreamError
 from models.ids import new_id
@@ -21,9 +22,11 @@ logger = logging.getLogger(__name__)
 
 PRINCIPAL: Final = web.RequestKey("principal", Principal)
 REQUEST_ID: Final = web.RequestKey("request_id", str)
+HEADERS: Final = web.RequestKey("headers", dict[str, str])
+"""Headers that the answer carries even if it is an error."""
 
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
-_NO_STORE: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+_NOSNIFF: Final = {"x-content-type-options": "nosniff"}
 
 
 class Gate:
@@ -53,7 +56,7 @@ class Gate:
             try:
                 if endpoint is not None:
                     await self._admit(request, endpoint)
-                response = await handler(request)
+                return await handler(request)
             except GatewayError as error:
                 return self._told(error, endpoint, request, request_id)
             except web.HTTPException as error:
@@ -62,15 +65,23 @@ class Gate:
                     told.headers["allow"] = error.headers["allow"]
                 return told
             except Exception as error:
+                if request.writer.output_size > 0 or _is_gone(request):
+                    raise  # only the end of the connection can still tell
                 logger.exception("a handler failed", extra={"request_id": request_id})
                 hidden = GatewayError("the gateway failed; the log has the cause")
                 hidden.__cause__ = error
                 return self._told(hidden, endpoint, request, request_id)
-            if not response.prepared:
-                response.headers["x-request-id"] = request_id
-            return response
 
         return gate
+
+    @staticmethod
+    async def complete(request: web.Request, response: web.StreamResponse) -> None:
+        """Add what every answer carries. What belongs to one caller belongs into no cache."""
+        response.headers["Server"] = SERVER
+        response.headers.setdefault("Cache-Control", "no-store")
+        if REQUEST_ID in request:
+            response.headers["x-request-id"] = request[REQUEST_ID]
+        response.headers.update(request.get(HEADERS, {}))
 
     async def _admit(self, request: web.Request, endpoint: Endpoint) -> None:
         if endpoint.access is Access.PUBLIC:
@@ -89,10 +100,9 @@ class Gate:
     ) -> web.Response:
         dialect = self._dialect_of(endpoint, request)
         if dialect is None:
-            return _api_error(error, request_id)
+            return _api_error(error)
         told = dialect.encode_error(error, request_id)
-        headers = {**told.headers, **_NO_STORE, "x-request-id": request_id}
-        headers["request-id"] = request_id
+        headers = {**told.headers, **_NOSNIFF, "request-id": request_id}
         body, status = told.body, told.status
         if isinstance(error, UpstreamError) and error.is_verbatim:
             body, status = error.upstream_body or body, error.upstream_status or status
@@ -118,6 +128,10 @@ def caller_dialect(request: web.Request) -> str:
     return "chat"
 
 
+def _is_gone(request: web.Request) -> bool:
+    return request.transport is None or request.transport.is_closing()
+
+
 def _request_id(request: web.Request) -> str:
     given = request.headers.get("x-request-id", "")
     return given if _SANE_ID.fullmatch(given) else new_id()
@@ -137,12 +151,12 @@ def _from_http(error: web.HTTPException) -> GatewayError:
     return GatewayError(error.reason or "bad request", kind=kind, status=error.status)
 
 
-def _api_error(error: GatewayError, request_id: str) -> web.Response:
+def _api_error(error: GatewayError) -> web.Response:
     details: dict[str, Json] = {key: _plain(value) for key, value in error.details.items()}
     if error.path is not None:
         details.setdefault("path", error.path)
     body: Json = {"error": {"code": error.code, "message": error.message, "details": details}}
-    headers = {**_NO_STORE, "x-request-id": request_id}
+    headers = dict(_NOSNIFF)
     if error.retry_after_s is not None:
         headers["retry-after"] = str(max(1, -int(-error.retry_after_s // 1)))
     if error.status == 401:

@@ -10,8 +10,8 @@ from dialects.base import Dialect
 from dialects.fields import parse_object
 from handlers.calls import read_body
 from handlers.endpoint import Access, Endpoint, Handler
-from handlers.gate import PRINCIPAL, REQUEST_ID
-from models.errors import ErrorKind, GatewayError
+from handlers.gate import HEADERS, PRINCIPAL, REQUEST_ID
+from models.errors import BadRequest, ErrorKind, GatewayError
 from models.exchange import ProxyRequest, RequestRecord
 from models.ids import new_id
 from models.ports import Clock
@@ -83,8 +83,10 @@ class Inference:
         started = self._clock.monotonic()
         try:
             call = await self._read(request, dialect, record, started)
-            reply = await self._executor.open(call, record)
-            _add_headers(reply, record, principal, request_id)
+            try:
+                reply = await self._executor.open(call, record)
+            finally:
+                request[HEADERS] = _about(record, principal, request_id)
             if reply.chunks is None:
                 record.status = 200
                 return web.Response(body=reply.body, headers={**_JSON_HEADERS, **reply.headers})
@@ -126,29 +128,30 @@ class Inference:
 
 
 def _forwardable(request: web.Request, dialect: Dialect) -> dict[str, str]:
-    headers = request.headers
-    return {
-        name: ",".join(headers.getall(name))
-        for name in dialect.forwarded_headers
-        if name in headers
-    }
+    """Return the headers that may go on. Raises BadRequest for what could not be sent again."""
+    found = {}
+    for name in dialect.forwarded_headers & request.headers.keys():
+        value = ",".join(request.headers.getall(name))
+        if not (value.isascii() and value.isprintable()):
+            raise BadRequest(f"header {name}: only printable ASCII characters are allowed")
+        found[name] = value
+    return found
 
 
-def _add_headers(
-    reply: Reply, record: RequestRecord, principal: Principal, request_id: str
-) -> None:
-    headers = reply.headers
-    headers["x-request-id"] = headers["request-id"] = request_id
-    headers["x-aigateway-provider"] = record.provider_id or ""
-    headers["x-aigateway-attempts"] = str(record.attempts)
-    if principal.is_admin:
-        headers["x-aigateway-account"] = record.account_id or ""
+def _about(record: RequestRecord, principal: Principal, request_id: str) -> dict[str, str]:
+    """Return headers that tell who served, or tried to."""
+    headers = {"request-id": request_id, "x-aigateway-attempts": str(record.attempts)}
+    if record.provider_id is not None:
+        headers["x-aigateway-provider"] = record.provider_id
+    if principal.is_admin and record.account_id is not None:
+        headers["x-aigateway-account"] = record.account_id
+    return headers
 
 
 async def _stream(request: web.Request, reply: Reply, record: RequestRecord) -> web.StreamResponse:
-    response = web.StreamResponse(headers={**_STREAM_HEADERS, **reply.headers})
     try:
         assert reply.chunks is not None  # noqa: S101 - for the type checker
+        response = web.StreamResponse(headers={**_STREAM_HEADERS, **reply.headers})
         await response.prepare(request)
         record.status = 200
         async for chunk in reply.chunks:
