@@ -41,6 +41,8 @@ class Pauses:
     """A worker that lived this long starts again from the first pause."""
     stop_s: float = 330.0
     """From the signal to stop until what still runs is killed."""
+    hurry_s: float = 4.0
+    """The same, from a second signal."""
 
 
 def run_workers(
@@ -53,8 +55,9 @@ def run_workers(
     """Run `count` processes of the command until SIGTERM or SIGINT; return the exit code.
 
     Each worker finds its number in AIGATEWAY_WORKER. The first signal is passed on and the
-    workers are waited for; a second one kills them. 0: all ended on request. 2: a worker refused
-    its configuration at the start. 1: some had to be killed or failed while stopping.
+    workers are waited for; a second one is passed on and leaves them little time, a third none.
+    0: all ended on request. 2: a worker refused its configuration at the start. 1: some had to be
+    killed or failed while stopping.
     """
     crew = _Crew(count, command, environ if environ is not None else os.environ, pauses or Pauses())
     return asyncio.run(crew.run())
@@ -115,6 +118,7 @@ class _Crew:
     exit_code: int = 0
     running: dict[int, Process] = field(default_factory=dict)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    hurrying: asyncio.Event = field(default_factory=asyncio.Event)
     last_signal: signal.Signals = signal.SIGTERM
 
     async def run(self) -> int:
@@ -135,9 +139,13 @@ class _Crew:
         return self.exit_code
 
     def _on_signal(self, number: signal.Signals) -> None:
-        if self.stopping.is_set():
-            logger.warning("second signal: workers are killed", extra={"signal": number.name})
+        if self.hurrying.is_set():
             self._kill()
+        elif self.stopping.is_set():
+            # They tell their clients, and write what they know.
+            logger.warning("second signal: workers hurry", extra={"signal": number.name})
+            self._send_all(number)
+            self.hurrying.set()
         else:
             logger.info("stopping workers", extra={"signal": number.name})
             self._stop(number)
@@ -157,7 +165,10 @@ class _Crew:
 
     async def _kill_late(self) -> None:
         await self.stopping.wait()
-        await asyncio.sleep(self.pauses.stop_s)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.pauses.stop_s):
+                await self.hurrying.wait()
+                await asyncio.sleep(self.pauses.hurry_s)
         logger.error("workers did not stop in time and are killed")
         self._kill()
 

@@ -87,9 +87,7 @@ class Answers:
 
     def cut(self) -> None:
         """Break every running stream off; its client is told so, and nobody else is blamed."""
-        self._cut = GatewayError(
-            "the gateway is shutting down", kind=ErrorKind.UNAVAILABLE, status=503
-        )
+        self._cut = stopping()
         for response in list(self._streams):
             response.close()
 
@@ -213,6 +211,13 @@ class Answers:
             given.record.error_code = error.code
             if isinstance(error, UpstreamError):
                 given.blame(error)
+
+
+def stopping() -> GatewayError:
+    """Return what the client of a call is told that our stop breaks off."""
+    return GatewayError(
+        "the gateway is shutting down", kind=ErrorKind.UNAVAILABLE, status=503, retry_after_s=1
+    )
 
 
 def _told(plan: Plan, relay: Relay, data: bytes | None) -> bytes:

@@ -24,7 +24,7 @@ from models.errors import (
 from models.exchange import ProxyRequest, RequestRecord
 from models.ports import Clock, Transport, UpstreamResponse
 from providers.base import Route, build_request
-from services.answers import Accepted, Answers, Limits, Reply
+from services.answers import Accepted, Answers, Limits, Reply, stopping
 from services.cooldown import Rest
 from services.plan import Plan, make_plan
 from services.pool import RATE_KINDS, Lease, Pool
@@ -77,15 +77,18 @@ class Executor:
         self._asks_stream_usage = asks_stream_usage
         self._tell = tell
         self._answers = Answers(clock, limits)
-        self._running = 0
+        self._running: set[asyncio.Timeout] = set()
 
     @property
     def is_busy(self) -> bool:
         """Whether a call is being served."""
-        return self._running > 0 or self._answers.are_streaming
+        return bool(self._running) or self._answers.are_streaming
 
     def cut(self) -> None:
-        """Break every running stream off; its client is told so."""
+        """Break off whatever runs; each client is told so, and nobody else is blamed."""
+        now = asyncio.get_running_loop().time()
+        for scope in self._running:
+            scope.reschedule(now)
         self._answers.cut()
 
     async def open(self, request: ProxyRequest, record: RequestRecord) -> Reply:
@@ -94,11 +97,17 @@ class Executor:
         Fills `record` on the way. The caller must close the reply.
         """
         deadline = self._clock.monotonic() + self._limits.first_byte_timeout_s
-        self._running += 1
+        scope = asyncio.timeout(None)
         try:
-            return await self._served(_Call(request, record, deadline))
+            async with scope:
+                self._running.add(scope)
+                return await self._served(_Call(request, record, deadline))
+        except TimeoutError:
+            if not scope.expired():
+                raise
+            raise stopping() from None
         finally:
-            self._running -= 1
+            self._running.discard(scope)
 
     async def _served(self, call: _Call) -> Reply:
         """Try the routes of the model in turn."""

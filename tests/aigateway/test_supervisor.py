@@ -45,8 +45,8 @@ from aigateway.supervisor import Pauses, run_workers
 from config.logs import configure_logging
 
 configure_logging("info", "json")
-pauses = Pauses(*map(float, sys.argv[1:5]))
-sys.exit(run_workers(int(sys.argv[5]), [sys.executable, *sys.argv[6:]], pauses=pauses))
+pauses = Pauses(*map(float, sys.argv[1:6]))
+sys.exit(run_workers(int(sys.argv[6]), [sys.executable, *sys.argv[7:]], pauses=pauses))
 """
 
 Start = Callable[..., subprocess.Popen[str]]
@@ -68,8 +68,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
         first_s: float = 0.05,
         longest_s: float = 0.05,
         stop_s: float = 60,
+        hurry_s: float = 60,
     ) -> subprocess.Popen[str]:
-        pauses = [str(pause) for pause in (first_s, longest_s, 60, stop_s)]
+        pauses = [str(pause) for pause in (first_s, longest_s, 60, stop_s, hurry_s)]
         parent = subprocess.Popen(
             [sys.executable, "-c", PARENT, *pauses, str(count), str(script), str(folder), mode],
             stderr=subprocess.PIPE,
@@ -153,11 +154,24 @@ def test_the_pause_before_a_restart_doubles_up_to_its_limit(start: Start, tmp_pa
     assert {event["code"] for event in deaths[:4]} == {7}
 
 
-def test_a_second_signal_kills(start: Start, tmp_path: Path) -> None:
-    parent = start("stubborn")
+def test_after_a_second_signal_workers_have_little_time(start: Start, tmp_path: Path) -> None:
+    parent = start("stubborn", hurry_s=0.1)
     until(lambda: set(starts(tmp_path)) == {"0", "1"})
     parent.terminate()
     until(lambda: all(len(items) == 2 for items in seen(tmp_path).values()))
+    assert parent.poll() is None
+    parent.terminate()
+    assert parent.wait(30) == 1
+    assert not any(is_alive(pid) for pids in starts(tmp_path).values() for pid in pids)
+
+
+def test_a_third_signal_kills_at_once(start: Start, tmp_path: Path) -> None:
+    parent = start("stubborn", hurry_s=3000)
+    until(lambda: set(starts(tmp_path)) == {"0", "1"})
+    parent.terminate()
+    until(lambda: all(len(items) == 2 for items in seen(tmp_path).values()))
+    parent.send_signal(signal.SIGINT)
+    until(lambda: all(len(items) == 3 for items in seen(tmp_path).values()))
     assert parent.poll() is None
     parent.terminate()
     assert parent.wait(30) == 1

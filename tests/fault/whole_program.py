@@ -41,9 +41,13 @@ class Load:
 
     statuses: Counter[int] = field(default_factory=Counter)
     """0 stands for a connection that broke."""
-    ids: set[str] = field(default_factory=set)
-    """Ids of the requests that were answered with 200, as the client chose them."""
+    answered: dict[str, float] = field(default_factory=dict)
+    """When those were answered whose answer was a 200, by the ids that the client chose."""
     seconds: list[float] = field(default_factory=list)
+
+    @property
+    def ids(self) -> set[str]:
+        return set(self.answered)
 
     @property
     def count(self) -> int:
@@ -83,7 +87,7 @@ async def _ask(rig: Rig, request_id: str, load: Load) -> None:
     else:
         load.statuses[response.status] += 1
         if response.status == 200:
-            load.ids.add(request_id)
+            load.answered[request_id] = time.monotonic()
     load.seconds.append(time.monotonic() - sent_at)
 
 

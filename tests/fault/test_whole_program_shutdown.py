@@ -1,0 +1,161 @@
+"""SIGTERM under live streams: told first, drained, cut with a word, and recorded."""
+
+import asyncio
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.e2e.cluster import Cluster, open_cluster
+from tests.fakes.provider import FakeProvider
+from tests.fakes.scenarios import Scenario
+from tests.fault.live_streams import (
+    PATHS,
+    LiveStream,
+    all_done,
+    client_headers,
+    long_texts,
+    open_stream,
+)
+from tests.fault.whole_program import ASK, everywhere, read_ledger
+from tests.waiting import until
+
+pytestmark = pytest.mark.timeout(120)
+
+DELAY_S, DRAIN_S = 2.0, 5.0
+TIMES = {
+    "AIGATEWAY_SERVER__DRAIN_DELAY_S": str(DELAY_S),
+    "AIGATEWAY_SERVER__DRAIN_TIMEOUT_S": str(DRAIN_S),
+}
+EACH = 6
+CLAUDE, GPT = "claude-fake", "gpt-fake"
+
+
+async def _furnish(cluster: Cluster) -> tuple[FakeProvider, FakeProvider]:
+    """Claude's streams end after some 3 s; those of GPT begin and then fall silent for ever."""
+    claude = await cluster.add_provider("messages", accounts=2)
+    claude.scenario, claude.pause_s = Scenario(**long_texts(30)), 0.1
+    gpt = await cluster.add_provider("chat", accounts=2)
+    gpt.hang_after = 3
+    await everywhere()
+    return claude, gpt
+
+
+async def _streams(cluster: Cluster, model: str) -> list[LiveStream]:
+    """Open streams of one model in both formats: one is raw, the other translated."""
+    return [
+        await open_stream(cluster, dialect, model, f"{model}-{dialect}-{number}")
+        for dialect in PATHS
+        for number in range(EACH)
+    ]
+
+
+async def _health(cluster: Cluster) -> int:
+    """Ask for readiness over a connection of its own; 0 when none comes about."""
+    try:
+        async with (
+            aiohttp.ClientSession() as http,
+            http.get(f"{cluster.url}/health/ready") as response,
+        ):
+            return response.status
+    except aiohttp.ClientError:
+        return 0
+
+
+async def _late_call(cluster: Cluster) -> aiohttp.ClientResponse:
+    """Ask a model that never answers; its answer is not streamed."""
+    response = await cluster.http.post(
+        cluster.url + PATHS["messages"],
+        json={**ASK, "model": GPT},
+        headers=client_headers(cluster, "late-call"),
+    )
+    await response.read()
+    return response
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_stop_lets_streams_end_and_tells_those_that_do_not(
+    request: pytest.FixtureRequest, tmp_path: Path, workers: int
+) -> None:
+    urls = _stores(request) if workers > 1 else {}
+    async with open_cluster(tmp_path, workers=workers, environment=TIMES, **urls) as cluster:
+        _, gpt = await _furnish(cluster)
+        assert await _health(cluster) == 200
+        hanging = await _streams(cluster, GPT)
+        ending = await _streams(cluster, CLAUDE)
+        gpt.delay_s = 600.0
+        late = asyncio.create_task(_late_call(cluster))
+        await until(lambda: len(gpt.seen) == 2 * EACH + 1)
+        assert cluster.process is not None
+        cluster.process.send_signal(signal.SIGTERM)
+        # Not ready at once, and still accepting: a load balancer turns away first.
+        await until(lambda: cluster.log.read_bytes().count(b" stopping") >= workers)
+        assert await _health(cluster) == 503
+        joined = await open_stream(cluster, "messages", CLAUDE, "joined")
+        await all_done([*ending, joined, *hanging])
+        assert all(stream.is_whole and not stream.errors for stream in (*ending, joined))
+        assert [stream.body[-300:] for stream in hanging if not stream.has_told_its_error] == []
+        answer = await late
+        assert answer.status == 503
+        assert int(answer.headers["retry-after"]) >= 1
+        assert (await answer.json())["type"] == "error"
+        assert await asyncio.to_thread(cluster.process.wait, 20) == 0
+        assert await _health(cluster) == 0
+        await _check_rows(cluster, ending=[*ending, joined], hanging=hanging)
+
+
+async def _check_rows(
+    cluster: Cluster, *, ending: list[LiveStream], hanging: list[LiveStream]
+) -> None:
+    """Every request has its row, and nobody was blamed for our stop."""
+    await cluster.start()
+    ledger = await read_ledger(cluster, len(ending) + len(hanging) + 1, limit_s=5)
+    rows = {row["client_request_id"]: row for row in ledger.rows}
+    assert len(rows) == len(ledger.rows) == len(ending) + len(hanging) + 1
+    for stream in ending:
+        row = rows[stream.request_id]
+        assert (row["status"], row["error_code"]) == (200, None)
+        assert row["output_tokens"] == 7
+    for stream in hanging:
+        assert _told(rows[stream.request_id]) == (200, "unavailable")
+    assert _told(rows["late-call"]) == (503, "unavailable")
+    assert b"cooling down" not in cluster.log.read_bytes()
+
+
+def _told(row: dict[str, Any]) -> tuple[int, str]:
+    return row["status"], row["error_code"]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_second_signal_ends_it_within_5_s(
+    request: pytest.FixtureRequest, tmp_path: Path, workers: int
+) -> None:
+    urls = _stores(request) if workers > 1 else {}
+    long = {"AIGATEWAY_SERVER__DRAIN_TIMEOUT_S": "300"}
+    async with open_cluster(tmp_path, workers=workers, environment=long, **urls) as cluster:
+        await _furnish(cluster)
+        hanging = await _streams(cluster, GPT)
+        assert cluster.process is not None
+        cluster.process.send_signal(signal.SIGTERM)
+        await until(lambda: cluster.log.read_bytes().count(b" stopping") >= workers)
+        await asyncio.sleep(0.5)
+        assert not any(stream.done is not None and stream.done.done() for stream in hanging)
+        cluster.process.send_signal(signal.SIGTERM)
+        second_at = time.monotonic()
+        await asyncio.to_thread(cluster.process.wait, 20)
+        assert time.monotonic() - second_at <= 5.0
+        await all_done(hanging)
+        assert all(stream.has_told_its_error for stream in hanging)
+        await cluster.start()
+        ledger = await read_ledger(cluster, len(hanging), limit_s=5)
+        assert ledger.client_ids == sorted(stream.request_id for stream in hanging)
+
+
+def _stores(request: pytest.FixtureRequest) -> dict[str, str]:
+    return {
+        "database_url": request.getfixturevalue("mysql_url"),
+        "redis_url": request.getfixturevalue("redis_url"),
+    }
