@@ -3,8 +3,10 @@
 import json
 import re
 import signal
+import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -153,12 +155,28 @@ async def left(rig: Rig) -> tuple[list[str], int, int]:
     return others, accounts["total"], proxies["total"]
 
 
+def rows_of_demo(database: Path) -> list[int]:
+    """Count without a gateway, whose start would take out what is left."""
+    with closing(sqlite3.connect(database)) as connection:
+        return [
+            connection.execute(f"SELECT COUNT(*) FROM {table} WHERE {column} = 'demo'").fetchone()[
+                0
+            ]
+            for table, column in [
+                ("providers", "id"),
+                ("accounts", "provider_id"),
+                ("proxy_pool", "provider_id"),
+            ]
+        ]
+
+
 async def test_after_a_clean_shutdown_only_the_statistics_are_left(tmp_path: Path) -> None:
     async with open_rig(tmp_path, SAME_HOUSE, demo=True) as rig:
         await ask(rig)
         assert await left(rig) == (["demo"], 3, 2)
         # What is added to the demo belongs to it.
         await rig.add_account("demo", "key-4")
+    assert rows_of_demo(tmp_path / "data" / "aigateway.db") == [0, 0, 0]
     async with open_rig(tmp_path, SAME_HOUSE) as rig:
         assert await left(rig) == ([], 0, 0)
         assert (await rig.post("/v1/chat/completions", ASK)).status == 404
