@@ -18,6 +18,7 @@ TRANSIENT: Final = frozenset({ErrorKind.UPSTREAM, ErrorKind.TIMEOUT, ErrorKind.T
 _TRANSIENT_THRESHOLD: Final = 2
 _WINDOW_S: Final = 60.0
 _MAX_STRIKES: Final = 16
+_SAME_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Cooldowns:
         self._clock = clock
         self._rests: dict[tuple[str, str], Rest] = {}
         self._strikes: dict[tuple[str, str], tuple[int, float]] = {}
+        self._swept_at = 0.0
         self.version = 0
         """Grows with every change, so that readers may cache what they derived."""
 
@@ -78,7 +80,7 @@ class Cooldowns:
     def report(
         self, account_id: str, proxy_id: str | None, model: str, error: UpstreamError
     ) -> Rest | None:
-        """Let the one to blame rest, and return that rest; None when nobody does."""
+        """Let the one to blame rest, and return that rest; None when nobody rests any longer."""
         match error.blame:
             case Blame.ACCOUNT:
                 key = (account_id, EVERY_MODEL)
@@ -88,10 +90,12 @@ class Cooldowns:
                 key = (proxy_id, EVERY_MODEL)
             case _:
                 return None
-        pause_s = self._pause_s(key, error)
-        if pause_s <= 0:
-            return None
         now = self._clock.now()
+        self._sweep(now)
+        pause_s, known = self._pause_s(key, error), self._rests.get(key)
+        # Many requests meet one limit within a moment: the others need not hear of each.
+        if pause_s <= 0 or (known is not None and now + pause_s <= known.until + _SAME_S):
+            return None
         rest = Rest(key[0], key[1], now, now + pause_s, error.kind)
         self.add(rest)
         return rest
@@ -110,20 +114,34 @@ class Cooldowns:
             self._strikes.pop((account_id, EVERY_MODEL), None)
 
     def void(self, resets: Mapping[str, float]) -> None:
-        """End rests that began before their account's reset (account id -> epoch seconds)."""
-        now = self._clock.now()
+        """Forget what was before an account's reset (account id -> epoch seconds)."""
         gone = [
-            key
-            for key, rest in self._rests.items()
-            if rest.until <= now or rest.began_at <= resets.get(rest.subject, 0.0)
+            key for key, rest in self._rests.items() if rest.began_at <= resets.get(key[0], 0.0)
         ]
         for key in gone:
             del self._rests[key]
-            self._strikes.pop(key, None)
+        for key, (_, last) in list(self._strikes.items()):
+            if last <= resets.get(key[0], 0.0):
+                del self._strikes[key]
         if gone:
             self.version += 1
 
+    def _sweep(self, now: float) -> None:
+        """Drop what is over and counts no more: clients name the models, so these may be many."""
+        if abs(now - self._swept_at) < _WINDOW_S:
+            return
+        self._swept_at, old = now, now - _WINDOW_S
+        self._rests = {key: rest for key, rest in self._rests.items() if rest.until > old}
+        self._strikes = {
+            key: strike
+            for key, strike in self._strikes.items()
+            if strike[1] > old or key in self._rests
+        }
+
     def _pause_s(self, key: tuple[str, str], error: UpstreamError) -> float:
+        first_s = self._first_s(error.kind)
+        if error.retry_after_s is None and first_s <= 0:
+            return 0.0
         strikes = self._strike(key)
         if error.retry_after_s is not None:
             return min(max(error.retry_after_s, 1.0), self._pauses.max_retry_after_s)
@@ -131,7 +149,6 @@ class Cooldowns:
             strikes -= _TRANSIENT_THRESHOLD - 1
         if strikes < 1:
             return 0.0
-        first_s = self._first_s(error.kind)
         return min(first_s * 2.0 ** (strikes - 1), max(self._pauses.longest_s, first_s))
 
     def _first_s(self, kind: ErrorKind) -> float:
@@ -161,8 +178,8 @@ class Cooldowns:
         count, last = self._strikes.get(key, (0, 0.0))
         rest = self._rests.get(key)
         if rest is not None and rest.until > now:
-            return max(count, 1)
-        quiet_since = last if rest is None else rest.until
+            return 0
+        quiet_since = last if rest is None else max(last, rest.until)
         if now - quiet_since > _WINDOW_S:
             count = 0
         count = min(count + 1, _MAX_STRIKES)

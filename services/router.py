@@ -6,6 +6,8 @@ from models.errors import NoRoute
 from providers.base import Provider, Route
 
 _MAX_CACHED = 4096
+# No model has a name that long; names are kept as keys here and elsewhere.
+_MAX_NAME_CHARS = 256
 
 
 class Router:
@@ -29,7 +31,7 @@ class Router:
         routes = self._cache.get(model)
         if routes is None:
             routes = self._explicit(model) or self._by_prefix(model)
-            if not routes:
+            if not routes or len(model) > _MAX_NAME_CHARS:
                 raise NoRoute(self._unknown(model))
             if len(self._cache) >= _MAX_CACHED:
                 self._cache.clear()

@@ -118,3 +118,58 @@ def test_an_absurd_retry_after_is_cut(cooldowns: Cooldowns, clock: FakeClock) ->
     rest = cooldowns.report("a", None, "m", limited(retry_after_s=1e9))
     assert rest is not None
     assert rest.until == clock.now() + 21_600
+
+
+def test_failures_on_their_way_when_a_rest_began_neither_lengthen_nor_repeat_it(
+    cooldowns: Cooldowns, clock: FakeClock
+) -> None:
+    hinted = cooldowns.report("a", None, "m", limited(retry_after_s=60))
+    assert hinted is not None
+    clock.advance(0.5)
+    assert cooldowns.report("a", None, "m", limited(retry_after_s=60)) is None
+    clock.advance(30)
+    assert cooldowns.report("a", None, "m", limited()) is None
+    assert cooldowns.resting("a", "m", clock.now()) == hinted
+    longer = cooldowns.report("a", None, "m", limited(retry_after_s=600))
+    assert longer is not None
+    assert longer.until == clock.now() + 600
+
+
+def test_an_old_rest_does_not_make_every_transient_failure_the_first(
+    cooldowns: Cooldowns, clock: FakeClock
+) -> None:
+    cooldowns.report("a", None, "m", limited())
+    clock.advance(120)
+    assert cooldowns.report("a", None, "m", TimedOut("slow")) is None
+    clock.advance(5)
+    assert cooldowns.report("a", None, "m", TimedOut("slow")) is not None
+
+
+def test_a_new_snapshot_does_not_forget_strikes(cooldowns: Cooldowns, clock: FakeClock) -> None:
+    cooldowns.report("a", None, "m", limited())
+    clock.advance(1.1)
+    cooldowns.void({})
+    second = cooldowns.report("a", None, "m", limited())
+    assert second is not None
+    assert second.until - clock.now() == 2
+
+
+def test_a_reset_forgets_strikes_that_made_no_rest_yet(
+    cooldowns: Cooldowns, clock: FakeClock
+) -> None:
+    cooldowns.report("a", None, "m", TimedOut("slow"))
+    cooldowns.void({"a": clock.now()})
+    clock.advance(1)
+    assert cooldowns.report("a", None, "m", TimedOut("slow")) is None
+
+
+def test_many_names_of_models_leave_nothing_behind(cooldowns: Cooldowns, clock: FakeClock) -> None:
+    missing = UpstreamError("no such model", kind=ErrorKind.MODEL_NOT_FOUND)
+    for number in range(100):
+        cooldowns.report("a", None, f"invented-{number}", missing)
+        cooldowns.report("a", None, f"limited-{number}", limited())
+    assert len(cooldowns) == 100
+    clock.advance(300)
+    cooldowns.report("a", None, "m", limited())
+    assert len(cooldowns) == 1
+    assert len(cooldowns._strikes) == 1

@@ -73,3 +73,9 @@ def test_a_very_long_model_name_is_cut_in_the_message() -> None:
     with pytest.raises(NoRoute) as caught:
         ROUTER.resolve("x" * 10_000)
     assert len(caught.value.message) < 400
+
+
+def test_a_name_longer_than_any_model_has_is_unknown_and_not_remembered() -> None:
+    with pytest.raises(NoRoute) as caught:
+        ROUTER.resolve("gpt-" + "x" * 10_000)
+    assert len(caught.value.message) < 1_000
