@@ -19,7 +19,7 @@ _CAUSES: dict[int | str, str] = {
     1040: "the server has no connection left; raise its max_connections or lower pool_size",
     1044: "the user may not use this database",
     1045: "the server refuses the user name or the password",
-    1049: "the server has no database of this name; create it first",
+    1049: "the server has no database of this name; `aigateway migrate` makes it",
     1130: "the server lets nobody in from this machine",
     1698: "the server refuses the user name or the password",
     2003: "nothing answers at its address, or not in time",

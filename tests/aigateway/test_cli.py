@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from aigateway import __version__
 from aigateway.first_start import prepare
@@ -278,12 +279,29 @@ def test_a_database_that_is_away_is_told_in_a_sentence(machine: Machine) -> None
     assert "canary" not in outcome.stderr
 
 
-def test_a_database_that_does_not_exist_is_named_as_the_cause(
+def test_a_database_that_refuses_the_user_is_told_in_a_sentence(
     machine: Machine, mysql_url: str
 ) -> None:
-    outcome = machine.run("init", AIGATEWAY_DATABASE__URL=f"{mysql_url}_other")
+    stranger = make_url(mysql_url).set(username="stranger", password="canary")
+    address = stranger.render_as_string(hide_password=False)
+    outcome = machine.run("init", AIGATEWAY_DATABASE__URL=address)
     assert outcome.returncode == 1
-    assert "the server has no database of this name; create it first" in outcome.stderr
+    assert "the server refuses the user name or the password" in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+    assert "canary" not in outcome.stderr
+
+
+def test_serving_on_a_database_that_was_never_made_is_told_in_a_sentence(
+    ready: Machine, mysql_url: str
+) -> None:
+    address = make_url(mysql_url).set(database="aigateway_test_nobody_made_this")
+    outcome = ready.run(
+        "serve",
+        AIGATEWAY_DATABASE__URL=address.render_as_string(hide_password=False),
+        AIGATEWAY_SERVER__PORT="0",
+    )
+    assert outcome.returncode == 1
+    assert "no database of this name; `aigateway migrate` makes it" in outcome.stderr
     assert "Traceback" not in outcome.stderr
 
 
