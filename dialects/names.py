@@ -14,11 +14,10 @@ def wire_names(names: Iterable[str], *, limit: int = 64) -> dict[str, str]:
     """
     unique = list(dict.fromkeys(names))
     accepted = {name: name for name in unique if _is_accepted(name, limit)}
-    taken = set(accepted)
+    taken = dict.fromkeys(accepted, 1)
     for name in unique:
         if name not in accepted:
             accepted[name] = _free(_BAD_CHARACTER.sub("_", name)[:limit] or "_", taken, limit)
-            taken.add(accepted[name])
     return accepted
 
 
@@ -42,10 +41,12 @@ def _is_accepted(name: str, limit: int) -> bool:
     return 0 < len(name) <= limit and _BAD_CHARACTER.search(name) is None
 
 
-def _free(name: str, taken: set[str], limit: int) -> str:
-    candidate, number = name, 1
+def _free(name: str, taken: dict[str, int], limit: int) -> str:
+    """Return a form of `name` that nobody has. `taken` tells how many forms were tried so far."""
+    candidate = name
     while candidate in taken:
-        number += 1
-        suffix = f"_{number}"
+        taken[name] += 1
+        suffix = f"_{taken[name]}"
         candidate = name[: limit - len(suffix)] + suffix
+    taken[candidate] = 1
     return candidate

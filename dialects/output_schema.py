@@ -90,8 +90,9 @@ def _anthropic_shape(node: JsonObject, shaped: JsonObject, depth: int) -> set[st
     if isinstance(kind, list):
         once = ("title", "description", "$defs", "definitions")
         without_list = {key: node[key] for key in node if key not in once}
+        # Each type once: doubles at every level would double the work with each level.
         shaped["anyOf"] = [
-            _anthropic_node({**without_list, "type": one}, depth + 1) for one in kind
+            _anthropic_node({**without_list, "type": one}, depth + 1) for one in _names(kind)
         ]
         return set(node)
     match kind:
@@ -101,8 +102,9 @@ def _anthropic_shape(node: JsonObject, shaped: JsonObject, depth: int) -> set[st
             return _anthropic_array(node, shaped, depth)
         case "string" | "integer" | "number" | "boolean" | "null":
             shaped["type"] = kind
-            if kind == "string" and node.get("format") in _FORMATS:
-                shaped["format"] = node["format"]
+            form = node.get("format")
+            if kind == "string" and isinstance(form, str) and form in _FORMATS:
+                shaped["format"] = form
                 return {"type", "format"}
             return {"type", *_foreign(node, kind)}
         case _:
@@ -121,7 +123,7 @@ def _anthropic_object(node: JsonObject, shaped: JsonObject, depth: int) -> set[s
     }
     required = node.get("required")
     if isinstance(required, list):
-        shaped["required"] = [name for name in required if name in properties]
+        shaped["required"] = [name for name in _names(required) if name in properties]
     shaped["additionalProperties"] = False
     return {"type", "properties", *_foreign(node, "object")}
 
@@ -167,6 +169,11 @@ def _told(value: Json) -> str:
     return value if isinstance(value, str) else dumps(value).decode()
 
 
+def _names(values: list[Json]) -> list[str]:
+    """Return the strings of a list, each once."""
+    return list(dict.fromkeys(value for value in values if isinstance(value, str)))
+
+
 def _is_recursive(schema: JsonObject) -> bool:
     """Say whether a definition reaches itself by references."""
     edges: dict[str, set[str]] = {"#": _references(schema, skip_definitions=True)}
@@ -175,20 +182,23 @@ def _is_recursive(schema: JsonObject) -> bool:
         if isinstance(definitions, dict):
             for name, child in definitions.items():
                 edges[f"#/{key}/{name}"] = _references(child)
-    return any(_reaches(name, name, edges) for name in edges)
+    return _has_circle(edges)
 
 
-def _reaches(start: str, goal: str, edges: dict[str, set[str]]) -> bool:
-    seen: set[str] = set()
-    waiting = list(edges.get(start, ()))
-    while waiting:
-        name = waiting.pop()
-        if name == goal:
-            return True
-        if name not in seen:
-            seen.add(name)
-            waiting.extend(edges.get(name, ()))
-    return False
+def _has_circle(edges: Mapping[str, set[str]]) -> bool:
+    """Take away what leads nowhere, again and again: only circles remain. Linear in the edges."""
+    sources: dict[str, list[str]] = {name: [] for name in edges}
+    left = {name: len(targets & edges.keys()) for name, targets in edges.items()}
+    for name, targets in edges.items():
+        for target in targets & edges.keys():
+            sources[target].append(name)
+    ends = [name for name, count in left.items() if count == 0]
+    while ends:
+        for source in sources[ends.pop()]:
+            left[source] -= 1
+            if left[source] == 0:
+                ends.append(source)
+    return any(left.values())
 
 
 def _references(schema: Json, *, skip_definitions: bool = False) -> set[str]:

@@ -32,6 +32,7 @@ _LISTS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems", "items"})
 _UNIONS = ("anyOf", "oneOf", "allOf")
 MAX_DEPTH = 100
 _MAX_MERGES = 4
+_MAX_MERGED = 20_000
 
 Edit = Callable[[JsonObject], JsonObject]
 
@@ -110,48 +111,64 @@ def object_root(schema: JsonObject) -> JsonObject:
 
     What is required only in one branch of a choice is not required afterwards.
     """
-    return _object(schema, schema, _MAX_MERGES)
+    return _object(schema, schema, _MAX_MERGES, _Effort())
 
 
 # --- the root ---------------------------------------------------------------------------------
 
 
-def _object(schema: JsonObject, root: JsonObject, merges_left: int) -> JsonObject:
+class _Effort:
+    """Counts what is merged: references let a few bytes ask for endless work."""
+
+    def __init__(self) -> None:
+        self._left = _MAX_MERGED
+
+    def spend(self, count: int) -> None:
+        self._left -= count
+        if self._left < 0:
+            raise BadRequest("a JSON schema has too many alternatives at its root")
+
+
+def _object(schema: JsonObject, root: JsonObject, merges_left: int, effort: _Effort) -> JsonObject:
     if isinstance(schema.get("$ref"), str) and "type" not in schema and merges_left > 0:
         rest = {key: schema[key] for key in schema if key != "$ref"}
-        return _object({**_resolved(schema, root), **rest}, root, merges_left - 1)
+        return _object({**_resolved(schema, root), **rest}, root, merges_left - 1, effort)
     shaped: JsonObject = {key: schema[key] for key in schema if key not in _UNIONS}
     for union in _UNIONS:
         branches = schema.get(union)
         if isinstance(branches, list) and merges_left > 0:
             for branch in branches:
-                flat = _object(_resolved(branch, root), root, merges_left - 1)
-                _merge(shaped, flat, is_required=union == "allOf")
+                effort.spend(1)
+                flat = _object(_resolved(branch, root), root, merges_left - 1, effort)
+                _merge(shaped, flat, effort, is_required=union == "allOf")
     return {**shaped, "type": "object"}
 
 
-def _merge(root: JsonObject, flat: JsonObject, *, is_required: bool) -> None:
+def _merge(root: JsonObject, flat: JsonObject, effort: _Effort, *, is_required: bool) -> None:
     properties = flat.get("properties")
     if isinstance(properties, dict):
         known = root.get("properties")
         merged = dict(known) if isinstance(known, dict) else {}
+        effort.spend(len(merged) + len(properties))
         for name, child in properties.items():
-            merged[name] = _either(merged[name], child) if name in merged else child
+            merged[name] = _either(merged[name], child, effort) if name in merged else child
         root["properties"] = merged
     required = flat.get("required")
     if is_required and isinstance(required, list):
         before = root.get("required")
         names = [*(before if isinstance(before, list) else []), *required]
-        root["required"] = [name for at, name in enumerate(names) if name not in names[:at]]
+        effort.spend(len(names))
+        root["required"] = list(dict.fromkeys(name for name in names if isinstance(name, str)))
     if "description" not in root and isinstance(flat.get("description"), str):
         root["description"] = flat["description"]
 
 
-def _either(first: Json, second: Json) -> Json:
+def _either(first: Json, second: Json, effort: _Effort) -> Json:
     if _same(first, second):
         return first
     known = first.get("anyOf") if isinstance(first, dict) and set(first) == {"anyOf"} else None
     choices = known if isinstance(known, list) else [first]
+    effort.spend(len(choices))
     is_known = any(_same(choice, second) for choice in choices)
     return {"anyOf": choices if is_known else [*choices, second]}
 

@@ -1,5 +1,6 @@
 """Requests of the Messages format, read and written."""
 
+from dataclasses import replace
 from typing import Final
 
 from dialects import fields
@@ -19,9 +20,10 @@ from dialects.anthropic.turns import Turn, lacks_thinking, write_turns
 from dialects.anthropic.write_content import Outgoing, collapsed
 from dialects.anthropic.write_content import write_text as write_text_block
 from dialects.base import Encoded
+from dialects.call_ids import CallIds
 from dialects.names import changed_names, wire_names
 from models.chat import ChatRequest
-from models.content import Message, Role, ToolCall, ToolResult
+from models.content import Message, Part, Role, ToolCall, ToolResult
 from models.errors import BadRequest, Unrepresentable
 from models.json_types import JsonObject
 from models.profile import Profile
@@ -98,35 +100,37 @@ def _read_max_tokens(payload: JsonObject) -> int | None:
 
 def _read_messages(payload: JsonObject) -> tuple[Message, ...]:
     messages: list[Message] = []
-    calls: set[str] = set()
+    ids = CallIds()
     for index, message in enumerate(fields.objects(payload, "messages")):
         where = f"messages[{index}]"
         role = next((role for role in _ROLES if role == message.get("role")), None)
         if role is None:
             raise fields.wrong(f"{where}.role", "one of " + ", ".join(_ROLES))
-        read = Message(role, read_content(message.get("content"), f"{where}.content", role))
-        _check_calls(read, where, calls)
-        messages.append(read)
+        if role == "assistant":
+            ids.begin_turn()
+        parts = read_content(message.get("content"), f"{where}.content", role)
+        messages.append(Message(role, tuple(_with_id(part, where, ids) for part in parts)))
     if not messages:
         raise fields.wrong("messages", "at least one message")
     return tuple(messages)
 
 
-def _check_calls(message: Message, where: str, calls: set[str]) -> None:
-    """Refuse two calls with one id, and answers to calls that nobody made."""
-    for part in message.parts:
-        if isinstance(part, ToolCall):
-            if part.id in calls:
+def _with_id(part: Part, where: str, ids: CallIds) -> Part:
+    """Return a call with an id that occurs once, and a result with the id of its call."""
+    match part:
+        case ToolCall():
+            return replace(part, id=ids.call(part.id))
+        case ToolResult():
+            call_id = ids.result(part.call_id)
+            if call_id is None:
                 raise BadRequest(
-                    f"{where}.content: the tool_use id {part.id!r} occurs twice", path=where
+                    f"{where}.content: unexpected tool_use_id {part.call_id!r} found in "
+                    "tool_result blocks: no tool_use with this id comes before",
+                    path=where,
                 )
-            calls.add(part.id)
-        elif isinstance(part, ToolResult) and part.call_id not in calls:
-            raise BadRequest(
-                f"{where}.content: unexpected tool_use_id {part.call_id!r} found in tool_result "
-                "blocks: no tool_use with this id comes before",
-                path=where,
-            )
+            return replace(part, call_id=call_id)
+        case _:
+            return part
 
 
 def _extras(payload: JsonObject) -> JsonObject:

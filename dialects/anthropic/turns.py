@@ -118,6 +118,7 @@ def _answered(turns: list[Turn]) -> list[Turn]:
 
 
 def _answers_first(blocks: list[JsonObject], waiting: list[str]) -> list[JsonObject]:
+    known = set(waiting)
     given: dict[str, JsonObject] = {}
     rest: list[JsonObject] = []
     for block in blocks:
@@ -125,7 +126,7 @@ def _answers_first(blocks: list[JsonObject], waiting: list[str]) -> list[JsonObj
             rest.append(block)
             continue
         call_id = str(block["tool_use_id"])
-        if call_id not in waiting:
+        if call_id not in known:
             raise BadRequest(
                 f"messages: the tool result for {call_id!r} answers no tool call of the "
                 "assistant turn right before it",

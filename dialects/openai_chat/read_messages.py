@@ -4,7 +4,10 @@ What holds afterwards: every tool call has an id that occurs once, every result 
 an earlier call.
 """
 
+from collections import deque
+
 from dialects import fields
+from dialects.call_ids import CallIds
 from dialects.openai_chat.read_parts import assistant_parts, plain_json, texts, user_parts
 from models.content import Media, Message, Part, Reasoning, Refusal, Text, ToolCall, ToolResult
 from models.errors import BadRequest, Unrepresentable
@@ -19,6 +22,7 @@ def read_messages(payload: JsonObject) -> tuple[tuple[Text, ...], tuple[Message,
     reader = _Reader()
     for index, message in enumerate(messages):
         reader.read(message, f"messages[{index}]")
+    reader.end_results()
     return tuple(reader.system), tuple(reader.turns)
 
 
@@ -28,15 +32,17 @@ class _Reader:
     def __init__(self) -> None:
         self.system: list[Text] = []
         self.turns: list[Message] = []
-        self._calls: dict[str, str] = {}
-        """The client's id of a call -> the id that occurs only once."""
-        self._used: set[str] = set()
-        self._unanswered: list[tuple[str, str]] = []
-        """(name, our id) of calls that legacy `function` messages may answer."""
-        self._count = 0
+        self._ids = CallIds()
+        self._by_name: dict[str, deque[str]] = {}
+        """Ids of the calls of each function, for legacy `function` messages."""
+        self._answered: set[str] = set()
+        self._results: dict[str, ToolResult] = {}
+        """Results in a row, which make one turn; a repeated one wins."""
 
     def read(self, message: JsonObject, where: str) -> None:
         role = fields.text(message, "role", where)
+        if role not in ("tool", "function"):
+            self.end_results()
         match role:
             case "system" | "developer":
                 self._system(texts(message, where))
@@ -64,6 +70,7 @@ class _Reader:
             raise Unrepresentable(
                 f"{where}.audio: spoken answers cannot be translated", path=f"{where}.audio"
             )
+        self._ids.begin_turn()
         parts: list[Part] = [*read_reasoning(message), *assistant_parts(message, where)]
         if refusal := fields.optional_text(message, "refusal", where):
             parts.append(Refusal(refusal))
@@ -76,7 +83,7 @@ class _Reader:
         return Message("assistant", tuple(parts), fields.optional_text(message, "name", where))
 
     def _call(self, call: JsonObject, where: str) -> ToolCall:
-        call_id = self._new_id(fields.optional_text(call, "id", where) or "")
+        call_id = self._ids.call(fields.optional_text(call, "id", where) or "")
         if call.get("type") == "custom":
             custom = fields.mapping(call, "custom", where)
             name = fields.text(custom, "name", f"{where}.custom")
@@ -85,59 +92,46 @@ class _Reader:
         function = fields.mapping(call, "function", where)
         here = f"{where}.function"
         name = fields.text(function, "name", here)
-        self._unanswered.append((name, call_id))
-        return ToolCall(call_id, name, _arguments(function.get("arguments")))
+        return self._function_call(call_id, name, function)
 
     def _legacy_call(self, call: JsonObject, where: str) -> ToolCall:
         name = fields.text(call, "name", where)
-        call_id = self._new_id("")
-        self._unanswered.append((name, call_id))
-        return ToolCall(call_id, name, _arguments(call.get("arguments")))
+        return self._function_call(self._ids.call(""), name, call)
+
+    def _function_call(self, call_id: str, name: str, function: JsonObject) -> ToolCall:
+        self._by_name.setdefault(name, deque()).append(call_id)
+        return ToolCall(call_id, name, _arguments(function.get("arguments")))
 
     def _function_result(self, message: JsonObject, where: str) -> ToolResult:
         name = fields.text(message, "name", where)
-        found = next((call for call in self._unanswered if call[0] == name), None)
-        if found is None:
+        waiting = self._by_name.get(name, deque())
+        while waiting and waiting[0] in self._answered:
+            waiting.popleft()
+        if not waiting:
             raise BadRequest(
                 f"{where}: answers the function {name}, which was not called before it", path=where
             )
-        self._unanswered.remove(found)
         parts = () if message.get("content") is None else texts(message, where)
-        return ToolResult(found[1], parts)
+        return ToolResult(waiting[0], parts)
 
     def _result(self, result: ToolResult) -> None:
-        """Add a result; results in a row make one turn, and a repeated one wins."""
-        last = self.turns[-1] if self.turns else None
-        results = [part for part in last.parts if isinstance(part, ToolResult)] if last else []
-        if last is None or not results or len(results) < len(last.parts):
-            self.turns.append(Message("user", (result,)))
-            return
-        kept = (known for known in results if known.call_id != result.call_id)
-        self.turns[-1] = Message("user", (*kept, result))
+        self._answered.add(result.call_id)
+        self._results.pop(result.call_id, None)
+        self._results[result.call_id] = result
 
-    def _known_id(self, call_id: str, where: str) -> str:
-        if call_id not in self._calls:
+    def end_results(self) -> None:
+        """Make a turn of the results so far."""
+        if self._results:
+            self.turns.append(Message("user", tuple(self._results.values())))
+            self._results.clear()
+
+    def _known_id(self, given: str, where: str) -> str:
+        call_id = self._ids.result(given)
+        if call_id is None:
             raise BadRequest(
                 f"{where}.tool_call_id: no call before it has this id", path=f"{where}.tool_call_id"
             )
-        known = self._calls[call_id]
-        self._unanswered = [call for call in self._unanswered if call[1] != known]
-        return known
-
-    def _new_id(self, call_id: str) -> str:
-        """Return an id that occurs once. Some servers count from `call_0` in every answer."""
-        unique = call_id or f"call_{self._count}"
-        number = 1
-        while unique in self._used:
-            number += 1
-            unique = f"{call_id or 'call'}_{self._count}_{number}"
-        self._count += 1
-        self._used.add(unique)
-        if call_id:
-            self._calls[call_id] = unique
-        else:
-            self._calls.setdefault(unique, unique)
-        return unique
+        return call_id
 
 
 def read_reasoning(message: JsonObject) -> tuple[Reasoning, ...]:

@@ -31,7 +31,8 @@ def failure(code: Json, message: str = "m", status: int = 429) -> UpstreamError:
         ("1220 1311", ErrorKind.PERMISSION, Blame.ACCOUNT_MODEL, True, 502),
         ("1113 1309", ErrorKind.BILLING, Blame.ACCOUNT, True, 402),
         ("1210 1212 1213 1214 1215", ErrorKind.INVALID_REQUEST, Blame.REQUEST, False, 400),
-        ("1211 1221 1222", ErrorKind.MODEL_NOT_FOUND, Blame.ACCOUNT_MODEL, False, 404),
+        # Another provider of the same prefix may have the model, as with every vendor's 404.
+        ("1211 1221 1222", ErrorKind.MODEL_NOT_FOUND, Blame.ACCOUNT_MODEL, True, 404),
         ("1231", ErrorKind.CONFLICT, Blame.ACCOUNT_MODEL, True, 409),
         ("1261", ErrorKind.CONTEXT_LENGTH, Blame.REQUEST, False, 400),
         ("1300 1301", ErrorKind.CONTENT_POLICY, Blame.REQUEST, False, 400),

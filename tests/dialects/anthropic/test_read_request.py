@@ -339,7 +339,6 @@ CALL: JsonObject = {"type": "tool_use", "id": "t", "name": "f", "input": {}}
             {"messages": [{"role": "assistant", "content": [CALL | {"id": ""}]}]},
             "messages[0].content[0].id",
         ),
-        ({"messages": [{"role": "assistant", "content": [CALL, CALL]}]}, "messages[0]"),
         (
             {
                 "messages": [
