@@ -1,6 +1,7 @@
 """Assembles the gateway: the order of the lines is the order of start, reversed at stop."""
 
 import asyncio
+import logging
 import os
 import socket
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -19,6 +20,7 @@ from handlers.endpoint import Endpoint
 from handlers.inference import Inference
 from models.account import EgressPolicy
 from models.clock import SystemClock
+from models.errors import GatewayError
 from models.ports import Clock
 from models.provider import StoredProvider
 from providers import BUILTIN
@@ -50,6 +52,8 @@ from services.snapshot import Snapshot, Snapshots
 from services.statistics import Statistics
 from services.tokens import Tokens, open_tokens
 from services.transport import HttpTransport, open_transport
+
+logger = logging.getLogger(__name__)
 
 USER_AGENT: Final = f"aigateway/{__version__}"
 
@@ -104,7 +108,11 @@ async def open_house(settings: Settings) -> AsyncGenerator[House, None]:
         shared = await enter(_shared(settings))
         recorder = await enter(_recorder(settings, repositories, shared, clock))
         transport = await enter(
-            open_transport(guard, connect_timeout_s=settings.retry.connect_timeout_s)
+            open_transport(
+                guard,
+                connect_timeout_s=settings.retry.connect_timeout_s,
+                idle_timeout_s=settings.retry.idle_timeout_s,
+            )
         )
         snapshots = await _snapshots(settings, repositories, shared, clock)
         pool = _pool(settings, snapshots, shared, clock)
@@ -151,7 +159,12 @@ def assemble(rows: Sequence[StoredProvider]) -> Mapping[str, Provider]:
     for row in rows:
         if row.is_active:
             known = builtin.get(row.id)
-            found[row.id] = operator_provider(row) if known is None else configured(known, row)
+            try:
+                found[row.id] = operator_provider(row) if known is None else configured(known, row)
+            except GatewayError as error:  # one that a newer version stored; the others must serve
+                logger.error(
+                    "provider left out", extra={"provider": row.id, "error": error.message}
+                )
     return found
 
 

@@ -1,13 +1,15 @@
 """Which models can be asked for: what accounts are limited to, and what providers list."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import Final
 
 from dialects.base import ModelEntry
 from dialects.fields import parse_object
-from models.account import TokenState
-from models.errors import GatewayError, NotFound
+from models.account import StoredAccount, TokenState
+from models.egress import EgressProxy
+from models.errors import GatewayError, NotFound, TimedOut
 from models.exchange import UpstreamRequest
 from models.json_types import JsonObject
 from models.ports import Clock, Transport
@@ -22,6 +24,7 @@ logger = logging.getLogger(__name__)
 _TIMEOUT_S: Final = 20.0
 _MAX_LIST_BYTES: Final = 8 * 1024 * 1024
 _MAX_MODELS: Final = 5_000
+_MAX_ASKED: Final = 3
 
 
 class Catalog:
@@ -93,33 +96,59 @@ class Catalog:
         """Ask one provider through one of its accounts and that account's own way out."""
         try:
             entries = await self._fetch(provider)
-        except GatewayError as error:
-            logger.info("model list not read", extra={"provider": provider.id, "error": error.code})
-            return
-        if entries:
             rows: list[JsonObject] = [
                 {"id": entry.id, "created": entry.created, "display_name": entry.display_name}
                 for entry in entries[:_MAX_MODELS]
             ]
-            await self._providers.store_models(provider.id, rows, now=self._clock.now())
+            if rows:
+                await self._providers.store_models(provider.id, rows, now=self._clock.now())
+        except GatewayError as error:
+            logger.info("model list not read", extra={"provider": provider.id, "error": error.code})
 
     async def _fetch(self, provider: Provider) -> list[ModelEntry]:
-        for stored in self._snapshot().by_provider.get(provider.id, ()):
-            account = stored.account
-            if not account.is_active or account.token_state is TokenState.NEEDS_REAUTH:
-                continue
-            egress = self._pool.egress_of(account)
-            credentials = await self._tokens.get(stored)
-            dialect = provider.dialects[0]
-            headers = {"accept": "application/json", "user-agent": self._user_agent}
-            headers.update(provider.fixed_headers)
-            provider.sign(headers, account, credentials)
-            url = provider.base_url + dialect.models_path
-            request = UpstreamRequest("GET", url, headers, b"")
-            response = await self._transport.send(request, egress, first_byte_timeout_s=_TIMEOUT_S)
+        """Ask through the first account that can; raises the last one's error if none can."""
+        failure: GatewayError | None = None
+        for stored in self._usable(provider.id)[:_MAX_ASKED]:
             try:
-                body = await response.read(_MAX_LIST_BYTES)
-            finally:
-                response.close()
-            return dialect.read_models(parse_object(body)) if response.status == 200 else []
+                return await self._ask(provider, stored)
+            except GatewayError as error:
+                failure = error
+        if failure is not None:
+            raise failure
         return []
+
+    def _usable(self, provider_id: str) -> list[StoredAccount]:
+        return [
+            stored
+            for stored in self._snapshot().by_provider.get(provider_id, ())
+            if stored.account.is_active
+            and stored.account.token_state is not TokenState.NEEDS_REAUTH
+        ]
+
+    async def _ask(self, provider: Provider, stored: StoredAccount) -> list[ModelEntry]:
+        egress = self._pool.egress_of(stored.account)
+        credentials = await self._tokens.get(stored)
+        dialect = provider.dialects[0]
+        headers = {"accept": "application/json", "user-agent": self._user_agent}
+        headers.update(provider.fixed_headers)
+        provider.sign(headers, stored.account, credentials)
+        url = provider.base_url + dialect.models_path
+        try:
+            async with asyncio.timeout(_TIMEOUT_S):
+                body = await self._body(provider, UpstreamRequest("GET", url, headers, b""), egress)
+        except TimeoutError as error:
+            raise TimedOut("the model list did not come in time") from error
+        return dialect.read_models(parse_object(body))
+
+    async def _body(
+        self, provider: Provider, request: UpstreamRequest, egress: EgressProxy | None
+    ) -> bytes:
+        response = await self._transport.send(request, egress, first_byte_timeout_s=_TIMEOUT_S)
+        try:
+            body = await response.read(_MAX_LIST_BYTES)
+        finally:
+            response.close()
+        if response.status != 200:
+            dialect = provider.dialects[0]
+            raise provider.diagnose(dialect, response.status, response.headers, body)
+        return body

@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 CHANGES_CHANNEL: Final = "aigateway:changes"
 
+_LOOK_EVERY_S: Final = 1.0
+
 Assemble: TypeAlias = Callable[[Sequence[StoredProvider]], Mapping[str, Provider]]
 """Makes the providers in force from their rows."""
 
@@ -83,7 +85,8 @@ class Snapshots:
         self._poll_s = poll_s
         self._loading = asyncio.Lock()
         self._hint = asyncio.Event()
-        self._forced_at = 0.0
+        self._looking = asyncio.Lock()
+        self._looked_at = -_LOOK_EVERY_S
         self.is_fresh = True
         """False while the database cannot be asked for changes."""
         self.current: Snapshot
@@ -94,28 +97,30 @@ class Snapshots:
         """Read everything anew, whatever the revision."""
         async with self._loading:
             # The number is read first: a change in between makes the next poll load again.
-            revision = await self._revisions.current()
-            snapshot = await self._read(revision)
-            self.current = snapshot
-        for listener in self.listeners:
-            listener(snapshot)
+            await self._take(await self._revisions.current())
 
     async def refresh(self) -> None:
-        """Load if something changed."""
-        if await self._revisions.current() != self.current.revision:
-            await self.load()
+        """Load if something changed; callers who come meanwhile share what is loaded then."""
+        async with self._loading:
+            revision = await self._revisions.current()
+            if revision != self.current.revision:
+                await self._take(revision)
 
     async def changed(self) -> None:
-        """Call after a change made here: this process sees it now, the others very soon."""
-        await self.refresh()
+        """Call after a change made here: this process sees it now, the others very soon.
+
+        The change is made, so a database that cannot be read now is no failure of it.
+        """
+        await self._poll_once()
         await self._shared.publish(CHANGES_CHANNEL, b"1")
 
     async def look_again(self) -> None:
-        """Reload for something unknown, at most once a second over all callers."""
-        now = self._clock.monotonic()
-        if now - self._forced_at >= 1.0:
-            self._forced_at = now
-            await self.refresh()
+        """Look for something unknown, at most once a second; who comes meanwhile waits along."""
+        async with self._looking:
+            if self._clock.monotonic() - self._looked_at >= _LOOK_EVERY_S:
+                await self._poll_once()
+                # From its end: a database that hangs is not asked by each of those who waited.
+                self._looked_at = self._clock.monotonic()
 
     async def poll(self) -> None:
         """Follow the revision until cancelled. Outages keep the old picture."""
@@ -142,6 +147,14 @@ class Snapshots:
         """Hasten the next poll when another replica tells of a change."""
         async for _ in self._shared.subscribe(CHANGES_CHANNEL):
             self._hint.set()
+
+    async def _take(self, revision: int) -> None:
+        self.current = snapshot = await self._read(revision)
+        for listener in self.listeners:
+            try:
+                listener(snapshot)
+            except Exception:
+                logger.exception("a listener failed")
 
     async def _read(self, revision: int) -> Snapshot:
         accounts = await self._accounts.all()

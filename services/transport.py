@@ -37,34 +37,37 @@ _MAX_HEADER_BYTES: Final = 32_768
 # a connection closed by the other side at the moment of use costs a failed attempt.
 _KEEPALIVE_S: Final = 15.0
 _PROXY_AUTH_REQUIRED: Final = 407
-_SOCKS: Final = (ProxyError, SocksConnectionError, ProxyTimeoutError)
+# The last is a SOCKS proxy that hangs up in the middle of its greeting.
+_SOCKS: Final = (ProxyError, SocksConnectionError, ProxyTimeoutError, asyncio.IncompleteReadError)
 _FOREIGN: Final = (aiohttp.ClientError, OSError, ValueError, *_SOCKS)
 
 
 class HttpResponse:
     """An answer whose head has arrived, over aiohttp."""
 
-    __slots__ = ("_response", "headers", "status")
+    __slots__ = ("_idle_timeout_s", "_response", "headers", "status")
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, idle_timeout_s: float) -> None:
         self._response = response
+        self._idle_timeout_s = idle_timeout_s
         self.status: int = response.status
         self.headers: Mapping[str, str] = response.headers
 
     async def read(self, limit_bytes: int) -> bytes:
-        """Return the whole body; raises StreamBroken when it is cut or exceeds the limit."""
-        length = self._response.content_length
+        """Return the whole body.
+
+        Raises StreamBroken when it is cut or exceeds the limit, TimedOut when it stops coming.
+        """
         try:
-            if length is not None and length <= limit_bytes and not self._is_encoded():
-                return await self._response.read()
-            return await self._read_limited(limit_bytes)
+            async with asyncio.timeout(self._idle_timeout_s) as scope:
+                return await self._read_limited(limit_bytes, scope)
+        except TimeoutError as error:
+            raise TimedOut("the provider fell silent inside its answer") from error
         except (aiohttp.ClientError, OSError) as error:
             raise StreamBroken("the provider's answer was cut off") from error
 
-    def _is_encoded(self) -> bool:
-        return "content-encoding" in self.headers
-
-    async def _read_limited(self, limit_bytes: int) -> bytes:
+    async def _read_limited(self, limit_bytes: int, scope: asyncio.Timeout) -> bytes:
+        loop = asyncio.get_running_loop()
         pieces: list[bytes] = []
         size = 0
         while piece := await self._response.content.readany():
@@ -72,6 +75,7 @@ class HttpResponse:
             if size > limit_bytes:
                 raise StreamBroken("the provider's answer is larger than allowed")
             pieces.append(piece)
+            scope.reschedule(loop.time() + self._idle_timeout_s)
         return b"".join(pieces)
 
     async def read_some(self, wait_s: float) -> bytes | None:
@@ -99,10 +103,12 @@ class HttpResponse:
 class HttpTransport:
     """Pooled HTTP sessions, one for each way out."""
 
-    def __init__(self, guard: AddressGuard, *, connect_timeout_s: float) -> None:
+    def __init__(
+        self, guard: AddressGuard, *, connect_timeout_s: float, idle_timeout_s: float
+    ) -> None:
         self._guard = guard
         self._timeout = aiohttp.ClientTimeout(total=None, connect=connect_timeout_s)
-        self._connect_timeout_s = connect_timeout_s
+        self._idle_timeout_s = idle_timeout_s
         self._direct = self._session(self._connector())
         self._sessions: OrderedDict[tuple[str, str], aiohttp.ClientSession] = OrderedDict()
         self._closing: set[asyncio.Task[None]] = set()
@@ -117,7 +123,7 @@ class HttpTransport:
                 response = await session.request(
                     request.method,
                     _parsed(request.url),
-                    data=request.body,
+                    data=request.body or None,
                     headers=request.headers,
                     proxy=proxy,
                     allow_redirects=False,
@@ -129,7 +135,7 @@ class HttpTransport:
         if response.status == _PROXY_AUTH_REQUIRED and egress is not None:
             response.close()
             raise ConnectFailed("the outbound proxy refused our credentials", blame=Blame.EGRESS)
-        return HttpResponse(response)
+        return HttpResponse(response, self._idle_timeout_s)
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -175,7 +181,7 @@ class HttpTransport:
         )
 
     def _connector(self) -> aiohttp.TCPConnector:
-        return aiohttp.TCPConnector(
+        return _Connector(
             limit=0,
             keepalive_timeout=_KEEPALIVE_S,
             socket_factory=self._guarded_socket,
@@ -194,6 +200,16 @@ class HttpTransport:
         if not self._guard.allows(str(address[0]), address[1]):
             raise PermissionError("address not allowed")
         return socket.socket(family=family, type=kind, proto=protocol)
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Tells an HTTP proxy that lets nothing through from a provider that hangs up."""
+
+    async def _create_proxy_connection(self, *args: object, **kwargs: object):  # type: ignore[no-untyped-def]  # noqa: ANN202 - private in aiohttp, watched by a test
+        try:
+            return await super()._create_proxy_connection(*args, **kwargs)  # type: ignore[arg-type]
+        except aiohttp.ClientError as error:
+            raise aiohttp.ClientConnectionError("no way through the proxy") from error
 
 
 class _GuardedSocksConnector(ProxyConnector):
@@ -275,10 +291,15 @@ def _timed_out(error: TimeoutError, egress: EgressProxy | None) -> UpstreamError
 
 @asynccontextmanager
 async def open_transport(
-    guard: AddressGuard, *, connect_timeout_s: float
+    guard: AddressGuard, *, connect_timeout_s: float, idle_timeout_s: float = 300.0
 ) -> AsyncGenerator[HttpTransport, None]:
-    """Open the sessions, and close them at the end."""
-    transport = HttpTransport(guard, connect_timeout_s=connect_timeout_s)
+    """Open the sessions, and close them at the end.
+
+    `idle_timeout_s`: longest silence inside a whole answer. Streams are timed by their readers.
+    """
+    transport = HttpTransport(
+        guard, connect_timeout_s=connect_timeout_s, idle_timeout_s=idle_timeout_s
+    )
     try:
         yield transport
     finally:

@@ -1,5 +1,6 @@
 """What leaves the house leaves it through the right door."""
 
+import asyncio
 import socket
 import struct
 from collections.abc import AsyncIterator
@@ -215,3 +216,65 @@ async def test_closing_an_unfinished_answer_closes_the_connection(
     assert await response.read_some(5)
     response.close()
     await until(lambda: provider.closed_by_client == 1)
+
+
+async def serve(stack: AsyncExitStack, answer: bytes, *, stays: bool = False) -> int:
+    """Listen; read something, say `answer`, and hang up unless it `stays`. Returns the port."""
+    gone = asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(answer)
+        await writer.drain()
+        if stays:
+            await gone.wait()
+        writer.close()
+
+    server = await stack.enter_async_context(await asyncio.start_server(talk, "127.0.0.1", 0))
+    stack.callback(gone.set)
+    return int(server.sockets[0].getsockname()[1])
+
+
+@pytest.mark.parametrize("scheme", ["http", "socks5h"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(b"", id="hangs up"),
+        pytest.param(b"\x05", id="hangs up in the middle"),
+        pytest.param(b"\x99" * 50, id="garbage"),
+        pytest.param(b"HTTP/1.1 503 Busy\r\n\r\n", id="no way through"),
+    ],
+)
+async def test_a_proxy_that_lets_nothing_through_is_to_blame(
+    stack: AsyncExitStack, transport: HttpTransport, scheme: str, answer: bytes
+) -> None:
+    port = await serve(stack, answer)
+    request = UpstreamRequest("POST", "https://provider.invalid/", {}, b"{}")
+    proxy = EgressProxy("p", "p", f"{scheme}://127.0.0.1:{port}")
+    with pytest.raises(ConnectFailed) as caught:
+        await send(transport, request, proxy)
+    assert caught.value.blame is Blame.EGRESS
+    assert not caught.value.sent
+
+
+async def test_an_answer_that_stops_in_the_middle_is_a_timeout(stack: AsyncExitStack) -> None:
+    quick = await stack.enter_async_context(
+        open_transport(LOOPBACK, connect_timeout_s=0.5, idle_timeout_s=0.05)
+    )
+    port = await serve(stack, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", stays=True)
+    url = f"http://127.0.0.1:{port}/"
+    response = await send(quick, UpstreamRequest("POST", url, {}, b"{}"))
+    with pytest.raises(TimedOut):
+        await response.read(1000)
+    response.close()
+
+
+async def test_a_request_without_a_body_says_nothing_of_one(
+    transport: HttpTransport, provider: FakeProvider
+) -> None:
+    response = await send(transport, UpstreamRequest("GET", provider.url + "/models", {}, b""))
+    await response.read(1000)
+    response.close()
+    sent = response._response.request_info.headers
+    assert "content-type" not in sent
+    assert "content-length" not in sent
