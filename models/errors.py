@@ -185,9 +185,7 @@ class UpstreamError(GatewayError):
         vendor_code: str | None = None,
         sent: bool = True,
     ) -> None:
-        super().__init__(
-            message, kind=kind, status=status, retry_after_s=retry_after_s, path=path
-        )
+        super().__init__(message, kind=kind, status=status, retry_after_s=retry_after_s, path=path)
         self.blame = blame
         self.retryable = retryable
         """Whether another account may be tried while nothing has reached the client."""

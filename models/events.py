@@ -186,7 +186,7 @@ def check(events: Iterable[Event]) -> list[Event]:
                 state = "idle"
             case "new", Failed():
                 state = "done"
-            case ("idle" | "open"), Progress():
+            case (("idle" | "open"), Progress()):
                 pass
             case "idle", PartStart():
                 state = "open"
@@ -196,7 +196,7 @@ def check(events: Iterable[Event]) -> list[Event]:
                 state = "idle"
             case "idle", Finish():
                 state = "done"
-            case ("idle" | "open"), Failed():
+            case (("idle" | "open"), Failed()):
                 state = "done"
             case _:
                 raise GrammarError(f"{event!r} in state {state}")
