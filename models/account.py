@@ -96,6 +96,12 @@ class Account:
     created_at: float = 0.0
     updated_at: float = 0.0
 
+    @property
+    def goes_direct(self) -> bool:
+        """Whether it leaves without a proxy; one that was bound to a proxy never does."""
+        is_direct = self.proxy_id is None and self.egress_status is EgressStatus.DIRECT
+        return is_direct and not self.egress_bound
+
 
 @dataclass(frozen=True, slots=True)
 class StoredAccount:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from models.account import Account, AuthType, EgressStatus, StoredAccount, TokenState
+from models.account import Account, AuthType, StoredAccount, TokenState
 from models.egress import EgressProxy
 from models.errors import ErrorKind, NoCapacity, UpstreamError
 from models.ports import Clock
@@ -118,12 +118,11 @@ class Pool:
 
         Raises NoCapacity for an account that has none now: it never goes direct instead.
         """
-        if account.proxy_id is not None:
-            proxy = self._snapshot().proxies.get(account.proxy_id)
-            if proxy is not None and proxy.is_active:
-                return proxy
-        elif account.egress_status is EgressStatus.DIRECT:
+        if account.goes_direct:
             return None
+        proxy = _open_proxy(account, self._snapshot().proxies)
+        if proxy is not None:
+            return proxy
         raise NoCapacity("the account waits for an outbound proxy", retry_after_s=_WAITING_RETRY_S)
 
     def report(self, lease: Lease, route: Route, error: UpstreamError) -> Rest | None:
@@ -186,10 +185,14 @@ def _standing_obstacle(
         return "needs_login"
     if account.models is not None and model not in account.models:
         return "model_not_allowed"
-    if account.proxy_id is None:
-        return "waiting_for_proxy" if account.egress_status is not EgressStatus.DIRECT else None
-    proxy = proxies.get(account.proxy_id)
-    return None if proxy is not None and proxy.is_active else "waiting_for_proxy"
+    if not account.goes_direct and _open_proxy(account, proxies) is None:
+        return "waiting_for_proxy"
+    return None
+
+
+def _open_proxy(account: Account, proxies: Mapping[str, EgressProxy]) -> EgressProxy | None:
+    proxy = proxies.get(account.proxy_id or "")
+    return proxy if proxy is not None and proxy.is_active else None
 
 
 def _refusal(

@@ -67,6 +67,8 @@ async def test_failover_takes_the_following_account_without_another_turn() -> No
         {"models": ("gpt-other",)},
         {"egress_status": EgressStatus.WAITING, "egress_policy": EgressPolicy.REQUIRED},
         {"proxy_id": "gone", "egress_status": EgressStatus.ASSIGNED},
+        {"proxy_id": "gone", "egress_status": EgressStatus.DIRECT},
+        {"egress_bound": True, "egress_status": EgressStatus.DIRECT},
     ],
 )
 async def test_an_account_that_may_not_serve_is_passed_over(change: dict[str, object]) -> None:
