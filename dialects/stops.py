@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from models.chat import ChatResponse, FinishReason
 from models.content import Text
+from models.errors import BadRequest
 from models.events import (
     Delta,
     Event,
@@ -18,6 +19,20 @@ from models.events import (
     replay,
 )
 from models.usage import NO_USAGE
+
+
+# What we may have to look for ourselves in every piece of an answer must be cheap to look for.
+_MAX_STOPS = 100
+_MAX_CHARACTERS = 500
+
+
+def checked_stops(stops: Sequence[str], path: str) -> tuple[str, ...]:
+    """Return a client's stop sequences, each once, empty ones left out. Raises BadRequest."""
+    unique = tuple(dict.fromkeys(stop for stop in stops if stop))
+    if len(unique) > _MAX_STOPS or any(len(stop) > _MAX_CHARACTERS for stop in unique):
+        limits = f"{_MAX_STOPS} stop sequences of {_MAX_CHARACTERS} characters"
+        raise BadRequest(f"{path}: expected at most {limits}", path=path)
+    return unique
 
 
 class StopFilter:

@@ -22,6 +22,7 @@ from dialects.anthropic.write_content import write_text as write_text_block
 from dialects.base import Encoded
 from dialects.call_ids import CallIds
 from dialects.names import changed_names, wire_names
+from dialects.stops import checked_stops
 from models.chat import ChatRequest
 from models.content import Message, Part, Role, ToolCall, ToolResult
 from models.errors import BadRequest, Unrepresentable
@@ -72,7 +73,7 @@ def decode_request(payload: JsonObject) -> ChatRequest:
         tool_choice=choice,
         parallel_tools=parallel,
         max_tokens=_read_max_tokens(payload),
-        stop=tuple(fields.optional_texts(payload, "stop_sequences")),
+        stop=checked_stops(fields.optional_texts(payload, "stop_sequences"), "stop_sequences"),
         sampling=read_sampling(payload),
         thinking=read_thinking(payload),
         output=read_output(payload),

@@ -1,11 +1,13 @@
 """A client's Chat request, read into the neutral one."""
 
+from dataclasses import replace
 from typing import Final
 
 from dialects import fields
 from dialects.efforts import parse_effort
 from dialects.openai_chat.read_messages import read_messages
 from dialects.openai_chat.read_tools import read_tool_choice, read_tools
+from dialects.stops import checked_stops
 from models.chat import ChatRequest, Effort, OutputFormat, Sampling, Thinking
 from models.errors import BadRequest, Unrepresentable
 from models.json_types import Json, JsonObject
@@ -114,7 +116,7 @@ def _stop(payload: JsonObject) -> tuple[str, ...]:
         stops = [fields.text(payload, "stop")]
     else:
         stops = fields.optional_texts(payload, "stop")
-    return tuple(dict.fromkeys(stop for stop in stops if stop))
+    return checked_stops(stops, "stop")
 
 
 def _sampling(payload: JsonObject) -> Sampling:
@@ -133,17 +135,26 @@ def _sampling(payload: JsonObject) -> Sampling:
 
 def _thinking(payload: JsonObject) -> Thinking:
     """Read `reasoning_effort`, and what other servers of this format have in its place:
-    `thinking` (GLM, DeepSeek, Kimi; Anthropic's fields) and `reasoning` (OpenRouter)."""
+    `thinking` (GLM, DeepSeek, Kimi; Anthropic's fields) and `reasoning` (OpenRouter).
+
+    Who asks for thinking is shown it as `reasoning_content`, unless told to be kept apart.
+    """
+    nested = payload.get("reasoning")
+    wish = nested if isinstance(nested, dict) else {}
+    display = "omitted" if wish.get("exclude") is True else "summarized"
+    thinking = _wanted(payload, wish)
+    is_on = thinking.mode not in ("default", "off")
+    return replace(thinking, display=display) if is_on else thinking
+
+
+def _wanted(payload: JsonObject, nested: JsonObject) -> Thinking:
     word = fields.optional_text(payload, "reasoning_effort")
     if word is not None:
         return _by_effort(_effort(word, "reasoning_effort"))
     switch = fields.optional_mapping(payload, "thinking")
     if switch is not None:
         return _by_switch(switch)
-    nested = payload.get("reasoning")
-    if isinstance(nested, dict):
-        return _by_object(nested)
-    return Thinking()
+    return _by_object(nested)
 
 
 def _effort(word: str, path: str) -> Effort:
