@@ -20,7 +20,6 @@ from models.events import (
 )
 from models.usage import NO_USAGE
 
-
 # What we may have to look for ourselves in every piece of an answer must be cheap to look for.
 _MAX_STOPS = 100
 _MAX_CHARACTERS = 500
