@@ -162,7 +162,7 @@ class Answers:
         """Read until the answer has content. Slow starts are let through after a while."""
         held: list[bytes] = []
         size = 0
-        until = self._clock.monotonic() + _HOLD_S
+        until = self._clock.monotonic() + min(_HOLD_S, self._limits.idle_timeout_s)
         while not (relay.started or relay.ended) and size < _HOLD_BYTES:
             data = await response.read_some(until - self._clock.monotonic())
             if data is None:

@@ -1,0 +1,203 @@
+"""Ways in which a provider of the Messages format breaks, byte by byte."""
+
+import gzip
+import time
+from collections.abc import Mapping, Sequence
+from email.utils import formatdate
+from typing import Final
+
+from tests.fakes.faults import Behaviour, Exchange
+from tests.fakes.provider import error_body
+from tests.fakes.scenarios import Scenario, compact, messages_json, messages_stream
+
+JSON: Final = {"content-type": "application/json"}
+EVENTS: Final = {"content-type": "text/event-stream"}
+PAGE: Final = b"<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1></body></html>"
+
+GOOD: Final = compact(messages_json(Scenario())).encode()
+GOOD_EVENTS: Final = tuple(messages_stream(Scenario()))
+BEGUN: Final = 4
+"""So many events, and the answer has content."""
+
+
+def head(status: int, headers: Mapping[str, str]) -> bytes:
+    lines = [f"HTTP/1.1 {status} Whatever", *(f"{name}: {text}" for name, text in headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+def chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+async def respond(
+    exchange: Exchange, body: bytes, *, status: int = 200, headers: Mapping[str, str] = JSON
+) -> None:
+    """Answer in good order, and close."""
+    length = {"content-length": str(len(body)), "connection": "close"}
+    await exchange.send(head(status, {**headers, **length}) + body)
+
+
+async def begin_stream(exchange: Exchange, events: Sequence[bytes]) -> None:
+    """Send a head and some events of an answer in chunks."""
+    await exchange.send(head(200, {**EVENTS, "transfer-encoding": "chunked"}))
+    for event in events:
+        await exchange.send(chunk(event))
+
+
+async def reset_before_head(exchange: Exchange) -> None:
+    exchange.reset()
+
+
+async def reset_after_head(exchange: Exchange) -> None:
+    headers = EVENTS if exchange.asks_stream else JSON
+    await exchange.send(head(200, {**headers, "content-length": "1000"}))
+    exchange.reset()
+
+
+async def hang_before_head(exchange: Exchange) -> None:
+    await exchange.hang()
+
+
+async def hang_after_head(exchange: Exchange) -> None:
+    headers = EVENTS if exchange.asks_stream else JSON
+    await exchange.send(head(200, {**headers, "content-length": "1000"}))
+    await exchange.hang()
+
+
+async def hang_in_the_middle(exchange: Exchange) -> None:
+    if exchange.asks_stream:
+        await begin_stream(exchange, GOOD_EVENTS[:BEGUN])
+    else:
+        await exchange.send(head(200, {**JSON, "content-length": str(len(GOOD))}) + GOOD[:40])
+    await exchange.hang()
+
+
+async def reset_in_the_middle(exchange: Exchange) -> None:
+    if exchange.asks_stream:
+        await begin_stream(exchange, GOOD_EVENTS[:BEGUN])
+    else:
+        await exchange.send(head(200, {**JSON, "content-length": str(len(GOOD))}) + GOOD[:40])
+    exchange.reset()
+
+
+async def truncated_chunks(exchange: Exchange) -> None:
+    """The connection closes in good order before the last chunk."""
+    if exchange.asks_stream:
+        await begin_stream(exchange, GOOD_EVENTS[:BEGUN])
+    else:
+        await exchange.send(head(200, {**JSON, "transfer-encoding": "chunked"}) + chunk(GOOD[:40]))
+
+
+async def whole_without_its_end(exchange: Exchange) -> None:
+    """HTTP ends in good order, the answer does not."""
+    if exchange.asks_stream:
+        await begin_stream(exchange, GOOD_EVENTS[:BEGUN])
+        await exchange.send(b"0\r\n\r\n")
+    else:
+        await respond(exchange, GOOD[:40])
+
+
+async def length_too_long(exchange: Exchange) -> None:
+    if exchange.asks_stream:
+        body = b"".join(GOOD_EVENTS[:BEGUN])
+        await exchange.send(head(200, {**EVENTS, "content-length": str(len(body) + 99)}) + body)
+    else:
+        await exchange.send(head(200, {**JSON, "content-length": str(len(GOOD) + 99)}) + GOOD)
+
+
+async def length_too_short(exchange: Exchange) -> None:
+    if exchange.asks_stream:
+        body = b"".join(GOOD_EVENTS)
+        length = len(b"".join(GOOD_EVENTS[:BEGUN])) + 5
+        await exchange.send(head(200, {**EVENTS, "content-length": str(length)}) + body)
+    else:
+        await exchange.send(head(200, {**JSON, "content-length": "40"}) + GOOD)
+
+
+async def bad_chunk_size(exchange: Exchange) -> None:
+    headers = EVENTS if exchange.asks_stream else JSON
+    await exchange.send(head(200, {**headers, "transfer-encoding": "chunked"}) + b"zz\r\nabc\r\n")
+
+
+async def not_http(exchange: Exchange) -> None:
+    await exchange.send(b"SSH-2.0-OpenSSH_9.2\r\n")
+
+
+async def page(exchange: Exchange) -> None:
+    await respond(exchange, PAGE, headers={"content-type": "text/html"})
+
+
+async def page_as_json(exchange: Exchange) -> None:
+    await respond(exchange, PAGE, headers=EVENTS if exchange.asks_stream else JSON)
+
+
+async def page_502(exchange: Exchange) -> None:
+    await respond(exchange, PAGE, status=502, headers={"content-type": "text/html"})
+
+
+async def nothing(exchange: Exchange) -> None:
+    await respond(exchange, b"", headers=EVENTS if exchange.asks_stream else JSON)
+
+
+async def error_with_200(exchange: Exchange) -> None:
+    await respond(exchange, error_body("messages", 529))
+
+
+async def error_event_first(exchange: Exchange) -> None:
+    if not exchange.asks_stream:
+        return await respond(exchange, error_body("messages", 529))
+    event = b"event: error\ndata: " + error_body("messages", 529) + b"\n\n"
+    await begin_stream(exchange, [event])
+    await exchange.send(b"0\r\n\r\n")
+
+
+async def zip_bomb(exchange: Exchange) -> None:
+    """Some 100 kB that become 100 MB."""
+    inner = b'data: "' if exchange.asks_stream else b'{"a":"'
+    body = gzip.compress(inner + b"a" * 100_000_000, 6)
+    headers = EVENTS if exchange.asks_stream else JSON
+    await respond(exchange, body, headers={**headers, "content-encoding": "gzip"})
+
+
+async def broken_zip(exchange: Exchange) -> None:
+    headers = EVENTS if exchange.asks_stream else JSON
+    await respond(exchange, b"\x1f\x8bnothing", headers={**headers, "content-encoding": "gzip"})
+
+
+def big_line(size_bytes: int) -> Behaviour:
+    """One event of so many bytes in the middle of a good answer."""
+
+    async def behave(exchange: Exchange) -> None:
+        scenario = Scenario(text=("Hel", "x" * size_bytes))
+        if exchange.asks_stream:
+            await begin_stream(exchange, list(messages_stream(scenario)))
+            await exchange.send(b"0\r\n\r\n")
+        else:
+            await respond(exchange, compact(messages_json(scenario)).encode())
+
+    return behave
+
+
+async def invalid_utf8(exchange: Exchange) -> None:
+    """A text whose bytes are no UTF-8."""
+    if exchange.asks_stream:
+        events = [event.replace(b"lo ", b"l\xff\xfe") for event in GOOD_EVENTS]
+        await begin_stream(exchange, events)
+        await exchange.send(b"0\r\n\r\n")
+    else:
+        await respond(exchange, GOOD.replace(b"Hello ", b"Hel\xff\xfe"))
+
+
+def status(code: int, headers: Mapping[str, str] = {}) -> Behaviour:
+    """The provider's own error."""
+
+    async def behave(exchange: Exchange) -> None:
+        body = error_body("messages", code)
+        await respond(exchange, body, status=code, headers={**JSON, **headers})
+
+    return behave
+
+
+def in_seconds(seconds: float) -> str:
+    """A moment as HTTP writes it."""
+    return formatdate(time.time() + seconds, usegmt=True)
