@@ -66,6 +66,8 @@ class Media:
     detail: str | None = None
     """OpenAI's image detail."""
     cache: JsonObject | None = None
+    own: JsonObject | None = None
+    """What only Anthropic knows (`citations`, `transformations`), kept for Anthropic only."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Content blocks of the Messages format, read."""
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
 from dialects import fields
 from dialects.arguments import arguments_text
@@ -24,6 +24,8 @@ from models.json_types import Json, JsonObject
 
 DIALECT: Final = "messages"
 VENDOR: Final = "anthropic"
+
+_Source: TypeAlias = Inline | Remote | VendorFile | PlainText
 
 _CALL_TYPES: Final = frozenset({"tool_use", "thinking", "redacted_thinking"})
 _RESULT_TYPES: Final = frozenset({"tool_result"})
@@ -83,31 +85,36 @@ def _read_image(block: JsonObject, where: str) -> tuple[Part, ...]:
     source = _read_source(fields.mapping(block, "source", where), f"{where}.source")
     if source is None:
         return (Opaque(DIALECT, block),)
-    return (Media("image", source, cache=_cache(block, where)),)
+    own = fields.optional_mapping(block, "transformations", where)
+    told: JsonObject | None = {"transformations": own} if own else None
+    return (Media("image", source, cache=_cache(block, where), own=told),)
 
 
 def _read_document(block: JsonObject, where: str) -> tuple[Part, ...]:
     title = fields.optional_text(block, "title", where)
     context = fields.optional_text(block, "context", where)
-    cache = _cache(block, where)
     raw, at = fields.mapping(block, "source", where), f"{where}.source"
-    if raw.get("type") == "content":
-        return _read_compound(raw, at, title, context, cache)
-    source = _read_source(raw, at)
+    source, others = _read_document_source(raw, at)
     if source is None:
         return (Opaque(DIALECT, block),)
-    return (Media("document", source, title=title, context=context, cache=cache),)
+    document = Media(
+        "document",
+        source,
+        title=title,
+        context=context,
+        cache=_cache(block, where),
+        own=_citations(block, where),
+    )
+    return (document, *others)
 
 
-def _read_compound(
-    raw: JsonObject, at: str, title: str | None, context: str | None, cache: JsonObject | None
-) -> tuple[Part, ...]:
-    """Read a document made of blocks. Its images become parts of their own after its text."""
+def _read_document_source(raw: JsonObject, at: str) -> tuple[_Source | None, tuple[Part, ...]]:
+    """Read a source; the images of one made of blocks become parts after its text."""
+    if raw.get("type") != "content":
+        return _read_source(raw, at), ()
     parts = read_content(raw.get("content"), f"{at}.content", "document")
     text = "\n".join(part.text for part in parts if isinstance(part, Text))
-    others = [part for part in parts if not isinstance(part, Text)]
-    document = Media("document", PlainText(text), title=title, context=context, cache=cache)
-    return (document, *others)
+    return PlainText(text), tuple(part for part in parts if not isinstance(part, Text))
 
 
 def _read_search_result(block: JsonObject, where: str) -> tuple[Part, ...]:
@@ -120,11 +127,18 @@ def _read_search_result(block: JsonObject, where: str) -> tuple[Part, ...]:
         title=title,
         context=f"Source: {source}",
         cache=_cache(block, where),
+        own=_citations(block, where),
     )
     return (document,)
 
 
-def _read_source(source: JsonObject, where: str) -> Inline | Remote | VendorFile | PlainText | None:
+def _citations(block: JsonObject, where: str) -> JsonObject | None:
+    """Return the wish that the answer cites this block."""
+    wish = fields.optional_mapping(block, "citations", where)
+    return {"citations": wish} if wish and wish.get("enabled") else None
+
+
+def _read_source(source: JsonObject, where: str) -> _Source | None:
     match fields.text(source, "type", where):
         case "base64":
             mime = fields.text(source, "media_type", where)

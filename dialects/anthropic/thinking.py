@@ -80,9 +80,15 @@ def plan(wish: Thinking, profile: Profile, max_tokens: int) -> Plan:
         _set_budget(planned, _budget(budget, effort), profile)
         effort = wish.effort if wish.mode != "effort" else None
     _set_effort(planned, effort, profile)
-    if planned.thinking is not None and planned.is_on and wish.display is not None:
-        planned.thinking["display"] = wish.display
+    if planned.thinking is not None and planned.is_on:
+        planned.thinking.update(_display(wish, profile))
     return planned
+
+
+def _display(wish: Thinking, profile: Profile) -> JsonObject:
+    """Models with a budget show a summary unless told otherwise; later ones hide it."""
+    is_default = wish.display == "summarized" and profile.thinking == "manual"
+    return {} if wish.display is None or is_default else {"display": wish.display}
 
 
 def _meant(wish: Thinking) -> tuple[str, int | None, Effort | None]:

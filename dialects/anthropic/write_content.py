@@ -123,6 +123,7 @@ def _write_media(part: Media, where: str, out: Outgoing) -> JsonObject:
         block["title"] = title
     if part.kind == "document" and part.context:
         block["context"] = part.context
+    block.update(part.own or {})
     return _with_cache(block, part.cache)
 
 

@@ -4,7 +4,7 @@ Every tool call is answered right after its turn, in the order of the calls; wha
 message cannot hold (images, documents) follows in user messages after all of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from dialects.names import wire_id
@@ -42,6 +42,7 @@ def written_messages(request: ChatRequest, out: Outgoing) -> list[Json]:
     results = _results(request)
     for index, message in enumerate(request.messages):
         where = f"messages[{index}]"
+        _note_lost(message.parts, out)
         match message.role:
             case "system":
                 text = "\n\n".join(part.text for part in message.parts if isinstance(part, Text))
@@ -127,6 +128,20 @@ def _thought(part: Reasoning, out: Outgoing) -> list[str]:
         return [part.text]
     out.dropped.append("reasoning")
     return []
+
+
+def _note_lost(parts: Sequence[Part], out: Outgoing) -> None:
+    """Name what parts of Anthropic's have beyond their content."""
+    for part in parts:
+        match part:
+            case Media(own=dict(own)):
+                out.dropped.extend(own)
+            case Text(citations=(_, *_)):
+                out.dropped.append("citations")
+            case ToolResult():
+                _note_lost(part.parts, out)
+            case _:
+                pass
 
 
 def _note_prefill(message: Message, out: Outgoing) -> None:

@@ -274,12 +274,19 @@ def test_limits_stops_and_sampling_are_read() -> None:
     [
         ({}, Thinking()),
         ({"reasoning_effort": "none"}, Thinking("off")),
-        ({"reasoning_effort": "xhigh"}, Thinking("effort", effort="xhigh")),
+        ({"reasoning_effort": "xhigh"}, Thinking("effort", None, "xhigh", "summarized")),
         ({"thinking": {"type": "disabled"}}, Thinking("off")),
-        ({"thinking": {"type": "enabled"}}, Thinking("auto")),
-        ({"thinking": {"type": "enabled", "budget_tokens": 9}}, Thinking("budget", 9)),
-        ({"reasoning": {"effort": "low"}}, Thinking("effort", effort="low")),
-        ({"reasoning": {"max_tokens": 9}}, Thinking("budget", 9)),
+        ({"thinking": {"type": "enabled"}}, Thinking("auto", display="summarized")),
+        (
+            {"thinking": {"type": "enabled", "budget_tokens": 9}},
+            Thinking("budget", 9, display="summarized"),
+        ),
+        ({"reasoning": {"effort": "low"}}, Thinking("effort", None, "low", "summarized")),
+        ({"reasoning": {"max_tokens": 9}}, Thinking("budget", 9, display="summarized")),
+        (
+            {"reasoning": {"max_tokens": 9, "exclude": True}},
+            Thinking("budget", 9, display="omitted"),
+        ),
         ({"reasoning": {"enabled": False}}, Thinking("off")),
     ],
 )

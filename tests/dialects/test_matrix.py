@@ -415,7 +415,10 @@ BOTH_WAYS = [
         id="one tool at a time",
     ),
     pytest.param(
-        {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}},
+        {
+            "thinking": {"type": "adaptive", "display": "summarized"},
+            "output_config": {"effort": "high"},
+        },
         {"reasoning_effort": "high"},
         None,
         id="thinking",

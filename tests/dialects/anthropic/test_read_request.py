@@ -123,7 +123,13 @@ def test_a_system_message_stays_at_its_place() -> None:
                 "context": "C",
                 "citations": {"enabled": True},
             },
-            Media("document", Inline("application/pdf", "QUJD"), title="T", context="C"),
+            Media(
+                "document",
+                Inline("application/pdf", "QUJD"),
+                title="T",
+                context="C",
+                own={"citations": {"enabled": True}},
+            ),
             id="PDF",
         ),
         pytest.param(
