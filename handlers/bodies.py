@@ -6,8 +6,8 @@ from typing import Final, TypeVar
 
 from aiohttp import web
 
-from handlers.calls import read_body
-from models.errors import BadRequest, NotFound
+from handlers.calls import check_type, read_body
+from models.errors import NotFound
 from openapi.common import Listing
 from openapi.fields import Answer, Body
 from openapi.reading import read_json, read_query
@@ -27,7 +27,7 @@ async def body(request: web.Request, model: type[B]) -> B:
 
     Raises 400 for malformed JSON, 408, 413, 415 for anything but JSON, 422 for wrong fields.
     """
-    _check_type(request)
+    check_type(request)
     return read_json(model, await read_body(request, max_bytes=MAX_BODY_BYTES))
 
 
@@ -81,13 +81,6 @@ def listing(page: Page[T], show: Callable[[T], A], shape: type[Listing[A]]) -> w
 def nothing() -> web.Response:
     """Answer that it is done and there is nothing to show."""
     return web.Response(status=204)
-
-
-def _check_type(request: web.Request) -> None:
-    if "Content-Type" in request.headers and request.content_type != "application/json":
-        raise BadRequest("the body must be application/json", status=415)
-    if (request.charset or "utf-8").lower() not in {"utf-8", "utf8"}:
-        raise BadRequest("the body must be UTF-8", status=415)
 
 
 def _path_part(request: web.Request, shape: re.Pattern[str]) -> str:

@@ -30,6 +30,14 @@ class Pace:
 PACE: Final = web.AppKey("pace", Pace)
 
 
+def check_type(request: web.Request) -> None:
+    """Raise BadRequest with status 415 for anything but JSON. Without a type it is taken for it."""
+    if "Content-Type" in request.headers and request.content_type != "application/json":
+        raise BadRequest("the body must be application/json", status=415)
+    if (request.charset or "utf-8").lower() not in {"utf-8", "utf8"}:
+        raise BadRequest("the body must be UTF-8", status=415)
+
+
 async def read_body(request: web.Request, *, max_bytes: int) -> bytes:
     """Return the whole body.
 

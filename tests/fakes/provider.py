@@ -239,9 +239,12 @@ def error_body(kind: Kind, status: int, message: str = "the provider's own words
 
 def refusal(kind: Kind, seen: Seen) -> Failure | None:
     """What the real provider would answer to a malformed request; None when it is fine."""
-    problem = (_messages_problem if kind == "messages" else _chat_problem)(seen.payload)
-    if problem is None and kind == "glm":
-        problem = _glm_problem(seen.payload)
+    try:
+        problem = (_messages_problem if kind == "messages" else _chat_problem)(seen.payload)
+        if problem is None and kind == "glm":
+            problem = _glm_problem(seen.payload)
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        problem = f"a field has the wrong type: {error}"
     return None if problem is None else Failure(400, error_body(kind, 400, problem))
 
 
