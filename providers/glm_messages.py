@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from models.errors import Unrepresentable
 from models.json_types import Json, JsonObject
 from models.profile import Profile
 
@@ -20,8 +21,8 @@ def adapted_messages(
     """Return the messages as GLM takes them, with `instruction` added to the system text."""
     sees = _VISION.search(profile.model.lower()) is not None
     adapted = [
-        _message(message, sees=sees) if isinstance(message, dict) else message
-        for message in messages
+        _message(message, f"messages[{index}]", sees=sees) if isinstance(message, dict) else message
+        for index, message in enumerate(messages)
     ]
     if instruction is not None:
         _instruct(adapted, instruction)
@@ -30,25 +31,26 @@ def adapted_messages(
     return adapted
 
 
-def _message(message: JsonObject, *, sees: bool) -> JsonObject:
+def _message(message: JsonObject, where: str, *, sees: bool) -> JsonObject:
     plain = {key: message[key] for key in message if key not in ("name", "refusal", "audio")}
     if plain.get("role") == "developer":
         plain["role"] = "system"
     content = plain.get("content")
-    if plain.get("role") == "assistant" and content is None:
+    if plain.get("role") == "assistant" and not content:
         refusal = message.get("refusal")
         plain["content"] = refusal if isinstance(refusal, str) else ""
     elif isinstance(content, list):
-        plain["content"] = _content(content, sees=sees)
+        plain["content"] = _content(content, f"{where}.content", sees=sees)
     return plain
 
 
-def _content(parts: list[Json], *, sees: bool) -> Json:
+def _content(parts: list[Json], where: str, *, sees: bool) -> Json:
     """Return one string where that is possible: text models take nothing else."""
     texts = [_text(part) for part in parts]
     if all(text is not None for text in texts):
         return "\n".join(text for text in texts if text)
-    return [_part(part) for part in parts] if sees else parts
+    named = [_file(part, f"{where}[{index}]") for index, part in enumerate(parts)]
+    return [_bare_image(part) for part in named] if sees else named
 
 
 def _text(part: Json) -> str | None:
@@ -58,7 +60,17 @@ def _text(part: Json) -> str | None:
     return text if isinstance(text, str) else None
 
 
-def _part(part: Json) -> Json:
+def _file(part: Json, where: str) -> Json:
+    """Return a file under GLM's name for one."""
+    file = part.get("file") if isinstance(part, dict) else None
+    if not isinstance(file, dict):
+        return part
+    if file.get("file_id") is not None:
+        raise Unrepresentable(f"{where}: a file id of another vendor", path=where)
+    return {"type": "file_url", "file_url": {"url": file.get("file_data")}}
+
+
+def _bare_image(part: Json) -> Json:
     """Strip the `data:` head of an inline image, as GLM's SDK does: every model takes that."""
     image = part.get("image_url") if isinstance(part, dict) else None
     if not isinstance(part, dict) or not isinstance(image, dict):

@@ -158,7 +158,8 @@ def _thinking(edited: JsonObject, profile: Profile, dropped: list[str]) -> None:
                 "low" if effort == "none" and "none" not in profile.efforts else effort,
                 profile.efforts,
             )
-        elif profile.thinking != "switch":
+        is_kept = effort == "none" and not profile.can_disable_thinking
+        if is_kept or (not profile.efforts and profile.thinking != "switch"):
             dropped.append("reasoning_effort")
     _keep_on(edited, profile, dropped)
 

@@ -185,7 +185,7 @@ def _result_text(result: ToolResult, where: str) -> str:
                     path=where,
                 )
     text = "\n".join(line for line in lines if line)
-    if not result.is_error or text.lower().startswith("error"):
+    if not result.is_error or text.lower().startswith("error:"):
         return text
     return f"Error: {text}" if text else "Error: the tool failed"
 

@@ -128,11 +128,11 @@ def _document(media: Media, where: str, out: Outgoing) -> JsonObject:
     match media.source:
         case VendorFile(_, file_id):
             return {"type": "file", "file": {"file_id": file_id}}
+        case Inline() | Remote() as source if out.profile.vendor == "glm":
+            return {"type": "file_url", "file_url": {"url": _url(source)}}
         case Inline():
             name = media.filename or media.title or "document.pdf"
             return {"type": "file", "file": {"filename": name, "file_data": _url(media.source)}}
-        case Remote(url) if out.profile.vendor == "glm":
-            return {"type": "file_url", "file_url": {"url": url}}
         case _:
             raise _cannot(where, "a document behind an address")
 

@@ -100,10 +100,11 @@ def _put_thinking(payload: JsonObject, request: ChatRequest, out: Outgoing) -> N
         if effort != "none":
             out.dropped.append("thinking")
         return
-    if profile.thinking == "switch":
+    if thinking.mode == "between_tools":
+        out.dropped.append("thinking")
+    elif profile.thinking == "switch":
         _put_switch(payload, effort, out)
-        return
-    if thinking.mode == "between_tools" or (effort is not None and not profile.efforts):
+    elif effort is not None and not profile.efforts:
         out.dropped.append("thinking")
     elif effort is not None:
         payload["reasoning_effort"] = _reachable(effort, profile)

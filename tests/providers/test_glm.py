@@ -147,12 +147,14 @@ def test_roles_names_and_empty_content_are_glms() -> None:
         {"role": "assistant", "content": None, "reasoning_content": "r", "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "c", "content": [{"type": "text", "text": "24"}]},
         {"role": "assistant", "content": None, "refusal": "no"},
+        {"role": "assistant", "content": "", "refusal": "never"},
     ) == [
         {"role": "system", "content": "D"},
         {"role": "user", "content": "a\nb"},
         {"role": "assistant", "content": "", "reasoning_content": "r", "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "c", "content": "24"},
         {"role": "assistant", "content": "no"},
+        {"role": "assistant", "content": "never"},
     ]
 
 
@@ -176,6 +178,21 @@ def test_vision_models_get_bare_base64() -> None:
         {"role": "user", "content": [{"type": "text", "text": "Q"}, bare]}
     ]
     assert messages(turn) == [turn]
+
+
+def test_files_have_glms_name_and_ids_of_others_are_refused() -> None:
+    data = "data:application/pdf;base64,QUJD"
+    ask: JsonObject = {"type": "text", "text": "Q"}
+    file: JsonObject = {"type": "file", "file": {"filename": "a.pdf", "file_data": data}}
+    told: JsonObject = {"type": "file_url", "file_url": {"url": data}}
+    for model in ("glm-4.6v", "glm-4.6"):
+        assert messages({"role": "user", "content": [ask, file]}, model=model) == [
+            {"role": "user", "content": [ask, told]}
+        ]
+    foreign: JsonObject = {"type": "file", "file": {"file_id": "file-1"}}
+    with pytest.raises(Unrepresentable) as caught:
+        messages(USER, {"role": "user", "content": [ask, foreign]})
+    assert caught.value.path == "messages[1].content[1]"
 
 
 def test_limits_have_glms_name_and_cap() -> None:
@@ -292,7 +309,7 @@ def test_a_schema_for_the_answer_is_told_in_words() -> None:
         ("glm-4.6", {"reasoning_effort": "low"}, {"type": "enabled"}, None, ()),
         ("glm-5.2", {"reasoning_effort": "none"}, None, "none", ()),
         ("glm-5.2", {"reasoning_effort": "medium"}, None, "medium", ()),
-        ("glm-5.3", {"reasoning_effort": "none"}, None, "low", ()),
+        ("glm-5.3", {"reasoning_effort": "none"}, None, "low", ("reasoning_effort",)),
         ("glm-5.3", {"reasoning_effort": "xhigh"}, None, "max", ()),
         ("glm-5.3", {"thinking": {"type": "disabled"}}, None, "low", ("thinking",)),
         (
