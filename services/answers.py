@@ -67,8 +67,8 @@ class Accepted:
     record: RequestRecord
     plan: Plan
     response: UpstreamResponse
-    blame: Callable[[UpstreamError], None]
-    """Told of an error that came after the stream began."""
+    ended: Callable[[UpstreamError | None], None]
+    """Told how a stream ended that ran to its end: well, or with whose error."""
 
 
 class Answers:
@@ -210,7 +210,9 @@ class Answers:
             error = _judged(given.plan, relay.error)
             given.record.error_code = error.code
             if isinstance(error, UpstreamError):
-                given.blame(error)
+                given.ended(error)
+        elif relay.ended:
+            given.ended(None)
 
 
 def stopping() -> GatewayError:

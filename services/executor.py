@@ -137,7 +137,7 @@ class Executor:
             try:
                 return await self._attempt(call, plan, lease)
             except UpstreamError as error:
-                self._blame(call.record, plan, lease, error)
+                self._judge(call.record, plan, lease, error)
                 if not error.retryable:
                     raise
                 if isinstance(error, ConnectionLost) and not lost_once:
@@ -172,12 +172,13 @@ class Executor:
                 response = await self._once_more(call, plan, lease, credentials, response)
             if not 200 <= response.status < 300:
                 raise await _diagnosed(plan, response)
-            blame = partial(self._blame, record, plan, lease)
-            reply = await self._answers.reply(Accepted(request, record, plan, response, blame))
+            ended = partial(self._judge, record, plan, lease)
+            reply = await self._answers.reply(Accepted(request, record, plan, response, ended))
         except BaseException:
             response.close()
             raise
-        self._pool.cooldowns.succeeded(lease.account.id, plan.route.model)
+        if reply.chunks is None:
+            ended(None)
         record.first_byte_ms = (self._clock.monotonic() - request.started) * 1000.0
         if plan.dropped:
             reply.headers["x-aigateway-dropped"] = plan.dropped_names
@@ -214,7 +215,13 @@ class Executor:
         response.close()
         return await self._send(call, plan, lease, fresh)
 
-    def _blame(self, record: RequestRecord, plan: Plan, lease: Lease, error: UpstreamError) -> None:
+    def _judge(
+        self, record: RequestRecord, plan: Plan, lease: Lease, error: UpstreamError | None
+    ) -> None:
+        """Let the one to blame rest; without an error the account has shown that it is well."""
+        if error is None:
+            self._pool.cooldowns.succeeded(lease.account.id, plan.route.model)
+            return
         if error.blame is Blame.EGRESS and lease.egress is not None:
             record.egress_errors += (lease.egress.id,)
         rest = self._pool.report(lease, plan.route, error)

@@ -1,0 +1,147 @@
+"""An executor among fakes: real pool and cooldowns, a scripted transport, tokens from a list."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import cast
+
+from dialects import DIALECTS
+from models.account import Credentials, StoredAccount
+from models.egress import EgressProxy
+from models.errors import UpstreamError
+from models.exchange import ProxyRequest, RequestRecord
+from models.json_types import Json, JsonObject
+from providers.base import Provider
+from repositories.shared_memory import MemoryState
+from services.answers import Limits, Reply
+from services.cooldown import Cooldowns, Pauses, Rest
+from services.executor import Executor
+from services.pool import Pool
+from services.tokens import Tokens
+from tests.builders import make_provider, make_snapshot, make_stored
+from tests.fakes import scenarios
+from tests.fakes.clock import FakeClock
+from tests.fakes.scenarios import Scenario
+from tests.fakes.transport import Answer, FakeTransport, Sent, streamed, whole
+
+_BEGAN = 1_800_000_000.0
+"""What a FakeClock shows first."""
+
+Script = Callable[[Sent], Answer | UpstreamError]
+
+
+@dataclass
+class FakeTokens:
+    """The stored credentials; after a refusal the next of `fresh`, if there is one."""
+
+    fresh: list[str] = field(default_factory=list)
+    errors: dict[str, UpstreamError] = field(default_factory=dict)
+    """By account id: what keeps the account from being signed for."""
+    refused: list[str] = field(default_factory=list)
+
+    async def get(self, stored: StoredAccount) -> Credentials:
+        if stored.account.id in self.errors:
+            raise self.errors[stored.account.id]
+        return stored.credentials
+
+    async def rejected(self, _stored: StoredAccount, access_token: str) -> Credentials | None:
+        self.refused.append(access_token)
+        return Credentials(self.fresh.pop(0)) if self.fresh else None
+
+
+class Rig:
+    """Accounts `key-1`, `key-2`... of each provider, and what the executor did."""
+
+    def __init__(
+        self,
+        script: Script,
+        accounts: Sequence[StoredAccount] | int = 2,
+        *,
+        providers: Iterable[Provider] = (make_provider(),),
+        proxies: Iterable[EgressProxy] = (),
+        limits: Limits | None = None,
+        asks_stream_usage: bool = True,
+    ) -> None:
+        if isinstance(accounts, int):
+            accounts = [make_stored(number) for number in range(1, accounts + 1)]
+        self.snapshot = make_snapshot(accounts, proxies, providers)
+        self.clock = FakeClock()
+        self.transport = FakeTransport(self.clock, script)
+        self.tokens = FakeTokens()
+        self.cooldowns = Cooldowns(Pauses(), self.clock)
+        self.pool = Pool(lambda: self.snapshot, MemoryState(), self.cooldowns, self.clock)
+        self.told: list[Rest] = []
+        self.executor = Executor(
+            snapshot=lambda: self.snapshot,
+            pool=self.pool,
+            tokens=cast(Tokens, self.tokens),
+            transport=self.transport,
+            dialects=DIALECTS,
+            clock=self.clock,
+            limits=limits or Limits(),
+            user_agent="aigateway/test",
+            asks_stream_usage=asks_stream_usage,
+            tell=self.told.append,
+        )
+        self.record = make_record(make_request())
+
+    async def open(self, request: ProxyRequest) -> Reply:
+        self.record = make_record(request)
+        return await self.executor.open(request, self.record)
+
+    async def ask(self, request: ProxyRequest) -> bytes:
+        """Return the whole answer as the client gets it."""
+        reply = await self.open(request)
+        if reply.chunks is None:
+            return reply.body
+        try:
+            async with aclosing(reply.chunks) as chunks:
+                return b"".join([chunk async for chunk in chunks])
+        finally:
+            await reply.aclose()
+
+    @property
+    def rests(self) -> dict[tuple[str, str], float]:
+        """Who rests for how long from now: subject and model -> seconds."""
+        now = self.clock.now()
+        return {(rest.subject, rest.model): rest.until - now for rest in self.told}
+
+
+def make_request(
+    dialect: str = "chat", model: str = "gpt-x", *, stream: bool = False, **fields: Json
+) -> ProxyRequest:
+    payload: JsonObject = {"model": model, "messages": [{"role": "user", "content": "Hi"}]}
+    if dialect == "messages":
+        payload["max_tokens"] = 9
+    if stream:
+        payload["stream"] = True
+    payload.update(fields)
+    body = json.dumps(payload).encode()
+    return ProxyRequest(
+        "0" * 32, None, dialect, model, stream, body, payload, {}, "k", _BEGAN, _BEGAN
+    )
+
+
+def make_record(request: ProxyRequest) -> RequestRecord:
+    return RequestRecord(
+        request.id, request.received_at, "k", request.dialect, request.model, request.stream
+    )
+
+
+def chat_answer(request: Sent, scenario: Scenario | None = None) -> Answer:
+    """What a healthy Chat provider answers."""
+    scenario = scenario or Scenario()
+    payload = json.loads(request.request.body)
+    if payload.get("stream"):
+        usage = bool((payload.get("stream_options") or {}).get("include_usage"))
+        return streamed(scenarios.chat_stream(scenario, include_usage=usage))
+    return whole(scenarios.compact(scenarios.chat_json(scenario)).encode())
+
+
+def messages_answer(request: Sent, scenario: Scenario | None = None) -> Answer:
+    """What a healthy Messages provider answers."""
+    scenario = scenario or Scenario()
+    if json.loads(request.request.body).get("stream"):
+        return streamed(scenarios.messages_stream(scenario))
+    return whole(scenarios.compact(scenarios.messages_json(scenario)).encode())
