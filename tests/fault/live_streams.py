@@ -11,8 +11,8 @@ import aiohttp
 from tests.e2e.cluster import Cluster
 
 PATHS: Final = {"messages": "/v1/messages", "chat": "/v1/chat/completions"}
-_ENDS: Final = {"messages": b'"type":"message_stop"', "chat": b"data: [DONE]"}
-_ERRORS: Final = {"messages": b"event: error\n", "chat": b'data: {"error":'}
+ENDS: Final = {"messages": b'"type":"message_stop"', "chat": b"data: [DONE]"}
+ERRORS: Final = {"messages": b"event: error\n", "chat": b'data: {"error":'}
 
 
 @dataclass
@@ -30,18 +30,18 @@ class LiveStream:
 
     @property
     def is_whole(self) -> bool:
-        return not self.is_broken and self.body.count(_ENDS[self.dialect]) == 1
+        return not self.is_broken and self.body.count(ENDS[self.dialect]) == 1
 
     @property
     def errors(self) -> int:
         """How many error events of the client's dialect there are."""
-        return self.body.count(_ERRORS[self.dialect])
+        return self.body.count(ERRORS[self.dialect])
 
     @property
     def has_told_its_error(self) -> bool:
         """It ended with one error event, and nothing pretends that it is whole."""
         last = self.body.rstrip().rpartition(b"\n\n")[2]
-        is_last = last.startswith(_ERRORS[self.dialect].rstrip())
+        is_last = last.startswith(ERRORS[self.dialect].rstrip())
         return not self.is_broken and is_last and self.errors == 1 and not self.is_whole
 
 

@@ -1,9 +1,11 @@
 """Ways in which a provider of the Messages format breaks, byte by byte."""
 
+import asyncio
 import gzip
 import time
 from collections.abc import Mapping, Sequence
 from email.utils import formatdate
+from functools import cache
 from typing import Final
 
 from tests.fakes.faults import Behaviour, Exchange
@@ -16,6 +18,7 @@ PAGE: Final = b"<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1></body></html
 
 GOOD: Final = compact(messages_json(Scenario())).encode()
 GOOD_EVENTS: Final = tuple(messages_stream(Scenario()))
+BOMB_BYTES: Final = 100_000_000
 BEGUN: Final = 4
 """So many events, and the answer has content."""
 
@@ -39,7 +42,8 @@ async def respond(
 
 async def begin_stream(exchange: Exchange, events: Sequence[bytes]) -> None:
     """Send a head and some events of an answer in chunks."""
-    await exchange.send(head(200, {**EVENTS, "transfer-encoding": "chunked"}))
+    headers = {**EVENTS, "transfer-encoding": "chunked", "connection": "close"}
+    await exchange.send(head(200, headers))
     for event in events:
         await exchange.send(chunk(event))
 
@@ -145,7 +149,8 @@ async def error_with_200(exchange: Exchange) -> None:
 
 async def error_event_first(exchange: Exchange) -> None:
     if not exchange.asks_stream:
-        return await respond(exchange, error_body("messages", 529))
+        await respond(exchange, error_body("messages", 529))
+        return
     event = b"event: error\ndata: " + error_body("messages", 529) + b"\n\n"
     await begin_stream(exchange, [event])
     await exchange.send(b"0\r\n\r\n")
@@ -153,10 +158,20 @@ async def error_event_first(exchange: Exchange) -> None:
 
 async def zip_bomb(exchange: Exchange) -> None:
     """Some 100 kB that become 100 MB."""
-    inner = b'data: "' if exchange.asks_stream else b'{"a":"'
-    body = gzip.compress(inner + b"a" * 100_000_000, 6)
     headers = EVENTS if exchange.asks_stream else JSON
+    body = _bomb(b'data: "' if exchange.asks_stream else b'{"a":"')
     await respond(exchange, body, headers={**headers, "content-encoding": "gzip"})
+
+
+@cache
+def _bomb(beginning: bytes) -> bytes:
+    return gzip.compress(beginning + b"a" * BOMB_BYTES, 6)
+
+
+def load_bombs() -> None:
+    """Making them takes a while, which no time limit of a test shall see."""
+    for beginning in (b'data: "', b'{"a":"'):
+        _bomb(beginning)
 
 
 async def broken_zip(exchange: Exchange) -> None:
@@ -176,6 +191,16 @@ def big_line(size_bytes: int) -> Behaviour:
             await respond(exchange, compact(messages_json(scenario)).encode())
 
     return behave
+
+
+async def drip(exchange: Exchange) -> None:
+    """A good answer, byte by byte."""
+    body = b"".join(GOOD_EVENTS) if exchange.asks_stream else GOOD
+    headers = {**(EVENTS if exchange.asks_stream else JSON), "connection": "close"}
+    await exchange.send(head(200, {**headers, "content-length": str(len(body))}))
+    for place in range(len(body)):
+        await exchange.send(body[place : place + 1])
+        await asyncio.sleep(0)
 
 
 async def invalid_utf8(exchange: Exchange) -> None:
