@@ -13,6 +13,11 @@ from models.errors import BadRequest, ErrorKind, GatewayError, PayloadTooLarge
 _IDENTITY: Final = frozenset({"", "identity"})
 
 
+JSON: Final = frozenset({"application/json"})
+JSON_OR_CURL: Final = JSON | {"application/x-www-form-urlencoded"}
+"""What `curl -d` says of everything that it is not told the type of; examples live of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
     """How slowly a body may come: while we wait, every window brings its share."""
@@ -30,9 +35,9 @@ class Pace:
 PACE: Final = web.AppKey("pace", Pace)
 
 
-def check_type(request: web.Request) -> None:
+def check_type(request: web.Request, types: frozenset[str] = JSON) -> None:
     """Raise BadRequest with status 415 for anything but JSON. Without a type it is taken for it."""
-    if "Content-Type" in request.headers and request.content_type != "application/json":
+    if "Content-Type" in request.headers and request.content_type not in types:
         raise BadRequest("the body must be application/json", status=415)
     if (request.charset or "utf-8").lower() not in {"utf-8", "utf8"}:
         raise BadRequest("the body must be UTF-8", status=415)

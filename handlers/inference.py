@@ -8,7 +8,7 @@ from aiohttp import web
 
 from dialects.base import Dialect
 from dialects.fields import parse_object
-from handlers.calls import check_type, read_body
+from handlers.calls import JSON_OR_CURL, check_type, read_body
 from handlers.endpoint import Access, Endpoint, Handler
 from handlers.gate import HEADERS, PRINCIPAL, REQUEST_ID
 from models.errors import BadRequest, ErrorKind, GatewayError
@@ -108,7 +108,7 @@ class Inference:
     async def _read(
         self, request: web.Request, dialect: Dialect, record: RequestRecord, started: float
     ) -> ProxyRequest:
-        check_type(request)
+        check_type(request, JSON_OR_CURL)
         body = await read_body(request, max_bytes=self._max_body_bytes)
         payload = parse_object(body)
         asked = dialect.inspect(body, payload)

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import io
 import secrets
 import tempfile
 from collections.abc import AsyncGenerator, Mapping
@@ -73,8 +74,15 @@ class Rig:
         self, path: str, body: object, *, key: str | None = None, headers: Mapping[str, str] = {}
     ) -> aiohttp.ClientResponse:
         """Call a model route as a client; the body is read already."""
-        sent = {"authorization": f"Bearer {self.key if key is None else key}", **headers}
-        options: dict[str, Any] = {"data": body} if isinstance(body, bytes) else {"json": body}
+        sent = {
+            "authorization": f"Bearer {self.key if key is None else key}",
+            "content-type": "application/json",
+            **headers,
+        }
+        # A stream, because aiohttp warns of large bodies given as bytes.
+        options: dict[str, Any] = (
+            {"data": io.BytesIO(body)} if isinstance(body, bytes) else {"json": body}
+        )
         response = await self.http.post(self.url + path, headers=sent, **options)
         await response.read()
         return response
