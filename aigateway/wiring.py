@@ -223,7 +223,6 @@ def _pool(settings: Settings, snapshots: Snapshots, shared: SharedState, clock: 
     chosen = settings.cooldown
     pauses = Pauses(
         rate_limited_s=chosen.rate_limited_s,
-        overloaded_s=chosen.overloaded_s,
         failed_s=chosen.failed_s,
         rejected_s=chosen.rejected_s,
         egress_s=chosen.egress_s,

@@ -186,14 +186,11 @@ class Cooldown(_Frozen):
     rate_limited_s: Seconds = 5
     """After 429 without Retry-After: the account, for that model."""
 
-    overloaded_s: Seconds = 5
-    """After 503 and 529: the account, for that model."""
-
     failed_s: Seconds = 10
-    """After 500, 502, 504 and broken connections: the account, for that model."""
+    """After a second 500, 502, 504 or broken answer in a minute: the account, for that model."""
 
     rejected_s: Seconds = 600
-    """After 401 (when a refresh did not help) and 403: the whole account."""
+    """After 401 (when a refresh did not help): the account. After 403: it, for that model."""
 
     egress_s: Seconds = 30
     """After a proxy could not be reached or refused: that proxy and the accounts behind it."""
