@@ -39,6 +39,9 @@ class Encoded:
     """Stop sequences that the gateway must apply itself to the answer's text."""
     tool_names: Mapping[str, str] = field(default_factory=dict)
     """Tool names changed for the provider: its name -> the client's."""
+    properties: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Properties of tools changed for the provider: its name of the tool -> (its name of the
+    property -> the client's)."""
 
 
 Adapt: TypeAlias = Callable[[JsonObject, Profile], Encoded]

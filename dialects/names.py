@@ -7,17 +7,19 @@ from collections.abc import Iterable, Mapping
 _BAD_CHARACTER = re.compile(r"[^a-zA-Z0-9_-]")
 
 
-def wire_names(names: Iterable[str], *, limit: int = 64) -> dict[str, str]:
+def wire_names(
+    names: Iterable[str], *, limit: int = 64, bad_character: re.Pattern[str] = _BAD_CHARACTER
+) -> dict[str, str]:
     """Return each name's accepted form: letters, digits, `_` and `-`, at most `limit` long.
 
     Names that are fine already keep theirs; others that fall together get `_2`, `_3`, ...
     """
     unique = list(dict.fromkeys(names))
-    accepted = {name: name for name in unique if _is_accepted(name, limit)}
+    accepted = {name: name for name in unique if _is_accepted(name, limit, bad_character)}
     taken = dict.fromkeys(accepted, 1)
     for name in unique:
         if name not in accepted:
-            accepted[name] = _free(_BAD_CHARACTER.sub("_", name)[:limit] or "_", taken, limit)
+            accepted[name] = _free(bad_character.sub("_", name)[:limit] or "_", taken, limit)
     return accepted
 
 
@@ -31,14 +33,14 @@ def wire_id(call_id: str, *, limit: int = 40, prefix: str = "call_") -> str:
 
     OpenAI refuses ids above 40 characters, Anthropic characters outside `[a-zA-Z0-9_-]`.
     """
-    if _is_accepted(call_id, limit):
+    if _is_accepted(call_id, limit, _BAD_CHARACTER):
         return call_id
     digest = hashlib.sha256(call_id.encode("utf-8", "surrogatepass")).hexdigest()
     return prefix + digest[:24]
 
 
-def _is_accepted(name: str, limit: int) -> bool:
-    return 0 < len(name) <= limit and _BAD_CHARACTER.search(name) is None
+def _is_accepted(name: str, limit: int, bad_character: re.Pattern[str]) -> bool:
+    return 0 < len(name) <= limit and bad_character.search(name) is None
 
 
 def _free(name: str, taken: dict[str, int], limit: int) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 
 from dialects.base import Dialect, Encoded, ReplyContext
 from dialects.fields import dumps
-from dialects.renames import restored_event, restored_response
+from dialects.renames import Restorer
 from dialects.stops import StopFilter, stopped
 from models.chat import ChatRequest, ChatResponse
 from models.exchange import ProxyRequest
@@ -34,6 +34,7 @@ class Plan:
     """Set when the answer must be translated, or filtered."""
     stops: tuple[str, ...] = ()
     tool_names: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def profile(self) -> Profile:
@@ -97,6 +98,7 @@ def _joined(first: Encoded, second: Encoded) -> Encoded:
         tuple(dict.fromkeys(first.dropped + second.dropped)),
         first.stops + second.stops,
         {**first.tool_names, **second.tool_names},
+        {**first.properties, **second.properties},
     )
 
 
@@ -116,6 +118,7 @@ def _planned(
         request=chat,
         stops=encoded.stops,
         tool_names=encoded.tool_names,
+        properties=encoded.properties,
     )
 
 
@@ -146,9 +149,9 @@ def reply_context(request: ProxyRequest, chat: ChatRequest) -> ReplyContext:
 
 def _filters(plan: Plan) -> list[EventFilter]:
     filters: list[EventFilter] = []
-    if plan.tool_names:
-        names = plan.tool_names
-        filters.append(lambda events: [restored_event(event, names) for event in events])
+    if plan.tool_names or plan.properties:
+        names = Restorer(plan.tool_names, plan.properties)
+        filters.append(lambda events: [kept for event in events for kept in names.feed(event)])
     if plan.stops:
         stops = StopFilter(plan.stops)
         filters.append(lambda events: [kept for event in events for kept in stops.feed(event)])
@@ -157,4 +160,4 @@ def _filters(plan: Plan) -> list[EventFilter]:
 
 def filtered(plan: Plan, answer: ChatResponse) -> ChatResponse:
     """Return a whole answer as the plan's filters would have streamed it."""
-    return stopped(restored_response(answer, plan.tool_names), plan.stops)
+    return stopped(Restorer(plan.tool_names, plan.properties).response(answer), plan.stops)

@@ -13,6 +13,7 @@ from dialects.anthropic.tools import (
     read_tool_choice,
     read_tools,
     tool_names,
+    tool_properties,
     write_tool_choice,
     write_tools,
 )
@@ -150,7 +151,7 @@ def _extras(payload: JsonObject) -> JsonObject:
 def encode_request(request: ChatRequest, profile: Profile) -> Encoded:
     """Write a request for an Anthropic model. What it cannot say is dropped or refused."""
     names = wire_names(tool_names(request))
-    out = Outgoing(names)
+    out = Outgoing(names, tool_properties(request))
     turns = write_turns(request, profile, out)
     planned = _plan(request, profile, turns, out)
     out.dropped.extend(planned.dropped)
@@ -180,7 +181,13 @@ def encode_request(request: ChatRequest, profile: Profile) -> Encoded:
     if request.stream:
         payload["stream"] = True
     _put_rest(payload, request, out)
-    return Encoded(payload, tuple(dict.fromkeys(out.dropped)), emulated, changed_names(names))
+    return Encoded(
+        payload,
+        tuple(dict.fromkeys(out.dropped)),
+        emulated,
+        changed_names(names),
+        {names[tool]: changed_names(own) for tool, own in out.properties.items()},
+    )
 
 
 def _plan(request: ChatRequest, profile: Profile, turns: list[Turn], out: Outgoing) -> Plan:

@@ -6,6 +6,7 @@ from typing import Final
 from dialects import fields
 from dialects.anthropic.read_content import DIALECT
 from dialects.anthropic.write_content import Outgoing
+from dialects.properties import renamed_schema, wire_properties
 from dialects.schema import for_anthropic_tool
 from models.chat import ChatRequest, Tool, ToolChoice
 from models.content import ToolCall
@@ -74,6 +75,16 @@ def tool_names(request: ChatRequest) -> list[str]:
     return names
 
 
+def tool_properties(request: ChatRequest) -> dict[str, dict[str, str]]:
+    """Return tool -> (property -> accepted name) for properties that Anthropic would refuse."""
+    named = {
+        tool.name: wire_properties(for_anthropic_tool(tool.schema))
+        for tool in request.tools
+        if tool.raw is None
+    }
+    return {tool: names for tool, names in named.items() if names}
+
+
 def write_tools(request: ChatRequest, out: Outgoing) -> list[Json]:
     """Return `tools`, only those of the subset when the choice is one."""
     choice = request.tool_choice
@@ -112,7 +123,8 @@ def _write_tool(tool: Tool, where: str, out: Outgoing) -> JsonObject:
     written: JsonObject = {"name": out.names.get(tool.name, tool.name)}
     if tool.description:
         written["description"] = tool.description
-    written["input_schema"] = for_anthropic_tool(tool.schema)
+    schema = for_anthropic_tool(tool.schema)
+    written["input_schema"] = renamed_schema(schema, out.properties.get(tool.name, {}))
     if tool.strict is not None and tool.dialect == DIALECT:
         written["strict"] = tool.strict
     elif tool.strict:

@@ -9,6 +9,7 @@ from typing import Final
 from dialects.anthropic.read_content import DIALECT, VENDOR
 from dialects.arguments import read_arguments
 from dialects.names import wire_id
+from dialects.properties import renamed_arguments
 from models.content import (
     Inline,
     Media,
@@ -36,6 +37,8 @@ class Outgoing:
 
     names: Mapping[str, str]
     """The client's tool names -> what Anthropic accepts."""
+    properties: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """The client's name of a tool -> (its property -> what Anthropic accepts)."""
     dropped: list[str] = field(default_factory=list)
 
 
@@ -87,7 +90,9 @@ def _write_call(part: ToolCall, out: Outgoing) -> JsonObject:
         "type": "tool_use",
         "id": wire_call_id(part.id),
         "name": out.names.get(part.name, part.name),
-        "input": read_arguments(part.arguments),
+        "input": renamed_arguments(
+            read_arguments(part.arguments), out.properties.get(part.name, {})
+        ),
     }
     return _with_cache(block, part.cache)
 

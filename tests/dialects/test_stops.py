@@ -1,7 +1,6 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialects.renames import restored_event, restored_response
 from dialects.stops import StopFilter, stopped
 from models.chat import ChatResponse, FinishReason
 from models.content import Reasoning, Text, ToolCall
@@ -118,13 +117,3 @@ def test_whole_answers_are_cut_and_keep_their_usage() -> None:
     )
     assert stopped(answer, ["other"]) is answer
     assert stopped(answer, []) is answer
-
-
-def test_tools_get_their_own_names_back() -> None:
-    call = ToolCall("c", "a_b", "{}")
-    names = {"a_b": "a.b"}
-    assert restored_event(PartStart(call), names) == PartStart(ToolCall("c", "a.b", "{}"))
-    assert restored_event(Delta("x"), names) == Delta("x")
-    answer = ChatResponse("i", "m", 0, (Text("t"), call), FinishReason.TOOL_CALLS)
-    assert restored_response(answer, names).parts == (Text("t"), ToolCall("c", "a.b", "{}"))
-    assert restored_response(answer, {}) is answer

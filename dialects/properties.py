@@ -1,0 +1,52 @@
+"""Property names of tools within what Anthropic accepts.
+
+One bad name among the root properties of one tool fails a whole request; deeper ones are not
+looked at. `renames.Restorer` gives the names back in the arguments of an answer.
+Source: `protocols/translation.md` 3.8 of the project's research notes.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from dialects.names import changed_names, wire_names
+from models.json_types import JsonObject
+
+_BAD_CHARACTER: Final = re.compile(r"[^a-zA-Z0-9_.-]")
+
+
+def wire_properties(schema: JsonObject | None) -> dict[str, str]:
+    """Return own name -> accepted name of the root properties that need another one."""
+    properties = schema.get("properties") if schema else None
+    if not isinstance(properties, dict):
+        return {}
+    changed = changed_names(wire_names(properties, bad_character=_BAD_CHARACTER))
+    return {name: wire for wire, name in changed.items()}
+
+
+def renamed_schema(schema: JsonObject, names: Mapping[str, str]) -> JsonObject:
+    """Return the schema with root properties renamed; the model is told their own names."""
+    if not names:
+        return schema
+    renamed = dict(schema)
+    properties, required = schema.get("properties"), schema.get("required")
+    if isinstance(properties, dict):
+        renamed["properties"] = {
+            names.get(name, name): _told(child, name) if name in names else child
+            for name, child in properties.items()
+        }
+    if isinstance(required, list):
+        renamed["required"] = [
+            names.get(name, name) if isinstance(name, str) else name for name in required
+        ]
+    return renamed
+
+
+def renamed_arguments(arguments: JsonObject, names: Mapping[str, str]) -> JsonObject:
+    """Return arguments with their root keys renamed, order kept."""
+    return {names.get(key, key): value for key, value in arguments.items()}
+
+
+def _told(child: object, name: str) -> JsonObject:
+    known = child if isinstance(child, dict) else {}
+    return {"description": name, **known}
