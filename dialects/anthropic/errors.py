@@ -1,19 +1,16 @@
 """Errors of the Messages format, read and written."""
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Final
 
 from dialects import sse
 from dialects.base import ErrorBody, ErrorFacts
 from dialects.fields import dumps
+from dialects.retries import retry_headers
 from dialects.scrub import scrubbed
 from models.errors import ErrorKind, GatewayError, UpstreamError
 from models.json_types import Json, JsonObject
-
-_LONG_WAIT_S: Final = 60
-"""Anthropic's SDKs sleep as long as `retry-after` says; beyond this they shall not retry."""
 
 _TYPES: Final[Mapping[ErrorKind, str]] = {
     ErrorKind.INVALID_REQUEST: "invalid_request_error",
@@ -104,13 +101,8 @@ def upstream_error(payload: JsonObject, body: bytes) -> UpstreamError:
 
 def encode_error(error: GatewayError, request_id: str) -> ErrorBody:
     """Write an error answer with the status that Anthropic's clients expect."""
-    headers: dict[str, str] = {}
-    if error.retry_after_s is not None:
-        headers["retry-after"] = str(max(0, math.ceil(error.retry_after_s)))
-        if error.retry_after_s > _LONG_WAIT_S:
-            headers["x-should-retry"] = "false"
     status = _STATUSES.get(error.kind, error.status)
-    return ErrorBody(status, dumps(_payload(error, request_id)), headers)
+    return ErrorBody(status, dumps(_payload(error, request_id)), retry_headers(error))
 
 
 def encode_stream_error(error: GatewayError, request_id: str) -> bytes:

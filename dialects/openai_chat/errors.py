@@ -3,7 +3,6 @@
 Source: `protocols/openai_chat.md` 6, `glm.md` 7 and `translation.md` 4.1 in the notes.
 """
 
-import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -11,13 +10,13 @@ import orjson
 
 from dialects import fields
 from dialects.base import ErrorBody, ErrorFacts
+from dialects.retries import retry_headers
 from dialects.scrub import scrubbed
 from dialects.sse import frame
 from models.errors import BadRequest, ErrorKind, GatewayError, UpstreamError
 from models.json_types import Json, JsonObject
 
 _NOTHING_SAID: Final = "the provider reported an error without saying which"
-_LONG_WAIT_S: Final = 60.0
 
 _BY_CODE: Final[Mapping[str, ErrorKind]] = {
     "account_deactivated": ErrorKind.PERMISSION,
@@ -175,7 +174,7 @@ def _kind_of(code: str, error_type: str, message: str) -> ErrorKind | None:
 def encode_error(error: GatewayError) -> ErrorBody:
     """Write an error answer with the status that Chat clients expect."""
     return ErrorBody(
-        _STATUSES.get(error.kind, error.status), orjson.dumps(_body(error)), _headers(error)
+        _STATUSES.get(error.kind, error.status), orjson.dumps(_body(error)), retry_headers(error)
     )
 
 
@@ -200,20 +199,6 @@ def _body(error: GatewayError) -> dict[str, dict[str, object]]:
 
 def _words(error: GatewayError) -> tuple[str, str | None]:
     error_type, code = _WORDS[error.kind]
-    if error.kind is ErrorKind.UNAVAILABLE and error.status == 429:
-        return _WORDS[ErrorKind.RATE_LIMIT]
     if error.kind is ErrorKind.PERMISSION and error.status >= 500:
         return "server_error", code
     return error_type, code
-
-
-def _headers(error: GatewayError) -> dict[str, str]:
-    """Tell the SDKs when to come again: they wait as long as they are told, even for hours."""
-    headers = {}
-    waits = error.retry_after_s
-    if waits is not None:
-        headers["retry-after"] = str(max(math.ceil(waits), 0))
-    is_exhausted = isinstance(error, UpstreamError) and waits is None and error.status >= 500
-    if is_exhausted or (waits is not None and waits > _LONG_WAIT_S):
-        headers["x-should-retry"] = "false"
-    return headers

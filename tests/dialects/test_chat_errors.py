@@ -56,7 +56,12 @@ def upstream(kind: ErrorKind, status: int) -> UpstreamError:
         (upstream(ErrorKind.UPSTREAM, 502), 502, "server_error", "upstream_error"),
         (upstream(ErrorKind.TIMEOUT, 504), 504, "server_error", "timeout"),
         (NoCapacity("m"), 503, "service_unavailable_error", "unavailable"),
-        (NoCapacity("m", status=429), 429, "rate_limit_error", "rate_limit_exceeded"),
+        (
+            NoCapacity("m", kind=ErrorKind.RATE_LIMIT, status=429),
+            429,
+            "rate_limit_error",
+            "rate_limit_exceeded",
+        ),
         (GatewayError("m"), 500, "server_error", "internal_error"),
     ],
 )

@@ -71,7 +71,9 @@ def test_errors_have_the_status_and_type_that_clients_expect(
         "error": {"type": name, "message": "m"},
         "request_id": "req_1",
     }
-    assert written.headers == {}
+    # Where every account was tried in vain, the client shall not try again at once.
+    is_exhausted = isinstance(error, UpstreamError) and error.status >= 500
+    assert written.headers == ({"x-should-retry": "false"} if is_exhausted else {})
 
 
 @pytest.mark.parametrize(
