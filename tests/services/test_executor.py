@@ -197,6 +197,14 @@ async def test_the_wait_told_is_the_shortest_of_those_who_met_a_limit() -> None:
     assert caught.value.retry_after_s == 20.0
 
 
+async def test_while_others_were_not_asked_yet_the_client_may_come_back_at_once() -> None:
+    rig = Rig(lambda _: told(429, retry_after="500"), 5)
+    with pytest.raises(UpstreamError) as caught:
+        await rig.ask(make_request())
+    assert len(rig.transport.sent) == 4
+    assert caught.value.retry_after_s == 1.0
+
+
 async def test_a_refused_request_takes_nobodys_turn() -> None:
     rig = Rig(messages_answer, providers=[make_provider(dialect=DIALECTS["messages"])])
     for _ in range(3):

@@ -120,6 +120,12 @@ def test_an_end_marker_without_its_blank_line_is_an_end() -> None:
     assert relay.error is None
 
 
+def test_what_follows_the_end_marker_keeps_its_order() -> None:
+    relay = raw("chat")
+    data = STREAMS["chat"] + b": half a com"
+    assert fed(relay, [data[:100], data[100:], b"ment\n\n"]) == data + b"ment\n\n"
+
+
 @pytest.mark.parametrize(("upstream", "client"), [("messages", "chat"), ("chat", "messages")])
 @given(places=st.lists(st.integers(0, 10_000), max_size=12))
 def test_a_translated_stream_does_not_depend_on_how_it_is_cut(
