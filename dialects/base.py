@@ -34,7 +34,7 @@ class Encoded:
 
     payload: JsonObject
     dropped: tuple[str, ...] = ()
-    """Client fields that could not be carried, for `x-aigateway-dropped`."""
+    """Fields that could not be carried; `Dialect.field_names` spells them for the client."""
     stops: tuple[str, ...] = ()
     """Stop sequences that the gateway must apply itself to the answer's text."""
     tool_names: Mapping[str, str] = field(default_factory=dict)
@@ -167,6 +167,10 @@ class Dialect(Protocol):
 
     def decode_request(self, payload: JsonObject) -> ChatRequest:
         """Read a client's request. Raises BadRequest or Unrepresentable, never anything else."""
+        ...
+
+    def field_names(self, dropped: Sequence[str], payload: JsonObject) -> tuple[str, ...]:
+        """Return `Encoded.dropped` as the client spelled it, for `x-aigateway-dropped`."""
         ...
 
     def encode_request(self, request: ChatRequest, profile: Profile) -> Encoded:

@@ -192,10 +192,12 @@ def _tools(edited: JsonObject, dropped: list[str]) -> None:
             edited.pop("tools", None)
         return
     wanted, is_forced = _chosen(choice)
-    kept: list[Json] = [_tool(tool) for tool in tools if wanted is None or _name(tool) in wanted]
+    kept = [tool for tool in tools if wanted is None or _name(tool) in wanted]
     if is_forced:
         dropped.append("tool_choice")
-    edited["tools"] = kept
+    if any(_function(tool).get("strict") for tool in kept):
+        dropped.append("strict")
+    edited["tools"] = [_tool(tool) for tool in kept]
     edited["tool_choice"] = "auto"
     if edited.get("stream") is True and _TOOL_STREAM.match(str(edited.get("model")).lower()):
         edited.setdefault("tool_stream", True)
@@ -214,14 +216,18 @@ def _chosen(choice: Json) -> tuple[set[str] | None, bool]:
 
 
 def _name(tool: Json) -> str:
-    function = tool.get("function") if isinstance(tool, dict) else None
-    name = function.get("name") if isinstance(function, dict) else None
+    name = _function(tool).get("name")
     return name if isinstance(name, str) else ""
 
 
-def _tool(tool: Json) -> Json:
+def _function(tool: Json) -> JsonObject:
     function = tool.get("function") if isinstance(tool, dict) else None
-    if not isinstance(tool, dict) or not isinstance(function, dict):
+    return function if isinstance(function, dict) else {}
+
+
+def _tool(tool: Json) -> Json:
+    function = _function(tool)
+    if not isinstance(tool, dict) or not function:
         return tool
     plain = {key: function[key] for key in function if key != "strict"}
     parameters = plain.get("parameters")

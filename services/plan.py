@@ -80,7 +80,7 @@ def _adapted(request: ProxyRequest, client: Dialect, route: Route) -> Plan:
     encoded = route.provider.adapt({**request.payload, "model": route.model}, profile)
     needs_filter = bool(encoded.stops or encoded.tool_names)
     chat = client.decode_request(request.payload) if needs_filter else None
-    return _planned(route, client, client, encoded, chat)
+    return _planned(request, route, client, client, encoded, chat)
 
 
 def _translated(request: ProxyRequest, client: Dialect, upstream: Dialect, route: Route) -> Plan:
@@ -89,7 +89,7 @@ def _translated(request: ProxyRequest, client: Dialect, upstream: Dialect, route
     encoded = upstream.encode_request(replace(chat, model=route.model), profile)
     if route.provider.adapt is not None:
         encoded = _joined(encoded, route.provider.adapt(encoded.payload, profile))
-    return _planned(route, client, upstream, encoded, chat)
+    return _planned(request, route, client, upstream, encoded, chat)
 
 
 def _joined(first: Encoded, second: Encoded) -> Encoded:
@@ -103,6 +103,7 @@ def _joined(first: Encoded, second: Encoded) -> Encoded:
 
 
 def _planned(
+    request: ProxyRequest,
     route: Route,
     client: Dialect,
     upstream: Dialect,
@@ -114,7 +115,7 @@ def _planned(
         client,
         upstream,
         dumps(encoded.payload),
-        encoded.dropped,
+        client.field_names(encoded.dropped, request.payload),
         request=chat,
         stops=encoded.stops,
         tool_names=encoded.tool_names,

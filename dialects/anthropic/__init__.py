@@ -26,6 +26,7 @@ from dialects.base import (
     Sniffer,
 )
 from dialects.raw_json import refuse_duplicates, replace_value
+from dialects.spelling import spelled
 from dialects.sse import frame
 from models.chat import ChatRequest, ChatResponse
 from models.errors import GatewayError
@@ -34,6 +35,15 @@ from models.profile import Profile
 from models.usage import Usage
 
 _GUARDED: Final = ("model", "stream", "max_tokens", "messages")
+_SPELLINGS: Final = {
+    "effort": ("output_config.effort",),
+    "parallel_tool_calls": ("tool_choice.disable_parallel_tool_use",),
+    "reasoning": ("messages.thinking",),
+    "reasoning_effort": ("output_config.effort", "thinking"),
+    "response_format": ("output_config.format", "output_format"),
+    "thinking": ("thinking", "output_config.effort"),
+    "user": ("metadata.user_id",),
+}
 
 
 class Messages:
@@ -65,6 +75,9 @@ class Messages:
 
     def decode_request(self, payload: JsonObject) -> ChatRequest:
         return decode_request(payload)
+
+    def field_names(self, dropped: Sequence[str], payload: JsonObject) -> tuple[str, ...]:
+        return spelled(dropped, payload, _SPELLINGS)
 
     def encode_request(self, request: ChatRequest, profile: Profile) -> Encoded:
         return encode_request(request, profile)

@@ -1,6 +1,7 @@
 """The Chat format as a dialect: what the modules of this package can do, in one object."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from dialects.base import Encoded, ErrorBody, ErrorFacts, Inspected, ModelEntry, ReplyContext
 from dialects.openai_chat import catalogue, errors, raw
@@ -11,11 +12,20 @@ from dialects.openai_chat.response import read_response, write_response
 from dialects.openai_chat.sniffer import ChatSniffer
 from dialects.openai_chat.usage import read_usage
 from dialects.openai_chat.write_request import write_request
+from dialects.spelling import spelled
 from models.chat import ChatRequest, ChatResponse
 from models.errors import GatewayError
 from models.json_types import JsonObject
 from models.profile import Profile
 from models.usage import Usage
+
+_SPELLINGS: Final = {
+    "effort": ("reasoning_effort", "reasoning.effort"),
+    "max_tokens": ("max_completion_tokens", "max_tokens"),
+    "reasoning": ("messages.reasoning_content",),
+    "thinking": ("thinking", "reasoning_effort", "reasoning"),
+    "user": ("safety_identifier", "user"),
+}
 
 
 class ChatDialect:
@@ -39,6 +49,9 @@ class ChatDialect:
 
     def decode_request(self, payload: JsonObject) -> ChatRequest:
         return read_request(payload)
+
+    def field_names(self, dropped: Sequence[str], payload: JsonObject) -> tuple[str, ...]:
+        return spelled(dropped, payload, _SPELLINGS)
 
     def encode_request(self, request: ChatRequest, profile: Profile) -> Encoded:
         return write_request(request, profile)

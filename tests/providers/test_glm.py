@@ -268,14 +268,14 @@ def test_one_named_tool_is_the_only_one_left() -> None:
     choice: JsonObject = {"type": "function", "function": {"name": "g"}}
     encoded = adapt(tools=[TOOL, other], tool_choice=choice)
     assert encoded.payload["tools"] == [plain]
-    assert encoded.dropped == ("tool_choice",)
+    assert encoded.dropped == ("tool_choice", "strict")
     allowed: JsonObject = {
         "type": "allowed_tools",
         "allowed_tools": {"mode": "auto", "tools": [choice]},
     }
     subset = adapt(tools=[TOOL, other], tool_choice=allowed)
     assert subset.payload["tools"] == [plain]
-    assert subset.dropped == ()
+    assert subset.dropped == ("strict",)
 
 
 def test_one_stop_goes_to_glm_and_the_others_stay_with_the_gateway() -> None:
