@@ -179,6 +179,7 @@ class Answers:
         try:
             if held:
                 yield held
+            held = b""  # a stream may run for long
             while not relay.ended:
                 wait_s = min(limits.ping_after_s, limits.idle_timeout_s - silent_s)
                 data = await response.read_some(wait_s)

@@ -48,13 +48,23 @@ class Relay(Protocol):
 class RawRelay:
     """Forwards whole frames untouched, up to the last blank line, and holds the tail."""
 
-    __slots__ = ("_dialect", "_request_id", "_sniffer", "_tail", "ended", "error", "started")
+    __slots__ = (
+        "_dialect",
+        "_request_id",
+        "_sniffer",
+        "_tail",
+        "_tail_bytes",
+        "ended",
+        "error",
+        "started",
+    )
 
     def __init__(self, dialect: Dialect, sniffer: Sniffer, request_id: str) -> None:
         self._dialect = dialect
         self._sniffer = sniffer
         self._request_id = request_id
-        self._tail = b""
+        self._tail: list[bytes] = []  # an unfinished frame, joined only when it is complete
+        self._tail_bytes = 0
         self.started = False
         self.ended = False
         self.error: GatewayError | None = None
@@ -64,24 +74,39 @@ class RawRelay:
         return self._sniffer.usage
 
     def feed(self, data: bytes) -> bytes:
-        if self._tail:
-            data = self._tail + data
-            self._tail = b""
-        if not data.endswith(b"\n\n"):
-            cut = boundary(data)
-            data, self._tail = data[:cut], data[cut:]
-            if len(self._tail) > _MAX_TAIL_BYTES:
-                return self.fail(StreamBroken("the provider sent an event that is too large"))
-        return self._sniffed(data) if data else b""
+        if not self._tail and data.endswith(b"\n\n"):
+            return self._sniffed(data)
+        # Of what is held only the last byte can be a part of a blank line.
+        seam = self._tail[-1][-1:] if self._tail else b""
+        cut = boundary(seam + data) - len(seam)
+        if cut <= 0:
+            return self._hold(data)
+        frames = self._taken() + data[:cut]
+        return (self._hold(data[cut:]) if cut < len(data) else b"") or self._sniffed(frames)
 
     def finish(self) -> bytes:
         # A provider may leave out the last blank line: the tail counts if it is the end marker.
-        rest, self._tail = self._tail, b""
+        rest = self._taken()
         held = self._sniffed(rest + b"\n\n") if rest else b""
         if self.ended or self._sniffer.finished:
             self.ended = True
             return rest if held else b""
         return self.fail(StreamBroken("the provider's stream ended before its end marker"))
+
+    def _hold(self, data: bytes) -> bytes:
+        """Keep the beginning of a frame; the answer fails when it grows too long."""
+        self._tail.append(data)
+        self._tail_bytes += len(data)
+        if self._tail_bytes <= _MAX_TAIL_BYTES:
+            return b""
+        self._taken()
+        return self.fail(StreamBroken("the provider sent an event that is too large"))
+
+    def _taken(self) -> bytes:
+        tail = b"".join(self._tail)
+        self._tail.clear()
+        self._tail_bytes = 0
+        return tail
 
     def fail(self, error: GatewayError) -> bytes:
         self.ended = True
@@ -96,7 +121,7 @@ class RawRelay:
         self.ended = sniffer.ended or sniffer.error is not None
         if sniffer.ended and self._tail:
             # What follows the end marker is passed on as it comes, and this came first.
-            forwarded, self._tail = forwarded + self._tail, b""
+            forwarded += self._taken()
         return forwarded
 
 

@@ -32,6 +32,10 @@ from models.exchange import UpstreamRequest
 from services.guard import AddressGuard
 
 _MAX_SESSIONS: Final = 1024
+# Of a stream at once, and waiting to be read: a client that does not read its answer has a few
+# of these in memory. aiohttp's own buffer holds up to 512 KiB.
+_PIECE_BYTES: Final = 65_536
+_BUFFER_BYTES: Final = 32_768
 _MAX_HEADER_BYTES: Final = 32_768
 # aiohttp's own default closes idle connections after 15 s; most providers keep them longer, and
 # a connection closed by the other side at the moment of use costs a failed attempt.
@@ -82,11 +86,11 @@ class HttpResponse:
         """Return what has arrived, b"" at the end, None when nothing came within `wait_s`."""
         content = self._response.content
         try:
-            if data := content.read_nowait():
+            if data := content.read_nowait(_PIECE_BYTES):
                 return data
-            # Cancelling `readany` loses nothing: it takes bytes only after its wait.
+            # Cancelling `read` loses nothing: it takes bytes only after its wait.
             async with asyncio.timeout(wait_s):
-                return await content.readany()
+                return await content.read(_PIECE_BYTES)
         except TimeoutError:
             return None
         except (aiohttp.ClientError, OSError) as error:
@@ -176,6 +180,7 @@ class HttpTransport:
             timeout=self._timeout,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
+            read_bufsize=_BUFFER_BYTES,
             max_line_size=_MAX_HEADER_BYTES,
             max_field_size=_MAX_HEADER_BYTES,
         )
