@@ -204,10 +204,12 @@ def _at(root: Json, path: Sequence[str]) -> Json:
 
 
 def _completed(node: JsonObject) -> JsonObject:
-    if node.get("type") == "object" and "properties" not in node and "$ref" not in node:
-        return {**node, "properties": {}}
-    if node.get("type") == "array" and "items" not in node and "prefixItems" not in node:
-        return {**node, "items": {}}
+    kind = node.get("type")
+    kinds = kind if isinstance(kind, list) else [kind]
+    if "object" in kinds and "properties" not in node and "$ref" not in node:
+        node = {**node, "properties": {}}
+    if "array" in kinds and "items" not in node and "prefixItems" not in node:
+        node = {**node, "items": {}}
     return node
 
 

@@ -263,4 +263,5 @@ def _drop_foreign(extras: JsonObject, out: Outgoing) -> None:
         asks_audio = key == "modalities" and isinstance(value, list) and "audio" in value
         if (key in _REFUSED and value) or asks_audio:
             raise Unrepresentable(f"{key}: unknown to an Anthropic model", path=key)
-        out.dropped.append(key)
+        if value is not False:  # what is not wanted does not happen
+            out.dropped.append(key)

@@ -136,6 +136,9 @@ def _write_source(part: Media, where: str) -> JsonObject:
     match part.source:
         case Inline(mime, data) if part.kind == "document" and mime.startswith("text/"):
             return _text_source(_decoded(data, where))
+        case Inline("image/jpg", data) if part.kind == "image":
+            # No registered type, but what many clients call it.
+            return {"type": "base64", "media_type": "image/jpeg", "data": data}
         case Inline(mime, data):
             allowed = _IMAGE_TYPES if part.kind == "image" else {"application/pdf"}
             if mime not in allowed:

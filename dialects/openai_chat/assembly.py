@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from dialects.fields import Mender, mended
-from dialects.openai_chat.errors import stream_failure
+from dialects.openai_chat.errors import network_error, stream_failure
 from dialects.openai_chat.finish import NETWORK_ERROR, read_finish
 from dialects.openai_chat.tool_deltas import Call, Calls
 from dialects.openai_chat.usage import read_usage
 from models.content import Part, Reasoning, Refusal, Text, ToolCall
-from models.errors import ErrorKind, StreamBroken, UpstreamError
+from models.errors import StreamBroken, UpstreamError
 from models.events import Delta, Event, Failed, Finish, PartEnd, PartStart, Progress, Start
 from models.json_types import Json, JsonObject
 from models.usage import NO_USAGE
@@ -65,7 +65,7 @@ class Assembly:
             events.append(Progress(self._usage))
         for choice in _choices(payload):
             if choice.get("finish_reason") == NETWORK_ERROR:
-                return [*events, *self._failed(_network_error(data))]
+                return [*events, *self._failed(network_error())]
             self._choice(choice)
         self._advance(events, is_final=self._finish is not None)
         return events
@@ -245,15 +245,6 @@ def _content(content: Json) -> str:
 
 def _text(value: Json) -> str:
     return mended(value) if isinstance(value, str) else ""
-
-
-def _network_error(data: bytes) -> UpstreamError:
-    return UpstreamError(
-        "the provider lost its own connection while answering",
-        kind=ErrorKind.UPSTREAM,
-        upstream_body=data,
-        vendor_code=NETWORK_ERROR,
-    )
 
 
 def _cut() -> UpstreamError:

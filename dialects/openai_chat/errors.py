@@ -10,6 +10,7 @@ import orjson
 
 from dialects import fields
 from dialects.base import ErrorBody, ErrorFacts
+from dialects.openai_chat.finish import NETWORK_ERROR
 from dialects.retries import retry_headers
 from dialects.scrub import scrubbed
 from dialects.sse import frame
@@ -134,6 +135,13 @@ def stream_failure(payload: JsonObject, data: bytes) -> UpstreamError | None:
         upstream_body=data,
         vendor_code=facts.code,
         path=facts.param,
+    )
+
+
+def network_error() -> UpstreamError:
+    """Return the error of an answer whose finish reason says that it broke off."""
+    return UpstreamError(
+        "the provider lost its own connection while answering", vendor_code=NETWORK_ERROR
     )
 
 

@@ -3,7 +3,8 @@
 from typing import Final
 
 from dialects.fields import parse_lenient
-from dialects.openai_chat.errors import stream_failure
+from dialects.openai_chat.errors import network_error, stream_failure
+from dialects.openai_chat.finish import NETWORK_ERROR
 from dialects.openai_chat.usage import read_usage
 from dialects.sniff import Span, marked_frames, next_frame, read_span, without
 from models.errors import UpstreamError
@@ -83,7 +84,10 @@ class ChatSniffer:
         return False
 
     def _choice(self, choice: JsonObject) -> None:
-        if choice.get("finish_reason"):
+        reason = choice.get("finish_reason")
+        if reason == NETWORK_ERROR:
+            self.error = network_error()
+        elif reason:
             self.finished = True
         delta = choice.get("delta")
         if isinstance(delta, dict) and any(delta.get(key) for key in _CONTENT_KEYS):

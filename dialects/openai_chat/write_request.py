@@ -18,6 +18,8 @@ from models.profile import Profile
 
 _OPENAI: Final = "openai"
 _MAX_USER_ID: Final = 128
+_REFUSED: Final = frozenset({"mcp_servers"})
+"""Fields of other formats without which the answer would be another."""
 _SAMPLING: Final = (
     "temperature",
     "top_p",
@@ -163,7 +165,8 @@ def _tool(tool: Tool, where: str, out: Outgoing) -> JsonObject:
     if tool.raw is not None:
         if tool.dialect != DIALECT:
             raise Unrepresentable(
-                f"{where}: the tool {tool.name[:64]} runs at another vendor only", path=where
+                f"{where}: only models of another vendor know the tool {tool.name[:64]}",
+                path=where,
             )
         return tool.raw
     function: JsonObject = {"name": out.names[tool.name]}
@@ -252,5 +255,7 @@ def _put_extras(payload: JsonObject, request: ChatRequest, out: Outgoing) -> Non
         for key, value in extras.items():
             if dialect == DIALECT:
                 payload.setdefault(key, value)
+            elif key in _REFUSED and value:
+                raise Unrepresentable(f"{key}: unknown to a provider of the Chat format", path=key)
             else:
                 out.dropped.append(key)
