@@ -44,7 +44,7 @@ from openapi.fields import (
 _RESERVED_PARAMS = frozenset({"grant_type", "refresh_token", "client_id", "client_secret", "scope"})
 
 Models: TypeAlias = Annotated[
-    list[ModelName], Field(min_length=1, max_length=1000, examples=[["claude-sonnet-4-5"]])
+    list[ModelName], Field(min_length=1, max_length=1000, examples=[["claude-sonnet-5-5"]])
 ]
 
 
