@@ -1,0 +1,113 @@
+"""The model routes over an executor among fakes, behind a real socket."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+
+import aiohttp
+from aiohttp import web
+
+from auth.keys import hash_key
+from dialects import DIALECTS
+from handlers.app import build_app
+from handlers.calls import Pace
+from handlers.catalog import ModelList
+from handlers.connection import TimedRunner
+from handlers.endpoint import Endpoint
+from handlers.inference import Inference
+from models.exchange import RequestRecord
+from models.principal import ApiKey
+from services.authenticator import Authenticator
+from services.catalog import Catalog
+from tests.services.executor_rig import Rig
+
+PEPPER = b"p" * 32
+KEY, ADMIN_KEY = "ak_client", "ak_admin"
+QUICK = Pace(window_s=0.2, min_bytes_per_s=0)
+
+
+@dataclass
+class Served:
+    """A running server and what it noted."""
+
+    url: str
+    http: aiohttp.ClientSession
+    records: list[RequestRecord] = field(default_factory=list)
+
+    async def call(
+        self, method: str, path: str, body: object = None, *, key: str = KEY, **headers: str
+    ) -> aiohttp.ClientResponse:
+        """Send a request; the body of the answer is read already."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        response = await self.http.request(
+            method, self.url + path, json=body, headers={"x-api-key": key, **named}
+        )
+        await response.read()
+        return response
+
+    async def wire(self, data: bytes, *, limit_s: float = 5.0) -> bytes:
+        """Send bytes as they are and return what came back, until the server closed or in time."""
+        host, _, port = self.url.removeprefix("http://").partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(data)
+        got = bytearray()
+        with suppress(TimeoutError, ConnectionError):
+            async with asyncio.timeout(limit_s):
+                while data := await reader.read(65_536):
+                    got += data
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+        return bytes(got)
+
+
+@asynccontextmanager
+async def serving(
+    rig: Rig,
+    extra: Sequence[Endpoint] = (),
+    *,
+    max_body_bytes: int = 1 << 20,
+    pace: Pace = QUICK,
+    head_timeout_s: float = 5.0,
+    stall_timeout_s: float = 300.0,
+) -> AsyncGenerator[Served, None]:
+    """Serve the model routes and `extra` ones."""
+    names = {KEY: False, ADMIN_KEY: True}
+    keys = [
+        ApiKey(name, name, hash_key(name, PEPPER), is_admin=admin) for name, admin in names.items()
+    ]
+    rig.snapshot = replace(rig.snapshot, keys={key.key_hash: key for key in keys})
+
+    async def look() -> None:
+        """There is nowhere else to look."""
+
+    authenticator = Authenticator(lambda: rig.snapshot, look, PEPPER, rig.clock)
+    records: list[RequestRecord] = []
+    inference = Inference(
+        rig.executor, records.append, DIALECTS, rig.clock, max_body_bytes=max_body_bytes
+    )
+    catalog = Catalog(
+        lambda: rig.snapshot,
+        rig.pool,
+        rig.tokens,  # type: ignore[arg-type] # never asked here
+        rig.transport,
+        None,  # type: ignore[arg-type] # nor stored
+        rig.clock,
+        user_agent="test",
+    )
+    endpoints = [*inference.endpoints(), *ModelList(catalog, DIALECTS).endpoints(), *extra]
+    runner = TimedRunner(
+        build_app(endpoints, authenticator, DIALECTS, pace),
+        head_timeout_s=head_timeout_s,
+        stall_timeout_s=stall_timeout_s,
+        shutdown_timeout_s=0.5,
+    )
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        async with aiohttp.ClientSession() as http:
+            port = runner.addresses[0][1]
+            yield Served(f"http://127.0.0.1:{port}", http, records)
+    finally:
+        await runner.cleanup()
