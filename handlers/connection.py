@@ -61,7 +61,7 @@ class TimedConnection(RequestHandler):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._stall_timer = self._loop.call_later(self._stall_timeout_s, self._is_stalled)
+        self._watch_reader()
 
     def resume_writing(self) -> None:
         self._stop_stall_timer()
@@ -105,9 +105,20 @@ class TimedConnection(RequestHandler):
             self._stall_timer.cancel()
             self._stall_timer = None
 
-    def _is_stalled(self) -> None:
-        self._stall_timer = None
+    def _watch_reader(self) -> None:
         if self.transport is not None:
+            unread = self.transport.get_write_buffer_size()
+            self._stall_timer = self._loop.call_later(
+                self._stall_timeout_s, self._check_reader, unread
+            )
+
+    def _check_reader(self, unread_before: int) -> None:
+        self._stall_timer = None
+        if self.transport is None:
+            return
+        if self.transport.get_write_buffer_size() < unread_before:
+            self._watch_reader()
+        else:
             self.transport.abort()  # closing would wait for the client once more
 
     def _head_is_late(self) -> None:
