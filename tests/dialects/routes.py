@@ -14,6 +14,7 @@ from models.json_types import Json, JsonObject
 from providers import anthropic, glm, openai
 from providers.base import Provider, Route
 from services.plan import Plan, make_plan
+from tests.dialects.official import fits_anthropic, fits_openai
 
 ADAPTIVE: Final = "claude-opus-4-8"
 HYBRID: Final = "claude-opus-4-6"
@@ -25,6 +26,8 @@ GLM: Final = "glm-4.6"
 GLM_VISION: Final = "glm-4.6v"
 
 HI: Final[JsonObject] = {"role": "user", "content": "Hi"}
+
+_JUDGES: Final = {"anthropic": fits_anthropic, "openai": fits_openai}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,10 @@ def provider_of(model: str) -> Provider:
 
 
 def sent(client: Dialect, model: str, **fields: Json) -> Sent:
-    """Send a small request with the given fields; raises what the client would be told."""
+    """Send a small request with the given fields; raises what the client would be told.
+
+    What Anthropic and OpenAI get is held to the types of their SDKs.
+    """
     body: JsonObject = {"model": model, "messages": [HI], **fields}
     if client is MESSAGES:
         body.setdefault("max_tokens", 500)
@@ -63,7 +69,10 @@ def sent(client: Dialect, model: str, **fields: Json) -> Sent:
         started=0.0,
     )
     plan = make_plan(request, client, Route(provider_of(model), model), wants_usage=True)
-    return Sent(orjson.loads(plan.body), plan.dropped, plan.stops, plan)
+    payload: JsonObject = orjson.loads(plan.body)
+    if judge := _JUDGES.get(plan.route.provider.id):
+        judge(payload)
+    return Sent(payload, plan.dropped, plan.stops, plan)
 
 
 def from_messages(model: str, **fields: Json) -> Sent:

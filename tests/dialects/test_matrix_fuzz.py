@@ -29,6 +29,7 @@ from models.profile import Profile
 from tests.dialects.answers import seen_in_chat_stream, seen_in_messages_stream
 from tests.dialects.anthropic.strategies import told_events
 from tests.dialects.anthropic.support import ADAPTIVE, MANUAL, PLAIN
+from tests.dialects.official import fits_anthropic, fits_openai
 from tests.dialects.test_chat_fuzz import REQUESTS
 from tests.dialects.test_matrix import CHAT_CONTEXT, MESSAGES_CONTEXT
 
@@ -210,6 +211,7 @@ def translated(way: tuple[object, object], raw: bytes, context: ReplyContext) ->
 
 
 def obeys_messages(payload: JsonObject) -> None:
+    fits_anthropic(payload)
     limit = payload["max_tokens"]
     assert isinstance(limit, int)
     assert limit > 0
@@ -263,6 +265,7 @@ def no_blank_text(content: Json) -> None:
 
 
 def obeys_chat(payload: JsonObject) -> None:
+    fits_openai(payload)
     assert payload.get("tools") != []
     if "tools" not in payload:
         assert "tool_choice" not in payload
