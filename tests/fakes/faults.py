@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -56,34 +56,53 @@ class FaultyProvider:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["FaultyProvider"]:
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=1 << 22)
-        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        try:
-            yield self
-        finally:
-            server.close()
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-            await server.wait_closed()
+        with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
+            listener.setblocking(False)
+            self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            self._spawn(self._listen(listener))
+            try:
+                yield self
+            finally:
+                while self._tasks:
+                    for task in self._tasks:
+                        task.cancel()
+                    await asyncio.wait(self._tasks)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _listen(self, listener: socket.socket) -> None:
+        # A server of asyncio leaves a connection open that comes at the moment of its end.
+        while True:
+            connection, _ = await asyncio.get_running_loop().sock_accept(listener)
+            self._spawn(self._serve(connection))
+            await asyncio.sleep(0)  # it has begun: whoever cancels it now closes its connection
+
+    async def _serve(self, connection: socket.socket) -> None:
         self.open_connections += 1
         try:
-            head = await reader.readuntil(b"\r\n\r\n")
-            body = await reader.readexactly(_content_length(head))
-            if head.startswith(b"POST"):
-                self.requests.append(head)
-                await self.behaviour(Exchange(reader, writer, head, body))
-        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            reader, writer = await asyncio.open_connection(sock=connection, limit=1 << 22)
+            try:
+                await self._converse(reader, writer)
+            finally:
+                writer.close()
+        except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
             self.open_connections -= 1
-            writer.close()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        body = await reader.readexactly(_content_length(head))
+        if head.startswith(b"POST"):
+            self.requests.append(head)
+            await self.behaviour(Exchange(reader, writer, head, body))
+        else:
+            writer.write(
+                b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+            )
 
 
 def _content_length(head: bytes) -> int:
