@@ -54,6 +54,7 @@ async def serving(
         runner = TimedRunner(
             make_app(house),
             head_timeout_s=settings.server.header_timeout_s,
+            stall_timeout_s=settings.server.stall_timeout_s,
             keepalive_timeout_s=settings.server.keepalive_timeout_s,
             shutdown_timeout_s=_CUT_S,
         )

@@ -63,6 +63,9 @@ class Server(_Frozen):
     keepalive_timeout_s: Seconds = 75
     """An idle client connection is closed after this time."""
 
+    stall_timeout_s: Seconds = 60
+    """A client that takes nothing of its answer for this long is cut off."""
+
     drain_delay_s: SecondsOrZero = 0
     """After SIGTERM the gateway reports itself not ready but still accepts for this time, so that
     a load balancer can turn away first. 5 fits most; 0 when nothing stands in front."""
