@@ -180,7 +180,6 @@ class UpstreamError(GatewayError):
         retry_after_s: float | None = None,
         upstream_status: int | None = None,
         upstream_body: bytes | None = None,
-        upstream_content_type: str | None = None,
         path: str | None = None,
         vendor_code: str | None = None,
         sent: bool = True,
@@ -194,7 +193,6 @@ class UpstreamError(GatewayError):
         """The provider's own body."""
         self.is_verbatim = False
         """The client speaks the provider's dialect and gets its status and body as they are."""
-        self.upstream_content_type = upstream_content_type
         self.vendor_code = vendor_code
         self.sent = sent
         """False when it is certain that the provider never saw the request."""

@@ -15,7 +15,6 @@ class UpstreamRequest:
     url: str
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
-    stream: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,4 +69,4 @@ def build_request(
     headers.update(client_headers)
     provider.sign(headers, account, credentials)
     url = provider.base_url + dialect.upstream_path
-    return UpstreamRequest("POST", url, headers, body, stream)
+    return UpstreamRequest("POST", url, headers, body)

@@ -157,7 +157,6 @@ def judged(failure: Failure, verdict: Verdict) -> UpstreamError:
         retry_after_s=verdict.wait_s if waits is None else waits,
         upstream_status=failure.status,
         upstream_body=failure.body,
-        upstream_content_type=failure.headers.get("content-type"),
         path=facts.param if facts else None,
         vendor_code=facts.code if facts else None,
     )

@@ -139,7 +139,6 @@ def test_errors_about_the_request_keep_status_body_and_field() -> None:
     found = judged(422, payload, headers={"Content-Type": "application/json"})
     assert (found.status, found.upstream_status) == (422, 422)
     assert json.loads(found.upstream_body or b"") == payload
-    assert found.upstream_content_type == "application/json"
     assert (found.path, found.vendor_code, found.message) == (
         "p",
         "unsupported_parameter",

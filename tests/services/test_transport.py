@@ -45,7 +45,7 @@ def call(provider: FakeProvider, *, stream: bool = False) -> UpstreamRequest:
     if not stream:
         body = body.replace(b'"stream":true,', b"")
     return UpstreamRequest(
-        "POST", provider.url + "/chat/completions", {"authorization": "Bearer k"}, body, stream
+        "POST", provider.url + "/chat/completions", {"authorization": "Bearer k"}, body
     )
 
 
