@@ -99,7 +99,7 @@ class RawRelay:
         self._tail_bytes += len(data)
         if self._tail_bytes <= _MAX_TAIL_BYTES:
             return b""
-        self._taken()
+        self._tail.clear()
         return self.fail(StreamBroken("the provider sent an event that is too large"))
 
     def _taken(self) -> bytes:

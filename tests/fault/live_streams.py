@@ -9,6 +9,7 @@ from typing import Any, Final
 import aiohttp
 
 from tests.e2e.cluster import Cluster
+from tests.e2e.harness import Rig
 
 PATHS: Final = {"messages": "/v1/messages", "chat": "/v1/chat/completions"}
 ENDS: Final = {"messages": b'"type":"message_stop"', "chat": b"data: [DONE]"}
@@ -116,3 +117,16 @@ def _target(descriptor: Path) -> str:
 def long_texts(pieces: int) -> dict[str, Any]:
     """Fields of a scenario whose stream has so many deltas."""
     return {"text": tuple(f"word{number} " for number in range(pieces))}
+
+
+def request_bytes(rig: Rig, path: str, *, stream: bool) -> bytes:
+    """A model call as it goes over the wire, for clients that use plain sockets."""
+    body = b'{"model":"claude-fake","max_tokens":9,"stream":%b,"messages":[%b]}' % (
+        b"true" if stream else b"false",
+        b'{"role":"user","content":"Hello"}',
+    )
+    head = (
+        f"POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {rig.key}\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
