@@ -18,19 +18,32 @@ _REFUSED: Final = b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: c
 async def open_pretend_proxy(name: str, target: str) -> AsyncGenerator[str, None]:
     """Yield the address of a proxy that forwards to `target` (`host:port`) and nowhere else."""
     host, _, port = target.partition(":")
+    connections: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(
-            ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError
-        ):
-            await _serve(reader, writer, name, (host, int(port)))
-        writer.close()
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - for the type checker
+        connections.add(task)
+        try:
+            with suppress(
+                ConnectionError,
+                asyncio.IncompleteReadError,
+                asyncio.LimitOverrunError,
+                TimeoutError,
+            ):
+                await _serve(reader, writer, name, (host, int(port)))
+        finally:
+            await _closed(writer)
+            connections.discard(task)
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
+        for task in connections:
+            task.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
 
 
 async def _serve(
@@ -54,15 +67,20 @@ async def _serve(
     sent = [f"{method} /{url.removeprefix(prefix)} HTTP/1.1", *kept]
     sent += [f"{PROXY_HEADER}: {name}", "connection: close", "", ""]
     far_reader, far_writer = await asyncio.open_connection(*target)
+    far_writer.write("\r\n".join(sent).encode("latin-1"))
+    upward = asyncio.create_task(_copy(reader, far_writer), name="demo.proxy.up")
     try:
-        far_writer.write("\r\n".join(sent).encode("latin-1"))
-        upward = asyncio.create_task(_copy(reader, far_writer), name="demo.proxy.up")
         await _copy(far_reader, writer)
-        upward.cancel()
-        with suppress(asyncio.CancelledError):
-            await upward
     finally:
-        far_writer.close()
+        upward.cancel()
+        await asyncio.wait({upward})
+        await _closed(far_writer)
+
+
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
