@@ -671,7 +671,7 @@ async def test_a_token_that_cannot_be_stored_serves_from_memory_and_is_stored_la
         away.is_away = False
         await until(lambda: not tokens._store.has_unsaved)
         async with asyncio.timeout(10):  # the copy goes last
-            while await rig.shared.get(copy) is not None:
+            while await rig.shared.get(copy) is not None:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.005)
     assert (await rig.stored(stored.account.id)).credentials.access == "access-family1-1"
     assert list(rig.journal_dir.iterdir()) == []
