@@ -1,6 +1,6 @@
 """How hard a model shall think, between vendors that count tokens and vendors that use words.
 
-The table is `protocols/translation.md` 1.5 of the project's research notes.
+No vendor publishes such a table; this one is in wide use among gateways.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,7 @@
 """JSON schemas within the subset of Anthropic's structured output.
 
 What the subset lacks becomes part of the description, so that the model still reads it.
-Source: `protocols/anthropic_messages.md` 10 of the project's research notes.
+Source: what the official SDK's helper keeps of a schema.
 """
 
 from collections.abc import Mapping

@@ -2,7 +2,6 @@
 
 One bad name among the root properties of one tool fails a whole request; deeper ones are not
 looked at. `renames.Restorer` gives the names back in the arguments of an answer.
-Source: `protocols/translation.md` 3.8 of the project's research notes.
 """
 
 import re

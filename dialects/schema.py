@@ -2,7 +2,6 @@
 
 Only schema positions are touched: below `properties` and its kin the keys are names that
 somebody chose, so a property called `format` stays. Nothing here changes its argument.
-Source of the rules: `protocols/translation.md` 3.8 of the project's research notes.
 """
 
 from collections.abc import Callable, Sequence

@@ -109,7 +109,7 @@ class ChatRequest:
 
 
 class FinishReason(StrEnum):
-    """Why the model stopped (`translation.md` 2.5)."""
+    """Why the model stopped."""
 
     STOP = "stop"
     STOP_SEQUENCE = "stop_sequence"

@@ -1,7 +1,6 @@
 """What a conversation is made of, in no vendor's terms.
 
-Source of the fields: `protocols/translation.md` 1.2 in the project's research notes; every
-field that only one vendor knows is marked, and is carried back to that vendor alone.
+Every field that only one vendor knows is marked, and is carried back to that vendor alone.
 """
 
 from dataclasses import dataclass, field

@@ -1,7 +1,4 @@
-"""GLM by Zhipu (BigModel, Z.ai): a variant of the Chat format with rules of its own.
-
-Source: `protocols/glm.md` in the project's research notes.
-"""
+"""GLM by Zhipu (BigModel, Z.ai): a variant of the Chat format with rules of its own."""
 
 import re
 from collections.abc import Mapping

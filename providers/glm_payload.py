@@ -1,8 +1,7 @@
 """What GLM accepts of a Chat payload, field by field.
 
-Source: `protocols/glm.md` 3 and 4 in the project's research notes. Fields of GLM's own that a
-client knows (`thinking`, `do_sample`, `request_id`, `meta`, ...) pass as they are, and so does
-what is of a wrong type: the provider says so better than we could.
+Fields of GLM's own that a client knows (`thinking`, `do_sample`, `request_id`, `meta`, ...) pass as
+they are, and so does what is of a wrong type: the provider says so better than we could.
 """
 
 import re

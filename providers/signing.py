@@ -8,7 +8,7 @@ from models.account import Account, AuthType, Credentials
 Sign: TypeAlias = Callable[[dict[str, str], Account, Credentials], None]
 """Adds the account's credential to lower-cased headers, in place."""
 
-# Anthropic takes OAuth tokens only together with this beta (protocols/oauth.md 6).
+# Anthropic takes OAuth tokens only together with this beta.
 _ANTHROPIC_OAUTH_BETA = "oauth-2025-04-20"
 
 

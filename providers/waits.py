@@ -47,7 +47,7 @@ def seconds_until(at: float, now: float | None = None) -> float | None:
 def moment_in(text: str) -> float | None:
     """Return the epoch second of the first date and time in a text; without a zone, UTC+8.
 
-    Source: GLM writes Beijing time, also outside China (`protocols/glm.md` 7 in the notes).
+    Source: GLM writes Beijing time, also outside China.
     """
     found = _MOMENT.search(text[:4000])
     if found is None:

@@ -14,7 +14,7 @@ from models.ports import Clock
 EVERY_MODEL: Final = "*"
 TRANSIENT: Final = frozenset({ErrorKind.UPSTREAM, ErrorKind.TIMEOUT, ErrorKind.TRUNCATED})
 
-# One transient failure may be chance; two within the window are not (behaviour.md, part A).
+# One transient failure may be chance; two within the window are not.
 _TRANSIENT_THRESHOLD: Final = 2
 _WINDOW_S: Final = 60.0
 _MAX_STRIKES: Final = 16

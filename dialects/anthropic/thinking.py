@@ -1,7 +1,6 @@
 """How much the model shall think: read from the Messages format, and written for a model.
 
 Models up to 4.5 take a budget (`manual`), later ones decide themselves (`adaptive`).
-The rules are `protocols/translation.md` 1.5 of the project's research notes.
 """
 
 from dataclasses import dataclass, field

@@ -1,8 +1,7 @@
 """Puts a conversation into the order that Anthropic demands.
 
 Turns of one role are one message; every tool call is answered in the very next message, all
-answers first and in the order of the calls. The rules are `protocols/translation.md` 1.3, 1.4
-and 3.6 of the project's research notes.
+answers first and in the order of the calls.
 """
 
 from dataclasses import dataclass, field

@@ -1,7 +1,4 @@
-"""Errors of the Chat format, both directions.
-
-Source: `protocols/openai_chat.md` 6, `glm.md` 7 and `translation.md` 4.1 in the notes.
-"""
+"""Errors of the Chat format, both directions."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -91,7 +88,7 @@ _WORDS: Final[Mapping[ErrorKind, tuple[str, str | None]]] = {
     ErrorKind.INTERNAL: ("server_error", "internal_error"),
 }
 
-# Clients of this format know neither 529 nor 402 (`design.md` 0.12).
+# Clients of this format know neither 529 nor 402.
 _STATUSES: Final[Mapping[ErrorKind, int]] = {
     ErrorKind.OVERLOADED: 503,
     ErrorKind.BILLING: 429,

@@ -1,4 +1,4 @@
-"""Finish reasons of the Chat format, both directions (`translation.md` 2.5)."""
+"""Finish reasons of the Chat format, both directions."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final

@@ -2,7 +2,7 @@
 
 Seen in the field: the id on every fragment or on none, an empty name after the first, whole
 arguments in one fragment or as an object, no index, one index for all calls, calls that take
-turns. Source: `protocols/openai_chat.md` 5 and `glm.md` 6 in the notes.
+turns.
 """
 
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Token counts of the Chat format: nested there, disjoint here (`translation.md` 2.6)."""
+"""Token counts of the Chat format: nested there, disjoint here."""
 
 from models.json_types import Json, JsonObject
 from models.usage import NO_USAGE, Usage

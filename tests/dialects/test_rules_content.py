@@ -1,4 +1,4 @@
-"""Every rule about what a user shows (`protocols/translation.md` 1.7), part by part."""
+"""Every rule about what a user shows, part by part."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Every rule about what was said before (`protocols/translation.md` 1.2, 1.7, 2.4 and 3)."""
+"""Every rule about what was said before."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Every rule about fields of a request (`protocols/translation.md` 1.3 to 1.6), row by row."""
+"""Every rule about fields of a request, row by row."""
 
 import pytest
 

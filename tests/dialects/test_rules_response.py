@@ -1,4 +1,4 @@
-"""Every rule about whole answers (`protocols/translation.md` 2.4 to 2.6, 3.4, 3.22, 3.31)."""
+"""Every rule about whole answers."""
 
 import json
 
