@@ -30,7 +30,7 @@ def write_usage(usage: Usage) -> JsonObject:
         "cache_read_input_tokens": usage.cache_read_tokens or 0,
         "output_tokens": usage.output_tokens or 0,
     }
-    if usage.reasoning_tokens:
+    if usage.reasoning_tokens is not None:
         written["output_tokens_details"] = {"thinking_tokens": usage.reasoning_tokens}
     return written
 

@@ -50,14 +50,14 @@ def written_arguments(text: str) -> str:
 
 def _message(response: ChatResponse, *, is_legacy: bool) -> JsonObject:
     texts = [part.text for part in response.parts if isinstance(part, Text)]
-    refusals = [part.text for part in response.parts if isinstance(part, Refusal)]
+    refusal = "".join(part.text for part in response.parts if isinstance(part, Refusal)) or None
     thoughts = [part.text for part in response.parts if isinstance(part, Reasoning)]
     calls = [part for part in response.parts if isinstance(part, ToolCall)]
     content = "".join(texts)
     message: JsonObject = {
         "role": "assistant",
-        "content": None if not content and (calls or refusals) else content,
-        "refusal": "".join(refusals) if refusals else None,
+        "content": None if not content and (calls or refusal) else content,
+        "refusal": refusal,
     }
     if "".join(thoughts):
         message["reasoning_content"] = "".join(thoughts)
