@@ -1,5 +1,4 @@
-"""Every rule about errors (`protocols/translation.md` 3.17 and 4): what a provider says, what it
-means, and what a client of either format is told."""
+"""Every rule about errors: what a provider says, what it means, and what clients are told."""
 
 import json
 
@@ -120,7 +119,7 @@ def test_4_what_a_provider_says_and_what_clients_are_told(
     assert seen["message"]
 
 
-def test_4_1_a_prompt_too_long_is_told_in_anthropics_words() -> None:
+def test_a_prompt_too_long_is_told_in_anthropics_words() -> None:
     body = json.dumps(gpt("invalid_request_error", "context_length_exceeded", "8192 at most"))
     error = GPT.diagnose(CHAT, 400, {}, body.encode())
     told = json.loads(MESSAGES.encode_error(error, "r").body)["error"]["message"]
@@ -136,7 +135,7 @@ def test_4_1_a_prompt_too_long_is_told_in_anthropics_words() -> None:
         ({}, {}),
     ],
 )
-def test_3_33_the_wait_that_a_provider_names_reaches_every_client(
+def test_the_wait_that_a_provider_names_reaches_every_client(
     headers: dict[str, str], expected: dict[str, str]
 ) -> None:
     body = json.dumps(claude("rate_limit_error")).encode()
@@ -145,7 +144,7 @@ def test_3_33_the_wait_that_a_provider_names_reaches_every_client(
     assert CHAT.encode_error(error, "r").headers == expected
 
 
-def test_3_33_nobody_retries_what_was_tried_everywhere() -> None:
+def test_nobody_retries_what_was_tried_everywhere() -> None:
     for kind, status in ((K.UPSTREAM, 502), (K.OVERLOADED, 503), (K.TIMEOUT, 504)):
         error = UpstreamError("m", kind=kind, status=status)
         for client in (MESSAGES, CHAT):
@@ -166,7 +165,7 @@ BUSY_GLM = b'data: {"error":{"code":"1305","message":"m"}}'
     ],
 )
 @pytest.mark.parametrize("is_told", [True, False])
-def test_3_17_a_stream_that_fails_ends_with_an_error_and_nothing_else(
+def test_a_stream_that_fails_ends_with_an_error_and_nothing_else(
     upstream: Dialect, client: Dialect, frames: list[bytes], error: bytes, is_told: bool
 ) -> None:
     begun = frames[:3]
@@ -181,7 +180,7 @@ def test_3_17_a_stream_that_fails_ends_with_an_error_and_nothing_else(
         assert told["error"].get("code", "upstream_truncated") == "upstream_truncated"
 
 
-def test_3_17_an_error_inside_a_stream_is_judged_by_its_provider() -> None:
+def test_an_error_inside_a_stream_is_judged_by_its_provider() -> None:
     decoder = CHAT.decoder(GLM.profile("glm-4.6"))
     (failed,) = decoder.feed(BUSY_GLM + b"\n\n")
     error = getattr(failed, "error", None)

@@ -71,23 +71,23 @@ MISSING: JsonObject = result("b", "[tool call was not executed]", is_error=True)
             [HI, called(*BOTH), told("b"), told("a"), HI],
             [HI, assistant(use("a"), use("b")),
              user(result("a"), result("b"), {"type": "text", "text": "Hi"})],
-            id="V2: order of the calls, one message",
+            id="order of the calls, one message",
         ),
         pytest.param(
             [HI, called(*BOTH), told("a")],
             [HI, assistant(use("a"), use("b")), user(result("a"), MISSING)],
-            id="3.6: a call nobody answered",
+            id="a call nobody answered",
         ),
         pytest.param(
             [HI, called(call("a")), told("a", "1"), told("a", "2")],
             [HI, assistant(use("a")), user(result("a", "2"))],
-            id="3.6: answered twice",
+            id="answered twice",
         ),
         pytest.param(
             [HI, called(call("a", "[1]")), told("a", "")],
             [HI, assistant(use("a", _raw="[1]")),
              user({"type": "tool_result", "tool_use_id": "a"})],
-            id="I3: arguments that are no object, an empty result",
+            id="arguments that are no object, an empty result",
         ),
         pytest.param(
             [HI, called(call("a", {"x": 1})), told("a", [{"type": "text", "text": "r"}])],
@@ -117,7 +117,7 @@ SHOWN: JsonObject = {"type": "text", "text": "Image returned by tool call a:"}
              user(result("b", "no", is_error=True), result("a", [ASK, IMAGE]), ASK)],
             [HI, called(*BOTH), told("a", "Look\n[image attached below]"), told("b", "Error: no"),
              user(SHOWN, IMAGE_URL), {"role": "user", "content": "Look"}],
-            id="V1: images after all results",
+            id="images after all results",
         ),
         pytest.param(
             GLM_VISION,
@@ -151,14 +151,14 @@ SHOWN: JsonObject = {"type": "text", "text": "Image returned by tool call a:"}
             [HI, assistant(use("a")), user(ASK)],
             [HI, called(call("a")), told("a", "Error: [tool call was not executed]"),
              {"role": "user", "content": "Look"}],
-            id="3.6: a call nobody answered",
+            id="a call nobody answered",
         ),
         pytest.param(
             GPT,
             [HI, assistant(ASK, use("a", _raw="{bad"), {"type": "text", "text": "!"}),
              user(result("a"))],
             [HI, {**called(call("a", "{bad")), "content": "Look!"}, told("a")],
-            id="I3: what was no object returns as it was",
+            id="what was no object returns as it was",
         ),
     ],
 )  # fmt: skip
@@ -173,7 +173,7 @@ def test_tools_of_a_messages_client(model: str, messages: list[Json], expected: 
         (CHAT, MANUAL, [called(call("call_0")), told("call_0", "1")]),
     ],
 )
-def test_i1_ids_that_a_server_counts_anew_in_every_answer(
+def test_ids_that_a_server_counts_anew_in_every_answer(
     client: Dialect, model: str, history: list[JsonObject]
 ) -> None:
     messages: list[Json] = [HI, *history, *history, *history]
@@ -204,7 +204,7 @@ def test_i1_ids_that_a_server_counts_anew_in_every_answer(
         (CHAT, MANUAL, [HI, called(call("a")), HI, assistant(ASK), HI, told("a")]),
     ],
 )
-def test_i2_a_result_that_answers_nothing_is_refused(
+def test_a_result_that_answers_nothing_is_refused(
     client: Dialect, model: str, messages: list[Json]
 ) -> None:
     with pytest.raises(BadRequest) as caught:
@@ -226,7 +226,7 @@ SEALED: JsonObject = {"type": "redacted_thinking", "data": "d"}
         (GLM, SIGNED, None, ("messages.thinking",)),
     ],
 )
-def test_3_1_thinking_goes_back_only_to_who_made_it(
+def test_thinking_goes_back_only_to_who_made_it(
     model: str, thought: JsonObject, kept: str | None, dropped: tuple[str, ...]
 ) -> None:
     history: list[Json] = [HI, assistant(thought, use("a")), user(result("a"))]
@@ -239,7 +239,7 @@ def test_3_1_thinking_goes_back_only_to_who_made_it(
 
 
 @pytest.mark.parametrize(("model", "thinks"), [(MANUAL, False), (ADAPTIVE, True), (OLD, False)])
-def test_3_1_a_tool_loop_whose_thinking_is_lost(model: str, thinks: bool) -> None:
+def test_a_tool_loop_whose_thinking_is_lost(model: str, thinks: bool) -> None:
     """Models with a budget demand the thinking of the running loop; later ones do not."""
     history: list[Json] = [HI, {**called(call("a")), "reasoning_content": "t"}, told("a")]
     request = from_chat(model, messages=history, reasoning_effort="high")
@@ -274,7 +274,7 @@ def test_assistant_turns_of_a_chat_client() -> None:
         from_chat(MANUAL, messages=[HI, {"role": "assistant", "audio": {"id": "a"}}, HI])
 
 
-def test_2_4_ids_that_the_provider_would_refuse_have_one_form_in_call_and_result() -> None:
+def test_ids_that_the_provider_would_refuse_have_one_form_in_call_and_result() -> None:
     foreign = "fc:1/é" + "x" * 60
     ways: list[tuple[Dialect, str, Json]] = [
         (CHAT, MANUAL, [HI, called(call(foreign)), told(foreign)]),

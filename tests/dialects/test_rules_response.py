@@ -75,7 +75,7 @@ CALL = Call("c", "f", ("{}",))
         ("of tomorrow", (CALL,), FinishReason.TOOL_CALLS, "tool_calls"),
     ],
 )
-def test_2_5_why_claude_stopped(
+def test_why_claude_stopped(
     stop: str, calls: tuple[Call, ...], read: FinishReason, told: str
 ) -> None:
     answer = Answer(("x",), calls=calls, stop=stop, stop_sequence="END")
@@ -107,9 +107,7 @@ def test_2_5_why_claude_stopped(
         ("eos", Answer(("x",)), FinishReason.OTHER, "end_turn"),
     ],
 )
-def test_2_5_why_a_chat_model_stopped(
-    stop: str, answer: Answer, read: FinishReason, told: str
-) -> None:
+def test_why_a_chat_model_stopped(stop: str, answer: Answer, read: FinishReason, told: str) -> None:
     answer = Answer(answer.text, calls=answer.calls, refusal=answer.refusal, stop=stop)
     assert CHAT.decode_response(chat_whole(answer)).finish is read
     assert message(chat_whole(answer)).stop_reason == told
@@ -117,7 +115,7 @@ def test_2_5_why_a_chat_model_stopped(
     assert seen_in_messages_stream(raw).stop == told
 
 
-def test_2_5_a_network_error_of_glm_is_an_error_and_no_answer() -> None:
+def test_a_network_error_of_glm_is_an_error_and_no_answer() -> None:
     answer = Answer(("x",), stop="network_error")
     with pytest.raises(UpstreamError) as caught:
         CHAT.decode_response(chat_whole(answer))
@@ -131,7 +129,7 @@ def test_2_5_a_network_error_of_glm_is_an_error_and_no_answer() -> None:
     assert not sniffer.finished
 
 
-def test_2_5_a_refusal_keeps_its_words_both_ways() -> None:
+def test_a_refusal_keeps_its_words_both_ways() -> None:
     refused = message(chat_whole(Answer(refusal=("I ", "can't"))))
     assert [block.model_dump(exclude_none=True) for block in refused.content] == [
         {"type": "text", "text": "I can't"}
@@ -165,7 +163,7 @@ def test_2_5_a_refusal_keeps_its_words_both_ways() -> None:
         ({}, None),
     ],
 )  # fmt: skip
-def test_2_6_tokens_of_claude(given: JsonObject, expected: JsonObject | None) -> None:
+def test_tokens_of_claude(given: JsonObject, expected: JsonObject | None) -> None:
     usage = completion(as_message(Answer(("x",), usage=given))).usage
     assert (usage.model_dump(exclude_none=True) if usage else None) == expected
 
@@ -187,7 +185,7 @@ def test_2_6_tokens_of_claude(given: JsonObject, expected: JsonObject | None) ->
         ({}, (0, 0, 0, 0)),
     ],
 )  # fmt: skip
-def test_2_6_tokens_of_a_chat_model(given: JsonObject, expected: tuple[int, ...]) -> None:
+def test_tokens_of_a_chat_model(given: JsonObject, expected: tuple[int, ...]) -> None:
     usage = message(chat_whole(Answer(("x",), usage=given))).usage
     assert (
         usage.input_tokens,
@@ -210,14 +208,14 @@ def test_2_6_tokens_of_a_chat_model(given: JsonObject, expected: tuple[int, ...]
         ('"x"', "tool_calls", {"_raw": '"x"'}),
     ],
 )
-def test_3_4_arguments_of_a_chat_model(arguments: str, stop: str, given: JsonObject) -> None:
+def test_arguments_of_a_chat_model(arguments: str, stop: str, given: JsonObject) -> None:
     calls = (Call("c", "f", (arguments,)),)
     (block,) = message(chat_whole(Answer(calls=calls, stop=stop))).content
     assert isinstance(block, anthropic.types.ToolUseBlock)
     assert block.input == given
 
 
-def test_3_4_arguments_that_came_as_an_object() -> None:
+def test_arguments_that_came_as_an_object() -> None:
     payload = chat_whole(Answer(calls=(CALL,), stop="tool_calls"))
     said = json.dumps(payload).replace('"{}"', '{"z": 1, "é": [true]}')
     (block,) = message(json.loads(said)).content
@@ -225,14 +223,14 @@ def test_3_4_arguments_that_came_as_an_object() -> None:
     assert json.dumps(block.input, ensure_ascii=False) == '{"z": 1, "é": [true]}'
 
 
-def test_3_22_an_empty_answer_is_one() -> None:
+def test_an_empty_answer_is_one() -> None:
     assert message(chat_whole(Answer())).content == []
     assert message(chat_whole(Answer())).stop_reason == "end_turn"
     empty = completion(as_message(Answer(stop="end_turn"))).choices[0]
     assert (empty.message.content, empty.finish_reason) == ("", "stop")
 
 
-def test_2_4_ids_models_and_times() -> None:
+def test_ids_models_and_times() -> None:
     told = completion(as_message(Answer(("x",), stop="end_turn")))
     assert (told.id, told.model, told.created) == (
         f"chatcmpl-{ID}",
@@ -247,7 +245,7 @@ def test_2_4_ids_models_and_times() -> None:
     assert block.id.replace("_", "").isalnum()
 
 
-def test_3_31_who_asked_with_functions_is_answered_with_one() -> None:
+def test_who_asked_with_functions_is_answered_with_one() -> None:
     functions: Json = [{"name": "f"}]
     told = completion(
         as_message(Answer(calls=(CALL,), stop="tool_use")), functions=functions
@@ -257,7 +255,7 @@ def test_3_31_who_asked_with_functions_is_answered_with_one() -> None:
     assert (told.finish_reason, told.message.tool_calls) == ("function_call", None)
 
 
-def test_3_32_citations_of_web_pages_are_annotations() -> None:
+def test_citations_of_web_pages_are_annotations() -> None:
     web: JsonObject = {"type": "web_search_result_location", "url": "https://x.test", "title": "T"}
     other: JsonObject = {"type": "char_location", "cited_text": "x"}
     content: Json = [
@@ -291,7 +289,7 @@ def test_3_32_citations_of_web_pages_are_annotations() -> None:
         ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, ["thinking", "text"]),
     ],
 )
-def test_1_5_thinking_is_shown_to_who_asked(asked: JsonObject, kinds: list[str]) -> None:
+def test_thinking_is_shown_to_who_asked(asked: JsonObject, kinds: list[str]) -> None:
     answer = message(chat_whole(Answer(("x",), ("t",))), **asked)
     assert [block.type for block in answer.content] == kinds
     shown = completion(as_message(Answer(("x",), ("t",), stop="end_turn"))).choices[0].message
