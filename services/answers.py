@@ -52,11 +52,12 @@ class Reply:
 
     async def aclose(self) -> None:
         """Close the stream, however far it was read."""
+        finish, self.finish = self.finish, lambda: None
         try:
             if self.chunks is not None:
                 await self.chunks.aclose()
         finally:
-            self.finish()
+            finish()
 
 
 @dataclass(frozen=True, slots=True)

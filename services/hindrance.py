@@ -27,14 +27,19 @@ class Hindrance:
     """Epoch seconds UTC; infinite until an operator brings new credentials."""
     kind: ErrorKind = ErrorKind.UPSTREAM_AUTH
 
-    def error(self, now: float) -> UpstreamError:
-        """Return the error for a request that could not be signed."""
-        is_final = math.isinf(self.until)
+    def error(self, now: float, *, is_new: bool) -> UpstreamError:
+        """Return the error for a request that could not be signed.
+
+        A proxy pays only for a refresh that has just failed, and as long as proxies do; that it
+        is not tried again for a while is the account's own rest.
+        """
+        is_proxy = is_new and self.reason == PROXY_FAILED
+        has_end = not is_proxy and not math.isinf(self.until)
         return UpstreamError(
             f"an account's access token has expired and there is no new one ({self.reason})",
-            blame=Blame.EGRESS if self.reason == PROXY_FAILED else Blame.ACCOUNT,
+            blame=Blame.EGRESS if is_proxy else Blame.ACCOUNT,
             kind=self.kind,
             status=_STATUSES[self.kind],
-            retry_after_s=None if is_final else max(1.0, self.until - now),
+            retry_after_s=max(1.0, self.until - now) if has_end else None,
             sent=False,
         )

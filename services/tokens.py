@@ -162,6 +162,7 @@ class Tokens:
         """Refresh; wait for it only if this token is about to end. It serves until it has."""
         credentials, now = newest.credentials, self._clock.now()
         outcome: _Outcome | None = self._hindrance(newest)
+        is_new = outcome is None
         if outcome is None:
             if not is_worth_waiting(credentials, now, self._times.leeway_s):
                 _ = self._flight(newest)  # in the background
@@ -172,7 +173,7 @@ class Tokens:
         now = self._clock.now()
         if is_live(credentials, now):
             return credentials
-        raise outcome.error(now)
+        raise outcome.error(now, is_new=is_new)
 
     async def _join(self, newest: StoredAccount) -> _Outcome:
         """Wait for the account's one refresh, which goes on if this caller leaves."""

@@ -46,8 +46,11 @@ class Served:
         await response.read()
         return response
 
-    async def wire(self, data: bytes, *, limit_s: float = 5.0) -> bytes:
-        """Send bytes as they are and return what came back, until the server closed or in time."""
+    async def wire(self, data: bytes, *, end: bytes = b"", limit_s: float = 10.0) -> bytes:
+        """Send bytes as they are and return what came back until the server closed.
+
+        Leaves before that when what came ends with `end`, or after `limit_s`.
+        """
         host, _, port = self.url.removeprefix("http://").partition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         writer.write(data)
@@ -56,6 +59,8 @@ class Served:
             async with asyncio.timeout(limit_s):
                 while data := await reader.read(65_536):
                     got += data
+                    if end and got.endswith(end):
+                        break
         writer.close()
         with suppress(ConnectionError):
             await writer.wait_closed()

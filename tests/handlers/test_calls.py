@@ -56,7 +56,7 @@ async def test_a_body_up_to_the_limit_arrives_whole(served: Served, body: bytes)
 
 
 async def test_a_body_that_says_that_it_is_too_large_is_not_waited_for(served: Served) -> None:
-    answer = await served.wire(post(f"Content-Length: {LIMIT + 1}"), limit_s=0.3)
+    answer = await served.wire(post(f"Content-Length: {LIMIT + 1}"), end=b"}")
     assert status(answer) == 413
 
 
@@ -78,7 +78,7 @@ async def test_after_a_refused_body_the_connection_serves_on(served: Served) -> 
 
 @pytest.mark.parametrize("begun", [b"", b"{"])
 async def test_a_body_that_stops_is_408(served: Served, begun: bytes) -> None:
-    answer = await served.wire(post("Content-Length: 9") + begun, limit_s=0.6)
+    answer = await served.wire(post("Content-Length: 9") + begun, end=b"}")
     assert status(answer) == 408
 
 

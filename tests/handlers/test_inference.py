@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
+from handlers.calls import Pace
 from models.errors import StreamBroken
 from tests.builders import make_stored
 from tests.fakes.provider import error_body
@@ -232,6 +233,19 @@ async def test_who_leaves_closes_the_call_at_once_and_is_recorded(
     assert not rig.executor.is_busy
     assert rig.told == []
     assert not rig.cooldowns._strikes
+    assert [entry for entry in caplog.records if entry.levelno >= logging.WARNING] == []
+
+
+async def test_who_leaves_in_the_middle_of_the_body_is_recorded(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    head = b"POST /v1/messages HTTP/1.1\r\nHost: x\r\nX-Api-Key: ak_client\r\n"
+    async with serving(rig, pace=Pace(30.0, 0)) as served:
+        assert await served.wire(head + b"Content-Length: 100\r\n\r\n{", limit_s=0.1) == b""
+        await until(lambda: served.records)
+        (record,) = served.records
+    assert (record.status, record.error_code) == (499, "cancelled")
+    assert rig.transport.sent == []
     assert [entry for entry in caplog.records if entry.levelno >= logging.WARNING] == []
 
 

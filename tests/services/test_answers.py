@@ -118,6 +118,17 @@ async def test_a_stream_that_nobody_begins_to_read_is_given_back() -> None:
     assert not rig.executor.is_busy
 
 
+async def test_a_stream_is_settled_once_however_often_it_is_closed() -> None:
+    rig = speaking("chat", [*CHAT[:4], StreamBroken("cut")])
+    reply = await rig.open(make_request(stream=True))
+    assert reply.chunks is not None
+    async for _ in reply.chunks:
+        pass
+    for _ in range(3):
+        await reply.aclose()
+    assert rig.rests == {}
+
+
 async def test_leaving_before_the_first_content_closes_the_answer() -> None:
     rig = speaking("chat", [*CHAT])
     waiting = asyncio.Event()

@@ -192,7 +192,13 @@ async def test_a_dead_proxy_pays_for_the_refresh_that_failed(rig: TokenRig) -> N
     async with rig.keeper() as tokens:
         with pytest.raises(UpstreamError) as caught:
             await tokens.get(stored)
+        with pytest.raises(UpstreamError) as again:
+            await tokens.get(stored)
     assert (caught.value.blame, caught.value.kind) == (Blame.EGRESS, ErrorKind.EGRESS)
+    assert caught.value.retry_after_s is None
+    # It was not tried a second time, so the proxy has not failed again; the account waits.
+    assert again.value.blame is Blame.ACCOUNT
+    assert again.value.retry_after_s == 1.0
     row = (await rig.stored(stored.account.id)).account
     assert (row.token_state, row.token_error) == (TokenState.OK, "proxy_failed")
     assert rig.idp.counts["calls"] == 0
