@@ -3,6 +3,7 @@
 import base64
 import binascii
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from dialects import fields
@@ -20,30 +21,17 @@ AssistantPart = Text | Refusal
 
 def texts(message: JsonObject, where: str) -> tuple[Text, ...]:
     """Return content that may only be text: a string or text parts."""
-    content = message.get("content")
-    if isinstance(content, str):
-        return (Text(content),)
-    path = fields.join(where, "content")
-    if not isinstance(content, list):
-        raise fields.wrong(path, "a string or a list of parts")
     found = []
-    for index, part in enumerate(fields.objects(message, "content", where)):
+    for part, here in _listed(message, where):
         if part.get("type") != "text":
-            raise fields.wrong(f"{path}[{index}].type", "text")
-        found.append(_text(part, f"{path}[{index}]"))
+            raise fields.wrong(f"{here}.type", "text")
+        found.append(_text(part, here))
     return tuple(found)
 
 
 def user_parts(message: JsonObject, where: str) -> tuple[UserPart, ...]:
     """Return what a user (or, beyond the letter of the format, a tool) says."""
-    content = message.get("content")
-    if isinstance(content, str):
-        return (Text(content),)
-    path = fields.join(where, "content")
-    if not isinstance(content, list):
-        raise fields.wrong(path, "a string or a list of parts")
-    parts = fields.objects(message, "content", where)
-    return tuple(_user_part(part, f"{path}[{index}]") for index, part in enumerate(parts))
+    return tuple(_user_part(part, here) for part, here in _listed(message, where))
 
 
 def assistant_parts(message: JsonObject, where: str) -> tuple[AssistantPart, ...]:
@@ -66,6 +54,18 @@ def assistant_parts(message: JsonObject, where: str) -> tuple[AssistantPart, ...
         else:
             raise fields.wrong(f"{here}.type", "text or refusal")
     return tuple(found)
+
+
+def _listed(message: JsonObject, where: str) -> Iterator[tuple[JsonObject, str]]:
+    """Return the parts of `content` with their paths; a string is one text part."""
+    content, path = message.get("content"), fields.join(where, "content")
+    if isinstance(content, str):
+        yield {"type": "text", "text": content}, path
+        return
+    if not isinstance(content, list):
+        raise fields.wrong(path, "a string or a list of parts")
+    for index, part in enumerate(fields.objects(message, "content", where)):
+        yield part, f"{path}[{index}]"
 
 
 def _user_part(part: JsonObject, where: str) -> UserPart:

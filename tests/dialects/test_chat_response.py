@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion
 
-from dialects.anthropic import MESSAGES
 from dialects.base import ReplyContext
 from dialects.openai_chat import CHAT
 from models.chat import ChatRequest, ChatResponse, FinishReason
@@ -43,54 +42,6 @@ def message_of(payload: JsonObject) -> JsonObject:
     message = choices[0]["message"]
     assert isinstance(message, dict)
     return message
-
-
-def test_vector_7_a_messages_answer_for_a_chat_client() -> None:
-    source: JsonObject = {
-        "id": "msg_1",
-        "type": "message",
-        "role": "assistant",
-        "model": "cl",
-        "content": [
-            {"type": "thinking", "thinking": "hm", "signature": "EqQB"},
-            {"type": "text", "text": "Par"},
-        ],
-        "stop_reason": "max_tokens",
-        "stop_sequence": None,
-        "usage": {
-            "input_tokens": 20,
-            "cache_creation_input_tokens": 200,
-            "cache_read_input_tokens": 1000,
-            "output_tokens": 50,
-            "output_tokens_details": {"thinking_tokens": 40},
-        },
-    }
-    assert write(MESSAGES.decode_response(source)) == {
-        "id": "chatcmpl-gw1",
-        "object": "chat.completion",
-        "created": 1760000000,
-        "model": "cl",
-        "choices": [
-            {
-                "index": 0,
-                "message": {
-                    "role": "assistant",
-                    "content": "Par",
-                    "refusal": None,
-                    "reasoning_content": "hm",
-                },
-                "logprobs": None,
-                "finish_reason": "length",
-            }
-        ],
-        "usage": {
-            "prompt_tokens": 1220,
-            "completion_tokens": 50,
-            "total_tokens": 1270,
-            "prompt_tokens_details": {"cached_tokens": 1000},
-            "completion_tokens_details": {"reasoning_tokens": 40},
-        },
-    }
 
 
 def test_a_glm_answer_is_read() -> None:
