@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.cluster import Cluster, open_cluster
+from tests.e2e.cluster import open_cluster
 from tests.fakes.scenarios import Scenario
 from tests.fault.live_streams import all_done, long_texts, open_stream, worker_of
-from tests.fault.whole_program import AT_ONCE, Load, furnish, read_ledger, steady_load
+from tests.fault.whole_program import AT_ONCE, Load, furnish, open_books, read_rows, steady_load
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(120)
@@ -61,17 +61,6 @@ async def test_a_killed_worker_takes_only_its_own_streams_and_youngest_rows(
         kept = old.ids | {stream.request_id for stream in survivors}
         kept |= {id_ for id_, at in load.answered.items() if not killed_at - YOUNG_S < at}
         kept |= {id_ for id_, at in load.answered.items() if at > killed_at + 1}
-        rows = await _rows_with(cluster, kept)
+        async with open_books(cluster) as books:
+            rows = [row.client_request_id for row in await read_rows(books, kept, limit_s=20)]
         assert len(set(rows)) == len(rows)
-
-
-async def _rows_with(cluster: Cluster, kept: set[str]) -> list[str]:
-    """Return the requests' ids of all rows, once these are among them."""
-    began = time.monotonic()
-    while True:
-        rows = (await read_ledger(cluster, 0)).client_ids
-        missing = kept - set(rows)
-        if not missing:
-            return rows
-        assert time.monotonic() < began + 20, f"{len(missing)} lost: {sorted(missing)}"
-        await asyncio.sleep(0.2)

@@ -7,12 +7,19 @@ import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
 
+from config.sources import load_settings
+from models.exchange import RequestRecord
+from repositories.base import LogFilter
+from repositories.sql.engine import Database
+from repositories.sql.stats import SqlStats
 from tests.e2e.cluster import Cluster
 from tests.e2e.harness import Rig
 from tests.fakes.provider import FakeProvider
@@ -32,6 +39,7 @@ ASK: Final[dict[str, Any]] = {
     "max_tokens": 9,
     "messages": [{"role": "user", "content": "Hello"}],
 }
+DAY_S: Final = 86_400
 _LANES: Final = 64
 
 
@@ -111,51 +119,62 @@ async def outage(
 # --- the ledger ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Ledger:
-    """What the gateway recorded, as its operator sees it."""
-
-    rows: list[dict[str, Any]]
-
-    @property
-    def client_ids(self) -> list[str]:
-        """Ids as clients chose them, one for each row, sorted."""
-        return sorted(row["client_request_id"] for row in self.rows)
-
-    def sum(self, name: str) -> int:
-        return sum(row[name] or 0 for row in self.rows)
+@asynccontextmanager
+async def open_books(cluster: Cluster) -> AsyncGenerator[SqlStats, None]:
+    """Open the ledger in the gateway's database, whether the gateway runs or not."""
+    settings = await asyncio.to_thread(load_settings, None, cluster.environ)
+    database = Database(settings.database_url)
+    try:
+        yield SqlStats(database)
+    finally:
+        await database.aclose()
 
 
-async def read_ledger(rig: Rig, count: int, limit_s: float = 60.0) -> Ledger:
-    """Return every row, once there are `count` of them and then no more come."""
-    async with asyncio.timeout(limit_s):
-        while (await rig.api("GET", "/stats/logs?limit=1"))["total"] < count:  # noqa: ASYNC110 - other processes write them
-            await asyncio.sleep(0.1)
-    rows: list[dict[str, Any]] = []
-    while page := (await rig.api("GET", f"/stats/logs?limit=500&offset={len(rows)}"))["data"]:
+async def read_rows(books: SqlStats, ids: set[str], limit_s: float = 0.0) -> list[RequestRecord]:
+    """Return all rows, once the requests of these ids are among them; fails after `limit_s`."""
+    until = time.monotonic() + limit_s
+    while True:
+        rows = await _all_rows(books)
+        missing = ids - {row.client_request_id for row in rows}
+        if not missing:
+            return rows
+        assert time.monotonic() < until, f"{len(missing)} rows are missing: {sorted(missing)[:9]}"
+        await asyncio.sleep(0.2)
+
+
+async def _all_rows(books: SqlStats) -> list[RequestRecord]:
+    rows: list[RequestRecord] = []
+    while page := (await books.logs(LogFilter(), limit=500, offset=len(rows))).data:
         rows += page
-    return Ledger(rows)
+    return rows
 
 
-async def check_books(rig: Rig, ledger: Ledger, provider: FakeProvider) -> None:
-    """Rows, sums and the proxies' days agree with each other and with what the provider told."""
-    told = provider.scenario
-    assert ledger.sum("input_tokens") == len(ledger.rows) * told.input_tokens
-    assert ledger.sum("output_tokens") == len(ledger.rows) * told.output_tokens
-    summary = await rig.api("GET", "/stats/summary")
-    assert summary["requests"] == len(ledger.rows)
-    assert summary["errors"] == 0
-    for name in ("input_tokens", "output_tokens"):
-        assert summary[name] == ledger.sum(name)
-    by_proxy = Counter(row["proxy_id"] for row in ledger.rows)
-    for proxy in (await rig.api("GET", "/proxies"))["data"]:
-        days = (await rig.api("GET", f"/stats/proxies/{proxy['id']}?days=2"))["data"]
-        requests = by_proxy.pop(proxy["id"])
-        assert sum(day["requests"] for day in days) == requests
-        assert sum(day["errors"] for day in days) == 0
-        assert sum(day["input_tokens"] for day in days) == requests * told.input_tokens
-        assert sum(day["output_tokens"] for day in days) == requests * told.output_tokens
-    assert not by_proxy, "rows of proxies that nobody knows"
+async def check_books(
+    books: SqlStats, ids: set[str], provider: FakeProvider, *, limit_s: float = 0.0
+) -> None:
+    """Each request has one row; rows, sums and the proxies' days agree with what was told."""
+    rows, told = await read_rows(books, ids, limit_s), provider.scenario
+    assert sorted(str(row.client_request_id) for row in rows) == sorted(ids)
+    assert {(row.usage.input_tokens, row.usage.output_tokens) for row in rows} == {
+        (told.input_tokens, told.output_tokens)
+    }
+    now = time.time()
+    summary = await books.summary(since=now - DAY_S, until=now)
+    assert (summary.requests, summary.errors) == (len(ids), 0)
+    assert summary.input_tokens == len(ids) * told.input_tokens
+    assert summary.output_tokens == len(ids) * told.output_tokens
+    for proxy_id, count in Counter(row.proxy_id for row in rows).items():
+        assert proxy_id is not None
+        days = await books.proxy_days(proxy_id, days=2, now=now)
+        assert sum(day.requests for day in days) == count
+        assert sum(day.errors for day in days) == 0
+        assert sum(day.input_tokens for day in days) == count * told.input_tokens
+        assert sum(day.output_tokens for day in days) == count * told.output_tokens
+
+
+def spooled(cluster: Cluster) -> list[Path]:
+    """Return the files of rows that wait for the database."""
+    return list((cluster.log.parent / "data" / "spool").glob("*/*.lines"))
 
 
 # --- the surroundings ---------------------------------------------------------------------------
