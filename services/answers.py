@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from dialects.fields import dumps, parse_object
+from dialects.fields import dumps, parse_lenient, parse_object
 from models.errors import BadRequest, ErrorKind, GatewayError, TimedOut, UpstreamError
 from models.events import collect, replay
 from models.exchange import ProxyRequest, RequestRecord
@@ -181,13 +181,21 @@ class Answers:
             if held:
                 yield held
             held = b""  # a stream may run for long
+            told_at = self._clock.monotonic()
             while not relay.ended:
                 wait_s = min(limits.ping_after_s, limits.idle_timeout_s - silent_s)
                 data = await response.read_some(wait_s)
                 silent_s = silent_s + wait_s if data is None else 0.0
                 if silent_s >= limits.idle_timeout_s:
-                    yield relay.fail(TimedOut("the provider fell silent"))
-                elif out := _told(given.plan, relay, data):
+                    out = relay.fail(TimedOut("the provider fell silent"))
+                else:
+                    out = _told(given.plan, relay, data)
+                quiet_s = self._clock.monotonic() - told_at
+                if not (out or relay.ended) and quiet_s >= limits.ping_after_s:
+                    # The provider is busy with what this client does not see.
+                    out = given.plan.client.ping
+                if out:
+                    told_at = self._clock.monotonic()
                     yield out
             # A connection that was read to its end can be used again; that is worth a moment.
             until = self._clock.monotonic() + _DRAIN_S
@@ -236,7 +244,11 @@ def _checked(plan: Plan, response: UpstreamResponse, body: bytes) -> JsonObject:
     try:
         payload = parse_object(body)
     except BadRequest as error:
-        raise UpstreamError("the provider's answer is not a JSON object") from error
+        # Half a surrogate pair, where the provider cut its text, is replaced when written.
+        lenient = parse_lenient(body)
+        if lenient is None:
+            raise UpstreamError("the provider's answer is not a JSON object") from error
+        payload = lenient
     if plan.upstream.read_error(payload) is not None:
         provider = plan.route.provider
         raise provider.diagnose(plan.upstream, response.status, response.headers, body)

@@ -168,6 +168,30 @@ async def test_silence_is_filled_with_pings_between_frames(client: str, upstream
     assert rig.record.error_code is None
 
 
+@pytest.mark.parametrize(
+    ("client", "upstream", "busy"),
+    [
+        pytest.param(
+            "messages",
+            "chat",
+            b'data: {"choices":[{"index":0,"delta":{"reasoning_content":"hm"}}]}\n\n',
+            id="thinking that nobody asked for",
+        ),
+        pytest.param("messages", "chat", b": working\n\n", id="comments"),
+        pytest.param("chat", "messages", b'event: ping\ndata: {"type":"ping"}\n\n', id="pings"),
+    ],
+)
+async def test_a_provider_busy_with_what_the_client_does_not_see_keeps_it_waiting(
+    client: str, upstream: str, busy: bytes
+) -> None:
+    frames = FRAMES[upstream]
+    unseen: list[Piece] = [busy, Silence(4.0)]
+    rig = speaking(upstream, [*frames[:3], *(unseen * 20), *frames[3:]])
+    sent = await rig.ask(make_request(client, stream=True))
+    assert sent.count(DIALECTS[client].ping) == 4
+    assert rig.record.error_code is None
+
+
 @pytest.mark.parametrize("dialect", ["chat", "messages"])
 async def test_a_provider_that_falls_silent_is_given_up(dialect: str) -> None:
     frames = FRAMES[dialect]
@@ -393,3 +417,14 @@ async def test_silence_while_holding_back_is_no_error() -> None:
     assert rig.record.error_code is None
     rig = speaking("chat", [TimedOut("x")], [*CHAT])
     assert "wörld".encode() in await rig.ask(make_request(stream=True))
+
+
+@pytest.mark.parametrize(("client", "upstream"), [("chat", "messages"), ("messages", "chat")])
+async def test_half_a_surrogate_pair_in_a_whole_answer_becomes_a_replacement(
+    client: str, upstream: str
+) -> None:
+    tell = scenarios.messages_json if upstream == "messages" else scenarios.chat_json
+    cut = json.dumps(tell(Scenario(text=("cut \ud83d",)))).encode()
+    assert b"\\ud83d" in cut
+    rig = Rig(lambda _: whole(cut), 1, providers=[make_provider(dialect=DIALECTS[upstream])])
+    assert "cut \ufffd".encode() in await rig.ask(make_request(client))
