@@ -62,7 +62,10 @@ class HttpResponse:
 
         Raises StreamBroken when it is cut or exceeds the limit, TimedOut when it stops coming.
         """
+        content = self._response.content
         try:
+            if content.is_eof() and content.total_bytes <= limit_bytes:
+                return content.read_nowait()  # it came with the head, as most do
             async with asyncio.timeout(self._idle_timeout_s) as scope:
                 return await self._read_limited(limit_bytes, scope)
         except TimeoutError as error:
