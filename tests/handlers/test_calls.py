@@ -91,6 +91,7 @@ async def test_a_body_that_stops_is_408(served: Served, begun: bytes) -> None:
         ("deflate", zlib.compress(b"hello")),
         ("deflate", zlib.compress(b"hello", wbits=-15)),
     ],
+    ids=["identity", "gzip", "two in one", "deflate", "bare deflate"],
 )
 async def test_a_packed_body_is_unpacked(served: Served, coding: str, body: bytes) -> None:
     assert await sent(served, body, f"Content-Encoding: {coding}") == b"hello"
@@ -105,6 +106,7 @@ async def test_a_packed_body_is_unpacked(served: Served, coding: str, body: byte
         ("br", b"hello", 415),
         ("gzip, gzip", gzip.compress(b"hello"), 415),
     ],
+    ids=["too large", "none", "cut", "brotli", "twice"],
 )
 async def test_what_cannot_be_unpacked_is_refused(
     served: Served, coding: str, body: bytes, expected: int
