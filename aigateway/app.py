@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import os
 import signal
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -25,12 +26,14 @@ logger = logging.getLogger(__name__)
 
 # Time for cut streams to tell their clients so.
 _CUT_S = 2.0
+# From a second signal to the end, come what may: a frozen database would hold us up for longer.
+_HURRY_S = 4.0
 
 
 async def run_server(
     settings: Settings, *, worker: int | None, reuse_port: bool, demo: bool
 ) -> None:
-    """Serve until SIGTERM or SIGINT; a second one ends at once what still runs."""
+    """Serve until SIGTERM or SIGINT; a second one ends at once what still runs, and soon us."""
     stop, hurry = asyncio.Event(), asyncio.Event()
     _on_signals(stop, hurry)
     async with serving(settings, reuse_port=reuse_port, demo=demo) as (house, runner):
@@ -122,12 +125,19 @@ def _calm_collector() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
+def _give_up() -> None:
+    logger.error("not everything ended in time")
+    os._exit(1)
+
+
 def _on_signals(stop: asyncio.Event, hurry: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+
     def told() -> None:
-        if stop.is_set():
+        if stop.is_set() and not hurry.is_set():
             hurry.set()
+            loop.call_later(_HURRY_S, _give_up)
         stop.set()
 
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told)

@@ -32,6 +32,7 @@ RETRY_LIMIT_S: Final = 5.0
 ADOPT_EVERY_S: Final = 60.0
 TELL_EVERY_S: Final = 60.0
 DRAIN_LIMIT_S: Final = 10.0
+SAFE_AFTER_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +119,20 @@ class Recorder:
         self._flusher = asyncio.create_task(self._flush(), name="recorder")
 
     async def aclose(self, limit_s: float = DRAIN_LIMIT_S) -> None:
-        """Bring everything to the database within the limit, and what is left to the disk."""
+        """Bring everything to the database within the limit, and what is left to the disk.
+
+        A slow database goes on, but it may not be waited for: whoever stops us may lose patience.
+        What it has not taken soon is on the disk before it takes it.
+        """
         limit_at = _now() + limit_s
         self._is_closing = True
         self._full.set()
         await _end(self._flusher, limit_at)
         if self.is_database_well and (self._storing is None or self._storing.done()):
             self._storing = asyncio.create_task(self._store_all(), name="recorder.drain")
+        if self._storing is not None:
+            await asyncio.wait({self._storing}, timeout=min(limit_s, SAFE_AFTER_S))
+        await self._to_disk()
         await _end(self._storing, limit_at)
         await self._to_disk()
         await self._today.publish(self._shared, now=self._clock.now())

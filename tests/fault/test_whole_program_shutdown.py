@@ -10,6 +10,7 @@ import pytest
 
 from models.exchange import RequestRecord
 from tests.e2e.cluster import Cluster, open_cluster
+from tests.fakes.private_servers import private_mariadb
 from tests.fakes.provider import FakeProvider
 from tests.fakes.scenarios import Scenario
 from tests.fault.live_streams import (
@@ -20,7 +21,15 @@ from tests.fault.live_streams import (
     long_texts,
     open_stream,
 )
-from tests.fault.whole_program import ASK, everywhere, open_books, read_rows
+from tests.fault.whole_program import (
+    ASK,
+    AT_ONCE,
+    Load,
+    everywhere,
+    open_books,
+    read_rows,
+    steady_load,
+)
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(120)
@@ -152,6 +161,29 @@ async def test_a_second_signal_ends_it_within_5_s(
         async with open_books(cluster) as books:
             rows = await read_rows(books, {stream.request_id for stream in hanging})
         assert len(rows) == len(hanging)
+
+
+async def test_not_even_a_frozen_database_holds_up_the_second_signal(tmp_path: Path) -> None:
+    """And what it has not taken is on the disk by then."""
+    with private_mariadb(tmp_path) as server:
+        async with open_cluster(tmp_path, database_url=server.url) as cluster:
+            await cluster.add_provider("messages")
+            await everywhere()
+            server.freeze()
+            load = Load()
+            await steady_load(cluster, 20, load, rate_per_s=AT_ONCE)
+            assert load.statuses == {200: 20}
+            assert cluster.process is not None
+            for _ in range(2):
+                cluster.process.send_signal(signal.SIGTERM)
+                await asyncio.sleep(0.5)
+            second_at = time.monotonic()
+            await asyncio.to_thread(cluster.process.wait, 20)
+            assert time.monotonic() - second_at <= 5.0
+            server.thaw()
+            await cluster.start()
+            async with open_books(cluster) as books:
+                assert len(await read_rows(books, load.ids, limit_s=20)) == 20
 
 
 def _stores(request: pytest.FixtureRequest) -> dict[str, str]:
