@@ -5,6 +5,7 @@ A field that is null counts as absent, as all vendors' servers do.
 """
 
 import json
+import re
 from typing import Final, TypeVar
 
 import orjson
@@ -15,6 +16,7 @@ from models.json_types import Json, JsonObject
 T = TypeVar("T")
 
 _EXACT_BELOW_BYTES: Final = 1024 * 1024
+_HUGE: Final = re.compile(rb"-[0-9]{19}|[0-9]{20}")
 _DIGITS: Final = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x20 for byte in range(256))
 
 
@@ -164,11 +166,13 @@ def parse_object(body: bytes) -> JsonObject:
 
 
 def has_huge_integer(body: bytes) -> bool:
-    """Say whether JSON may hold an integer beyond 64 bits (20 digits), which orjson rounds.
+    """Say whether JSON may hold an integer beyond 64 bits, which orjson rounds.
 
     The standard parser keeps it; its cost is bounded by the size, larger bodies are rounded.
     """
-    return len(body) < _EXACT_BELOW_BYTES and b"0" * 20 in body.translate(_DIGITS)
+    if len(body) >= _EXACT_BELOW_BYTES or b"0" * 19 not in body.translate(_DIGITS):
+        return False
+    return _HUGE.search(body) is not None
 
 
 def _exact(body: bytes) -> JsonObject:

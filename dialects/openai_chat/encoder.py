@@ -4,6 +4,7 @@ from dialects.base import ReplyContext
 from dialects.fields import dumps
 from dialects.openai_chat.errors import encode_stream_error
 from dialects.openai_chat.finish import write_finish
+from dialects.openai_chat.response import annotations
 from dialects.openai_chat.usage import encode_usage
 from models.content import Part, Reasoning, Refusal, Text, ToolCall
 from models.events import Delta, Event, Failed, Finish, PartEnd, PartStart, Progress, Start
@@ -26,6 +27,9 @@ class ChatEncoder:
         self._calls = 0
         self._has_arguments = False
         self._has_refusal = False
+        self._length = self._began = 0  # of the text so far, and before the open part
+        self._cited: list[JsonObject] = []
+        self._annotations: list[Json] = []
         self._usage = NO_USAGE
         self._is_done = False
 
@@ -39,6 +43,7 @@ class ChatEncoder:
             case PartStart(part):
                 return self._part_start(part)
             case Delta():
+                self._cited += [event.citation] if event.citation else []
                 return self._text(event.text) if event.text else b""
             case PartEnd():
                 return self._part_end()
@@ -67,6 +72,8 @@ class ChatEncoder:
 
     def _part_start(self, part: Part) -> bytes:
         self._open = part
+        self._cited = [*part.citations] if isinstance(part, Text) else []
+        self._began = self._length
         match part:
             case ToolCall():
                 return self._call_start(part)
@@ -94,6 +101,7 @@ class ChatEncoder:
     def _text(self, text: str) -> bytes:
         match self._open:
             case Text():
+                self._length += len(text)
                 return self._delta({"content": text})
             case Reasoning():
                 return self._delta({"reasoning_content": text})
@@ -117,6 +125,7 @@ class ChatEncoder:
         # Clients parse the sum of the fragments, and nothing is not JSON.
         is_bare = isinstance(self._open, ToolCall) and not self._has_arguments
         frames = self._arguments("{}") if is_bare else b""
+        self._annotations += annotations(self._cited, self._began, self._length)
         self._open = None
         return frames
 
@@ -128,7 +137,9 @@ class ChatEncoder:
             has_refusal=self._has_refusal,
         )
         usage = self._usage.updated(finish.usage)
-        return self._chunk({}, reason) + self._usage_chunk(usage) + b"data: [DONE]\n\n"
+        # In one chunk: clients put lists together by an index, which these do not have.
+        cited = self._delta({"annotations": self._annotations}) if self._annotations else b""
+        return cited + self._chunk({}, reason) + self._usage_chunk(usage) + b"data: [DONE]\n\n"
 
     def _usage_chunk(self, usage: Usage) -> bytes:
         if not self._context.request.include_usage or not usage.is_reported:

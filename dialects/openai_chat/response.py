@@ -1,5 +1,7 @@
 """Whole answers of the Chat format, both directions."""
 
+from collections.abc import Iterable
+
 from dialects.base import ReplyContext
 from dialects.fields import dumps, mended
 from dialects.openai_chat.assembly import Assembly
@@ -61,9 +63,9 @@ def _message(response: ChatResponse, *, is_legacy: bool) -> JsonObject:
     }
     if "".join(thoughts):
         message["reasoning_content"] = "".join(thoughts)
-    annotations = _annotations(response)
-    if annotations:
-        message["annotations"] = annotations
+    cited = _annotations(response)
+    if cited:
+        message["annotations"] = cited
     if calls and is_legacy:
         message["function_call"] = _function(calls[0])
     elif calls:
@@ -78,24 +80,28 @@ def _function(call: ToolCall) -> JsonObject:
 
 
 def _annotations(response: ChatResponse) -> list[Json]:
-    """Return citations of web pages with the place of the text that they support."""
     found: list[Json] = []
     at = 0
     for part in response.parts:
         if isinstance(part, Text):
-            end = at + len(part.text)
-            for citation in part.citations:
-                url = citation.get("url")
-                if isinstance(url, str):
-                    title = citation.get("title")
-                    place: JsonObject = {
-                        "url": url,
-                        "title": title if isinstance(title, str) else "",
-                        "start_index": at,
-                        "end_index": end,
-                    }
-                    found.append({"type": "url_citation", "url_citation": place})
-            at = end
+            found += annotations(part.citations, at, at + len(part.text))
+            at += len(part.text)
+    return found
+
+
+def annotations(citations: Iterable[JsonObject], start: int, end: int) -> list[Json]:
+    """Return citations of web pages with the place of the text that they support."""
+    found: list[Json] = []
+    for citation in citations:
+        url, title = citation.get("url"), citation.get("title")
+        if isinstance(url, str):
+            place: JsonObject = {
+                "url": url,
+                "title": title if isinstance(title, str) else "",
+                "start_index": start,
+                "end_index": end,
+            }
+            found.append({"type": "url_citation", "url_citation": place})
     return found
 
 

@@ -180,6 +180,7 @@ def more(index: int, arguments: str) -> JsonObject:
     return {"tool_calls": [{"index": index, "function": {"arguments": arguments}}]}
 
 
+WEB: JsonObject = {"type": "web_search_result_location", "url": "https://x.test", "title": "T"}
 THINKING: JsonObject = {"type": "thinking", "thinking": "", "signature": ""}
 
 
@@ -202,6 +203,15 @@ THINKING: JsonObject = {"type": "thinking", "thinking": "", "signature": ""}
             [{"reasoning_content": "t"}], id="thinking, its signature has no place",
         ),
         pytest.param([block(0, {"type": "redacted_thinking", "data": "d"})], [], id="sealed"),
+        pytest.param(
+            [block(0, {"type": "text", "text": "é1 "}),
+             block(1, {"type": "text", "text": ""}, {"type": "citations_delta", "citation": WEB},
+                   {"type": "text_delta", "text": "two"})],
+            [{"content": "é1 "}, {"content": "two"}, {"annotations": [
+                {"type": "url_citation", "url_citation": {
+                    "url": "https://x.test", "title": "T", "start_index": 3, "end_index": 6}}]}],
+            id="citations of web pages",
+        ),
         pytest.param(
             [block(0, {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}},
                    {"type": "input_json_delta", "partial_json": "{}"})],
