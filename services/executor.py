@@ -169,9 +169,11 @@ class Executor:
         response = await self._send(call, plan, lease, credentials)
         try:
             if response.status == _UNAUTHORIZED:
-                response = await self._once_more(call, plan, lease, credentials, response)
+                response, credentials = await self._once_more(
+                    call, plan, lease, credentials, response
+                )
             if not 200 <= response.status < 300:
-                raise await _diagnosed(plan, response)
+                raise await _diagnosed(plan, response, credentials)
             ended = partial(self._judge, record, plan, lease)
             reply = await self._answers.reply(Accepted(request, record, plan, response, ended))
         except BaseException:
@@ -207,13 +209,13 @@ class Executor:
         lease: Lease,
         credentials: Credentials,
         response: UpstreamResponse,
-    ) -> UpstreamResponse:
+    ) -> tuple[UpstreamResponse, Credentials]:
         """An unexpired token was refused: refresh it once and send again with the new one."""
         fresh = await self._tokens.rejected(lease.stored, credentials.access)
         if fresh is None:
-            return response
+            return response, credentials
         response.close()
-        return await self._send(call, plan, lease, fresh)
+        return await self._send(call, plan, lease, fresh), fresh
 
     def _judge(
         self, record: RequestRecord, plan: Plan, lease: Lease, error: UpstreamError | None
@@ -238,12 +240,16 @@ class Executor:
             self._tell(rest)
 
 
-async def _diagnosed(plan: Plan, response: UpstreamResponse) -> UpstreamError:
+async def _diagnosed(
+    plan: Plan, response: UpstreamResponse, credentials: Credentials
+) -> UpstreamError:
     try:
         async with asyncio.timeout(_ERROR_BODY_S):
             body = await response.read(_ERROR_BODY_BYTES)
     except (UpstreamError, TimeoutError):
         body = b""
+    # Some providers repeat the credential that they refuse.
+    body = body.replace(credentials.access.encode() or b"***", b"***")
     provider = plan.route.provider
     error = provider.diagnose(plan.upstream, response.status, response.headers, body)
     is_json = "json" in response.headers.get("content-type", "")

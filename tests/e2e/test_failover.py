@@ -190,3 +190,20 @@ async def test_a_request_id_comes_in_goes_out_and_is_stored(rig: Rig) -> None:
     rows = await rig.logs(2)
     assert {row["client_request_id"] for row in rows} == {"trace-1.2:3", None}
     assert odd.headers["x-request-id"] in {row["id"] for row in rows}
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/chat/completions"])
+@pytest.mark.parametrize("status", [400, 401, 404, 429, 500])
+async def test_a_credential_that_the_provider_repeats_is_masked(
+    rig: Rig, path: str, status: int
+) -> None:
+    provider = await rig.add_provider("messages")
+    error = {"type": "invalid_request_error", "message": "key-0 is not what it should be"}
+    body = json.dumps({"type": "error", "error": error}).encode()
+    provider.failures_by_key["key-0"] = Failure(status, body)
+    response = await rig.post(path, ASK)
+    assert response.status >= 400
+    text = await response.text()
+    assert "key-0" not in text
+    if status == 400:
+        assert "*** is not what it should be" in text
