@@ -37,8 +37,8 @@ _MAX_SESSIONS: Final = 1024
 _PIECE_BYTES: Final = 65_536
 _BUFFER_BYTES: Final = 32_768
 _MAX_HEADER_BYTES: Final = 32_768
-# aiohttp's own default closes idle connections after 15 s; most providers keep them longer, and
-# a connection closed by the other side at the moment of use costs a failed attempt.
+# Shorter than most providers keep idle connections: one that they close at the moment of use
+# costs a failed attempt.
 _KEEPALIVE_S: Final = 15.0
 _PROXY_AUTH_REQUIRED: Final = 407
 # The last is a SOCKS proxy that hangs up in the middle of its greeting.
