@@ -12,7 +12,7 @@ from dialects.base import Dialect
 from dialects.fields import dumps
 from handlers.connection import SERVER
 from handlers.endpoint import Access, Endpoint, Handler
-from models.errors import ErrorKind, Forbidden, GatewayError, NotFound, UpstreamError
+from models.errors import BadRequest, ErrorKind, Forbidden, GatewayError, NotFound, UpstreamError
 from models.ids import new_id
 from models.json_types import Json
 from models.principal import Principal
@@ -54,6 +54,7 @@ class Gate:
             request_id = _request_id(request)
             request[REQUEST_ID] = request_id
             try:
+                _check_framing(request)
                 if endpoint is not None:
                     await self._admit(request, endpoint)
                 return await handler(request)
@@ -130,6 +131,16 @@ def caller_dialect(request: web.Request) -> str:
 
 def _is_gone(request: web.Request) -> bool:
     return request.transport is None or request.transport.is_closing()
+
+
+def _check_framing(request: web.Request) -> None:
+    """Refuse an encoding that whoever stands before us may have read in another way.
+
+    aiohttp takes every list that ends with `chunked`. What follows on the connection goes unread.
+    """
+    if request.headers.get("transfer-encoding", "chunked").lower() != "chunked":
+        request.protocol.close()
+        raise BadRequest("transfer-encoding: only chunked is supported")
 
 
 def _request_id(request: web.Request) -> str:
