@@ -24,6 +24,7 @@ def build_app(
     # Bodies are read and limited by our own readers; aiohttp's limit only has to let them.
     app = web.Application(middlewares=[gate.middleware()], client_max_size=1 << 40)
     app[PACE] = pace
+    app.on_startup.append(gate.check)
     app.on_response_prepare.append(gate.complete)
     for endpoint in endpoints:
         app.router.add_route(endpoint.method, endpoint.path, endpoint.handler)

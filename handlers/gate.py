@@ -75,6 +75,14 @@ class Gate:
 
         return gate
 
+    async def check(self, app: web.Application) -> None:
+        """Raise ValueError at the start of an application with a route that nobody declared."""
+        undeclared = [
+            route for route in app.router.routes() if route.handler not in self._endpoints
+        ]
+        if undeclared:
+            raise ValueError(f"routes that say not who may call them: {undeclared}")
+
     @staticmethod
     async def complete(request: web.Request, response: web.StreamResponse) -> None:
         """Add what every answer carries. What belongs to one caller belongs into no cache."""
