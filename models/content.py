@@ -100,6 +100,8 @@ class ToolResult:
     parts: tuple["Text | Media | Opaque", ...]
     is_error: bool = False
     cache: JsonObject | None = None
+    path: str = field(default="", compare=False)
+    """Where it stood in the client's body, for errors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,3 +129,5 @@ class Message:
     role: Role
     parts: tuple[Part, ...]
     name: str | None = None
+    path: str = field(default="", compare=False)
+    """Where it stood in the client's body, for errors."""

@@ -169,9 +169,14 @@ def _read_tool_result(block: JsonObject, where: str) -> tuple[Part, ...]:
     value = block.get("content")
     parts = () if value is None else read_content(value, f"{where}.content", "tool result")
     kept = tuple(part for part in parts if isinstance(part, Text | Media | Opaque))
-    is_error = fields.optional_bool(block, "is_error", where) or False
     return (
-        ToolResult(_identifier(block, "tool_use_id", where), kept, is_error, _cache(block, where)),
+        ToolResult(
+            _identifier(block, "tool_use_id", where),
+            kept,
+            is_error=fields.optional_bool(block, "is_error", where) or False,
+            cache=_cache(block, where),
+            path=where,
+        ),
     )
 
 

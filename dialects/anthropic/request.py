@@ -111,7 +111,8 @@ def _read_messages(payload: JsonObject) -> tuple[Message, ...]:
         if role == "assistant":
             ids.begin_turn()
         parts = read_content(message.get("content"), f"{where}.content", role)
-        messages.append(Message(role, tuple(_with_id(part, where, ids) for part in parts)))
+        parts = tuple(_with_id(part, where, ids) for part in parts)
+        messages.append(Message(role, parts, path=where))
     if not messages:
         raise fields.wrong("messages", "at least one message")
     return tuple(messages)

@@ -41,7 +41,7 @@ def write_turns(request: ChatRequest, profile: Profile, out: Outgoing) -> list[T
     """Return the conversation as turns that Anthropic accepts."""
     turns: list[Turn] = []
     for index, message in enumerate(request.messages):
-        path = f"messages[{index}].content"
+        path = f"{message.path or f'messages[{index}]'}.content"
         if message.role == "system":
             _add_system(turns, message, path, profile, out)
         else:

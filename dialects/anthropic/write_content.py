@@ -99,7 +99,7 @@ def _write_call(part: ToolCall, out: Outgoing) -> JsonObject:
 
 def _write_result(part: ToolResult, where: str, out: Outgoing) -> JsonObject:
     block: JsonObject = {"type": "tool_result", "tool_use_id": wire_call_id(part.call_id)}
-    content: list[Json] = [*write_parts(part.parts, f"{where}.content", "user", out)]
+    content: list[Json] = [*write_parts(part.parts, f"{part.path or where}.content", "user", out)]
     if content:
         block["content"] = collapsed(content)
     if part.is_error:

@@ -45,23 +45,23 @@ class _Reader:
             self.end_results()
         match role:
             case "system" | "developer":
-                self._system(texts(message, where))
+                self._system(texts(message, where), where)
             case "user":
                 self.turns.append(_user(message, where))
             case "assistant":
                 self.turns.append(self._assistant(message, where))
             case "tool":
                 call_id = self._known_id(fields.text(message, "tool_call_id", where), where)
-                self._result(ToolResult(call_id, user_parts(message, where)))
+                self._result(ToolResult(call_id, user_parts(message, where), path=where))
             case "function":
                 self._result(self._function_result(message, where))
             case _:
                 expected = "one of system, developer, user, assistant, tool"
                 raise fields.wrong(f"{where}.role", expected)
 
-    def _system(self, parts: tuple[Text, ...]) -> None:
+    def _system(self, parts: tuple[Text, ...], where: str) -> None:
         if self.turns:
-            self.turns.append(Message("system", parts))
+            self.turns.append(Message("system", parts, path=where))
         else:
             self.system.extend(parts)
 
@@ -80,7 +80,8 @@ class _Reader:
         legacy = fields.optional_mapping(message, "function_call", where)
         if legacy is not None:
             parts.append(self._legacy_call(legacy, f"{where}.function_call"))
-        return Message("assistant", tuple(parts), fields.optional_text(message, "name", where))
+        name = fields.optional_text(message, "name", where)
+        return Message("assistant", tuple(parts), name, where)
 
     def _call(self, call: JsonObject, where: str) -> ToolCall:
         call_id = self._ids.call(fields.optional_text(call, "id", where) or "")
@@ -158,7 +159,7 @@ def _reasoning_details(details: Json) -> list[Reasoning]:
 
 def _user(message: JsonObject, where: str) -> Message:
     parts: tuple[Text | Media, ...] = user_parts(message, where)
-    return Message("user", parts, fields.optional_text(message, "name", where))
+    return Message("user", parts, fields.optional_text(message, "name", where), where)
 
 
 def _arguments(value: Json) -> str:

@@ -41,7 +41,7 @@ def written_messages(request: ChatRequest, out: Outgoing) -> list[Json]:
         messages.append({"role": "system", "content": system})
     results = _results(request)
     for index, message in enumerate(request.messages):
-        where = f"messages[{index}]"
+        where = message.path or f"messages[{index}]"
         _note_lost(message.parts, out)
         match message.role:
             case "system":
@@ -51,7 +51,7 @@ def written_messages(request: ChatRequest, out: Outgoing) -> list[Json]:
                 messages.extend(_user(message, where, out))
             case "assistant":
                 messages.append(_assistant(message, where, out))
-                messages.extend(_answers(message, results, where, out))
+                messages.extend(_answers(message, results, out))
     if request.messages and request.messages[-1].role == "assistant":
         _note_prefill(request.messages[-1], out)
     return messages
@@ -152,25 +152,23 @@ def _note_prefill(message: Message, out: Outgoing) -> None:
 # --- tool results -----------------------------------------------------------------------------
 
 
-def _answers(
-    message: Message, results: Mapping[str, ToolResult], where: str, out: Outgoing
-) -> list[Json]:
+def _answers(message: Message, results: Mapping[str, ToolResult], out: Outgoing) -> list[Json]:
     answers: list[Json] = []
     attached: list[Json] = []
     for part in message.parts:
         if isinstance(part, ToolCall):
             result = results.get(part.id)
-            content = NOT_EXECUTED if result is None else _result_text(result, where)
+            content = NOT_EXECUTED if result is None else _result_text(result)
             call_id = wire_id(part.id)
             answers.append({"role": "tool", "tool_call_id": call_id, "content": content})
             if result is not None:
-                attached.extend(_attachments(result, call_id, where, out))
+                attached.extend(_attachments(result, call_id, out))
     return answers + attached
 
 
-def _result_text(result: ToolResult, where: str) -> str:
+def _result_text(result: ToolResult) -> str:
     lines: list[str] = []
-    for part in result.parts:
+    for index, part in enumerate(result.parts):
         match part:
             case Text():
                 lines.append(part.text)
@@ -179,6 +177,7 @@ def _result_text(result: ToolResult, where: str) -> str:
                 lines.append(text if text is not None else f"[{part.kind} attached below]")
             case Opaque():
                 kind = str(part.payload.get("type"))[:64]
+                where = _path(result, index)
                 raise Unrepresentable(
                     f"{where}: a tool result of type {kind} cannot be sent to a provider of the "
                     "Chat format",
@@ -190,16 +189,25 @@ def _result_text(result: ToolResult, where: str) -> str:
     return f"Error: {text}" if text else "Error: the tool failed"
 
 
-def _attachments(result: ToolResult, call_id: str, where: str, out: Outgoing) -> list[JsonObject]:
-    media = [part for part in result.parts if isinstance(part, Media) and not _is_text(part)]
+def _attachments(result: ToolResult, call_id: str, out: Outgoing) -> list[JsonObject]:
+    media = [
+        (part, _path(result, index))
+        for index, part in enumerate(result.parts)
+        if isinstance(part, Media) and not _is_text(part)
+    ]
     if not media:
         return []
-    kind = media[0].kind.capitalize() if len({part.kind for part in media}) == 1 else "Content"
+    kinds = {part.kind for part, _ in media}
+    kind = media[0][0].kind.capitalize() if len(kinds) == 1 else "Content"
     content: list[Json] = [
         {"type": "text", "text": f"{kind} returned by tool call {call_id}:"},
-        *(written_media(part, where, out) for part in media),
+        *(written_media(part, where, out) for part, where in media),
     ]
     return [{"role": "user", "content": content}]
+
+
+def _path(result: ToolResult, index: int) -> str:
+    return f"{result.path or 'messages'}.content[{index}]"
 
 
 def _is_text(part: Part) -> bool:

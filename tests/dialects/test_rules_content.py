@@ -124,3 +124,38 @@ def test_parts_that_would_be_lost_are_refused_by_their_place(
     with pytest.raises(Unrepresentable) as caught:
         sent(client, model, messages=[HI, {"role": "user", "content": [ASK, given]}])
     assert (caught.value.status, caught.value.path) == (400, "messages[1].content[1]")
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_parts_that_would_be_lost_in_a_result_are_refused_by_their_place(at: int) -> None:
+    use: JsonObject = {"type": "tool_use", "id": "a", "name": "f", "input": {}}
+    file: JsonObject = {"type": "image", "source": {"type": "file", "file_id": "f"}}
+    strange: JsonObject = {"type": "tool_reference", "tool_name": "x"}
+    odd = (file, strange)[at]
+    result: JsonObject = {"type": "tool_result", "tool_use_id": "a", "content": [ASK, odd]}
+    history: list[Json] = [HI, {"role": "assistant", "content": [use]}]
+    with pytest.raises(Unrepresentable) as caught:
+        sent(MESSAGES, GPT, messages=[*history, {"role": "user", "content": [ASK, result]}])
+    assert caught.value.path == "messages[2].content[1].content[1]"
+
+
+def test_places_are_those_of_the_clients_own_body() -> None:
+    """System text and results move on the way, so the places of others would be wrong."""
+    calls: list[Json] = [
+        {"id": name, "type": "function", "function": {"name": "f", "arguments": "{}"}}
+        for name in "ab"
+    ]
+    film = part("video_url", url="https://x.test/v")
+    history: list[Json] = [
+        {"role": "system", "content": "S"},
+        HI,
+        {"role": "assistant", "content": None, "tool_calls": calls},
+        {"role": "tool", "tool_call_id": "b", "content": "r"},
+    ]
+    answer: JsonObject = {"role": "tool", "tool_call_id": "a", "content": [ASK, film]}
+    with pytest.raises(Unrepresentable) as caught:
+        sent(CHAT, MANUAL, messages=[*history, answer])
+    assert caught.value.path == "messages[4].content[1]"
+    with pytest.raises(Unrepresentable) as caught:
+        sent(CHAT, MANUAL, messages=[*history, {"role": "user", "content": [film]}])
+    assert caught.value.path == "messages[4].content[0]"
