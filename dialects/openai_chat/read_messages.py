@@ -117,7 +117,6 @@ class _Reader:
 
     def _result(self, result: ToolResult) -> None:
         self._answered.add(result.call_id)
-        self._results.pop(result.call_id, None)
         self._results[result.call_id] = result
 
     def end_results(self) -> None:

@@ -27,6 +27,14 @@ def test_objects_and_arrays_are_completed_for_chat() -> None:
     }
 
 
+def test_objects_and_arrays_that_may_be_null_are_completed_too() -> None:
+    schema: JsonObject = {"type": "object", "properties": {"a": {"type": ["array", "null"]}}}
+    assert for_chat_function(schema) == {
+        "type": "object",
+        "properties": {"a": {"type": ["array", "null"], "items": {}}},
+    }
+
+
 def test_properties_named_like_keywords_are_left_alone() -> None:
     schema: JsonObject = {
         "type": "object",

@@ -433,6 +433,16 @@ def test_unsigned_thinking_is_shown_only_to_clients_that_asked() -> None:
     assert len(told(encode(unsigned, context(thinking=ASKED)))[1:-2]) == 3
 
 
+def test_thinking_that_stayed_hidden_never_joins_the_next() -> None:
+    events = answered(
+        PartStart(Reasoning("")), Delta("secret"), PartEnd(),
+        PartStart(Reasoning("", origin="anthropic")), Delta("shown", "sig"), PartEnd(),
+    )  # fmt: skip
+    raw = encode(events, context())
+    assert b"secret" not in raw
+    assert b"shown" in raw
+
+
 @pytest.mark.parametrize("asked", [None, ASKED])
 def test_signed_thinking_always_travels_and_finds_its_vendor_again(asked: Json) -> None:
     raw = encode(answered(*SIGNED), context(thinking=asked))
