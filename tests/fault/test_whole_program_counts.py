@@ -19,6 +19,7 @@ from tests.fault.whole_program import (
     outage,
     spooled,
     steady_load,
+    tell,
 )
 from tests.servers import mysql_database
 
@@ -68,6 +69,7 @@ async def test_an_outage_of_the_database_costs_no_request_and_no_row(
         assert mended_at - broken_at > REQUESTS // 10, "the outage met hardly any request"
         await check_books(books, load.ids, provider, limit_s=REPLAY_S)
         assert spooled(cluster) == []
+        tell(statuses=load.statuses, in_outage=mended_at - broken_at, slowest_s=load.slowest_s)
 
         await asyncio.to_thread(break_it)
         more = REQUESTS // 5
@@ -104,4 +106,5 @@ async def _stop_after_the_last_answer(cluster: Cluster) -> None:
     assert load.statuses == {200: REQUESTS}
     async with open_books(cluster) as books:
         await check_books(books, load.ids, provider)
+    tell(statuses=load.statuses, slowest_s=load.slowest_s)
     assert spooled(cluster) == []

@@ -15,7 +15,7 @@ from tests.fakes.faults import Behaviour, Exchange, FaultyProvider
 from tests.fakes.scenarios import Scenario, messages_stream
 from tests.fault import upstream_faults as faults
 from tests.fault.live_streams import PATHS, request_bytes
-from tests.fault.whole_program import ASK, IS_FULL
+from tests.fault.whole_program import ASK, IS_FULL, tell
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(120)
@@ -99,6 +99,7 @@ async def test_who_does_not_read_holds_the_provider_up_and_not_our_memory(tmp_pa
             assert provider.open_connections == CLIENTS
             assert max(hose.taken) < TAKEN_BYTES
             grown = _memory_bytes(cluster, "VmRSS") - before
+            tell(clients=CLIENTS, taken_mib=max(hose.taken) / MIB, grown_mib=grown / MIB)
             assert grown < CLIENTS * STREAM_BYTES + NOISE_BYTES
             # Others are served meanwhile.
             async with cluster.http.get(f"{cluster.url}/health/ready") as response:

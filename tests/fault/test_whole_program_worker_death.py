@@ -9,9 +9,20 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.cluster import open_cluster
+from tests.fakes.private_servers import private_mariadb
 from tests.fakes.scenarios import Scenario
 from tests.fault.live_streams import all_done, long_texts, open_stream, worker_of
-from tests.fault.whole_program import AT_ONCE, Load, furnish, open_books, read_rows, steady_load
+from tests.fault.whole_program import (
+    AT_ONCE,
+    Load,
+    check_books,
+    furnish,
+    open_books,
+    read_rows,
+    spooled,
+    steady_load,
+    tell,
+)
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(120)
@@ -64,3 +75,33 @@ async def test_a_killed_worker_takes_only_its_own_streams_and_youngest_rows(
         async with open_books(cluster) as books:
             rows = [row.client_request_id for row in await read_rows(books, kept, limit_s=20)]
         assert len(set(rows)) == len(rows)
+        lost = len(load.ids | old.ids) + len(streams) - len(doomed) - len(rows)
+        tell(statuses=load.statuses, broken_streams=len(doomed), rows_lost=lost)
+
+
+async def test_what_a_killed_worker_had_on_the_disk_is_stored_by_the_others(
+    tmp_path: Path, redis_url: str
+) -> None:
+    """The database is away, so that the rows wait on the disk; their owner dies meanwhile."""
+    with private_mariadb(tmp_path) as server:
+        async with (
+            open_cluster(
+                tmp_path, workers=2, database_url=server.url, redis_url=redis_url
+            ) as cluster,
+            open_books(cluster) as books,
+        ):
+            provider = await furnish(cluster, accounts=2)
+            listening = cluster.listening()
+            await asyncio.to_thread(server.kill)
+            load = Load()
+            await steady_load(cluster, 200, load, rate_per_s=AT_ONCE)
+            await asyncio.sleep(YOUNG_S)
+            for pid in cluster.worker_pids():
+                os.kill(pid, signal.SIGKILL)
+            await until(lambda: cluster.log.read_bytes().count(b"worker died") >= 2)
+            await asyncio.to_thread(server.start)
+            await until(lambda: cluster.listening() == listening + 2, 60)
+            await steady_load(cluster, 20, load, name="after", rate_per_s=AT_ONCE)
+            assert load.statuses == {200: 220}
+            await check_books(books, load.ids, provider, limit_s=30)
+            assert spooled(cluster) == []

@@ -4,6 +4,7 @@ AIGATEWAY_TEST_SCALE=full runs what the acceptance lines name: 10,000 requests, 
 """
 
 import asyncio
+import logging
 import os
 import time
 from collections import Counter
@@ -42,6 +43,8 @@ ASK: Final[dict[str, Any]] = {
 DAY_S: Final = 86_400
 _LANES: Final = 64
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass
 class Load:
@@ -60,6 +63,10 @@ class Load:
     @property
     def count(self) -> int:
         return self.statuses.total()
+
+    @property
+    def slowest_s(self) -> float:
+        return max(self.seconds)
 
     def late(self, limit_s: float) -> int:
         """Return how many requests took longer."""
@@ -114,6 +121,12 @@ async def outage(
     mended_at = load.count
     await asyncio.to_thread(mend_it)
     return broken_at, mended_at
+
+
+def tell(**figures: object) -> None:
+    """Log what was measured: `pytest --log-cli-level=info` shows it."""
+    shown = (f"{n}={v:.3f}" if isinstance(v, float) else f"{n}={v}" for n, v in figures.items())
+    logger.info("measured: %s", " ".join(shown))
 
 
 # --- the ledger ---------------------------------------------------------------------------------
