@@ -34,7 +34,7 @@ _ENDED_ON_REQUEST = frozenset({0, -signal.SIGTERM, -signal.SIGINT})
 class Pauses:
     """How long the supervisor waits, in seconds."""
 
-    first_s: float = 1.0
+    first_s: float = 0.5
     """Before a worker that died is started again; doubles with each death."""
     longest_s: float = 30.0
     stable_s: float = 60.0
