@@ -166,6 +166,21 @@ def test_tools_of_a_messages_client(model: str, messages: list[Json], expected: 
     assert from_messages(model, messages=messages).payload["messages"] == expected
 
 
+def test_a_result_that_is_to_be_cited_is_text_and_tells_what_is_lost() -> None:
+    found: JsonObject = {
+        "type": "search_result",
+        "source": "https://x.test",
+        "title": "T",
+        "content": [{"type": "text", "text": "w"}],
+        "citations": {"enabled": True},
+    }
+    history: list[Json] = [HI, assistant(use("a")), user(result("a", [found]))]
+    request = from_messages(GPT, messages=history)
+    answer = told("a", "T\nSource: https://x.test\n\nw")
+    assert request.payload["messages"] == [HI, called(call("a")), answer]
+    assert request.dropped == ("citations",)
+
+
 @pytest.mark.parametrize(
     ("client", "model", "history"),
     [
