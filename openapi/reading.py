@@ -14,6 +14,8 @@ B = TypeVar("B", bound=Body)
 
 _MAX_FAULTS = 50
 _MAX_PART = 64
+# Below the top stand credentials: what is longer than any name there may be one, badly placed.
+_MAX_INNER_PART = 24
 
 
 def read_json(model: type[B], body: bytes) -> B:
@@ -62,8 +64,12 @@ def _path(loc: tuple[int | str, ...]) -> str:
         if isinstance(part, int):
             path += f"[{part}]"
         else:
-            path += ("." if path else "") + _shown(part)
+            path += f".{_inner(part)}" if path else _shown(part)
     return path
+
+
+def _inner(name: str) -> str:
+    return _shown(name) if len(name) <= _MAX_INNER_PART else "..."
 
 
 def _shown(name: str) -> str:

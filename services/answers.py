@@ -18,6 +18,7 @@ from models.ports import Clock, UpstreamResponse
 from providers.failures import stream_error
 from services.plan import Plan, filtered, open_relay, reply_context, translated_relay
 from services.relay import Relay
+from services.veil import hidden
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +71,8 @@ class Accepted:
     response: UpstreamResponse
     ended: Callable[[UpstreamError | None], None]
     """Told how a stream ended that ran to its end: well, or with whose error."""
+    secret: str = field(default="", repr=False)
+    """What signed the call; an error inside the stream may repeat it."""
 
 
 class Answers:
@@ -190,6 +193,8 @@ class Answers:
                     out = relay.fail(TimedOut("the provider fell silent"))
                 else:
                     out = _told(given.plan, relay, data)
+                if relay.error is not None:
+                    out = hidden(out, given.secret)
                 quiet_s = self._clock.monotonic() - told_at
                 if not (out or relay.ended) and quiet_s >= limits.ping_after_s:
                     # The provider is busy with what this client does not see.

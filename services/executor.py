@@ -30,6 +30,7 @@ from services.plan import Plan, make_plan
 from services.pool import RATE_KINDS, Lease, Pool
 from services.snapshot import Snapshot
 from services.tokens import Tokens
+from services.veil import hide
 
 logger = logging.getLogger(__name__)
 
@@ -173,11 +174,16 @@ class Executor:
                     call, plan, lease, credentials, response
                 )
             if not 200 <= response.status < 300:
-                raise await _diagnosed(plan, response, credentials)
+                raise await _diagnosed(plan, response)
             ended = partial(self._judge, record, plan, lease)
-            reply = await self._answers.reply(Accepted(request, record, plan, response, ended))
-        except BaseException:
+            secret = credentials.access
+            reply = await self._answers.reply(
+                Accepted(request, record, plan, response, ended, secret)
+            )
+        except BaseException as error:
             response.close()
+            if isinstance(error, UpstreamError):
+                hide(error, credentials.access)
             raise
         if reply.chunks is None:
             ended(None)
@@ -240,16 +246,12 @@ class Executor:
             self._tell(rest)
 
 
-async def _diagnosed(
-    plan: Plan, response: UpstreamResponse, credentials: Credentials
-) -> UpstreamError:
+async def _diagnosed(plan: Plan, response: UpstreamResponse) -> UpstreamError:
     try:
         async with asyncio.timeout(_ERROR_BODY_S):
             body = await response.read(_ERROR_BODY_BYTES)
     except (UpstreamError, TimeoutError):
         body = b""
-    # Some providers repeat the credential that they refuse.
-    body = body.replace(credentials.access.encode() or b"***", b"***")
     provider = plan.route.provider
     error = provider.diagnose(plan.upstream, response.status, response.headers, body)
     is_json = "json" in response.headers.get("content-type", "")

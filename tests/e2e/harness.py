@@ -101,12 +101,11 @@ async def open_rig(
     folder: Path, environment: Mapping[str, str] = {}, *, demo: bool = False
 ) -> AsyncGenerator[Rig, None]:
     """Run a gateway on loopback, in this process, with a client key."""
-    admin_key = "admin-" + secrets.token_hex(20)
     environ = {
         "AIGATEWAY_DATA_DIR": str(folder / "data"),
         "AIGATEWAY_CONFIG": "",
         "AIGATEWAY_SERVER__PORT": "0",
-        "AIGATEWAY_SECURITY__ADMIN_KEY": admin_key,
+        "AIGATEWAY_SECURITY__ADMIN_KEY": "admin-" + secrets.token_hex(20),
         "AIGATEWAY_SECURITY__MASTER_KEY": base64.urlsafe_b64encode(
             secrets.token_bytes(32)
         ).decode(),
@@ -123,6 +122,7 @@ async def open_rig(
         _, runner = await stack.enter_async_context(serving(settings, demo=demo))
         http = await stack.enter_async_context(aiohttp.ClientSession())
         host, port = runner.addresses[0][:2]
+        admin_key = environ["AIGATEWAY_SECURITY__ADMIN_KEY"]
         rig = Rig(f"http://{host}:{port}", admin_key, http, stack)
         rig.key = (await rig.api("POST", "/api-keys", {"name": "test"}))["key"]
         yield rig

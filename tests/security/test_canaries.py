@@ -79,12 +79,19 @@ async def test_no_secret_is_found_where_it_does_not_belong(
         "AIGATEWAY_COOLDOWN__REJECTED_S": "1",
     }
     async with open_cluster(
-        tmp_path, database_url=mysql_url, redis_url=redis_url, environment=environment
+        tmp_path,
+        workers=2,
+        database_url=mysql_url,
+        redis_url=redis_url,
+        environment=environment,
     ) as cluster:
         canaries.planted["admin key"] = cluster.admin_key
         canaries.planted["client key"] = cluster.key
         answers = await _plant_and_provoke(cluster, canaries)
         answers += await _everything_readable(cluster)
+        commands = _command_lines(cluster)
+        assert len(commands) == 3
+        assert canaries.found_in(b"".join(commands)) == []
         assert await cluster.stop() == 0
         for name, answer in answers.items():
             assert canaries.found_in(answer) == [], name
@@ -180,6 +187,13 @@ async def _everything_readable(cluster: Cluster) -> dict[str, bytes]:
         async with cluster.http.get(cluster.url + path) as response:
             answers[path] = await response.read()
     return answers
+
+
+def _command_lines(cluster: Cluster) -> list[bytes]:
+    """What anybody on the machine sees of the processes with `ps`."""
+    assert cluster.process is not None
+    pids = [cluster.process.pid, *cluster.worker_pids()]
+    return [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids]
 
 
 def _bytes(value: object) -> bytes:

@@ -1,0 +1,54 @@
+"""Hides an account's credential in what its provider says: some repeat the key they refuse."""
+
+import json
+from typing import Final
+from urllib.parse import quote
+
+from dialects.fields import dumps, parse_lenient
+from models.errors import BadRequest, UpstreamError
+
+_MASK: Final = "***"
+_SHORTEST: Final = 8
+"""A shorter one is no real secret, and its letters stand in ordinary words."""
+
+
+def hide(error: UpstreamError, secret: str) -> None:
+    """Take the credential out of all that an error may show to a client."""
+    if len(secret) < _SHORTEST:
+        return
+    error.message = _hidden(error.message, secret)
+    error.path = error.path and _hidden(error.path, secret)
+    error.vendor_code = error.vendor_code and _hidden(error.vendor_code, secret)
+    if error.upstream_body:
+        error.upstream_body = hidden(error.upstream_body, secret)
+
+
+def hidden(body: bytes, secret: str) -> bytes:
+    """Return JSON, or a stream's frames, without the credential, however it is written there."""
+    if len(secret) < _SHORTEST:
+        return body
+    for spelling in _spellings(secret):
+        body = body.replace(spelling.encode(), _MASK.encode())
+    return _rewritten(body, secret) if b"\\" in body else body
+
+
+def _rewritten(body: bytes, secret: str) -> bytes:
+    """Look once more, with all escapes of JSON undone: any letter can be written as one."""
+    payload = parse_lenient(body)
+    try:
+        plain = "" if payload is None else dumps(payload).decode(errors="replace")
+    except BadRequest:  # nested too deeply
+        plain = ""
+    masked = _hidden(plain, secret)
+    return body if masked == plain else masked.encode()
+
+
+def _hidden(text: str, secret: str) -> str:
+    for spelling in _spellings(secret):
+        text = text.replace(spelling, _MASK)
+    return text
+
+
+def _spellings(secret: str) -> list[str]:
+    spelled = {secret, quote(secret, safe=""), json.dumps(secret)[1:-1], secret.replace("/", "\\/")}
+    return sorted(spelled, key=len, reverse=True)
