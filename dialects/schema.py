@@ -47,11 +47,6 @@ def for_chat_function(schema: JsonObject | None) -> JsonObject | None:
     return walked(object_root(schema), _completed)
 
 
-def for_chat_output(schema: JsonObject) -> JsonObject:
-    """Return the schema of a Chat `response_format`: it passes as it came."""
-    return schema
-
-
 def for_anthropic_tool(schema: JsonObject | None) -> JsonObject:
     """Return `input_schema` of an Anthropic tool: an object without unions at its root."""
     if schema is None:

@@ -7,9 +7,7 @@ marker over the whole buffer, not one for each frame.
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from dialects.fields import parse_lenient
 from dialects.sse import ServerEvent, read_frame
-from models.json_types import JsonObject
 
 Span: TypeAlias = tuple[int, int]
 """Start and end of a frame in a buffer, its blank line included."""
@@ -41,12 +39,6 @@ def read_span(frames: bytes, span: Span) -> ServerEvent | None:
     if b"\r" in frame:
         frame = frame.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     return read_frame(frame.strip(b"\n"))
-
-
-def object_at(frames: bytes, span: Span) -> JsonObject | None:
-    """Return the JSON object of the frame at `span`; None when it holds none."""
-    event = read_span(frames, span)
-    return parse_lenient(event[1]) if event else None
 
 
 def without(frames: bytes, spans: Sequence[Span]) -> bytes:

@@ -14,7 +14,7 @@ TAIL = b'event: u\ndata: {"usage":{"a":1}}\n\n'
 def test_only_marked_frames_are_read(line_end: bytes) -> None:
     frames = (BURST + TAIL + BURST).replace(b"\n", line_end)
     spans = sniff.marked_frames(frames, (b'"usage"', b'"a"', b"absent"))
-    assert [sniff.object_at(frames, span) for span in spans] == [{"usage": {"a": 1}}]
+    assert [sniff.read_span(frames, span) for span in spans] == [(b"u", b'{"usage":{"a":1}}')]
     assert sniff.without(frames, spans) == (BURST + BURST).replace(b"\n", line_end)
 
 
@@ -39,6 +39,6 @@ def test_any_bytes_can_be_looked_at(pieces: list[bytes]) -> None:
     for (_, end), (start, _) in itertools.pairwise(spans):
         assert end <= start
     for span in spans:
-        sniff.object_at(frames, span)
+        sniff.read_span(frames, span)
     rest = sniff.without(frames, spans)
     assert b"m" not in rest
