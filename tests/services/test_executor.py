@@ -1,7 +1,7 @@
 """Which accounts are asked for a model call, what the client gets, who rests afterwards."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -19,6 +19,7 @@ from models.errors import (
     TimedOut,
     UpstreamError,
 )
+from providers import glm
 from services.answers import Limits
 from services.cooldown import EVERY_MODEL
 from tests.builders import assigned, make_egress, make_provider, make_stored
@@ -351,6 +352,29 @@ async def test_attempts_are_counted_over_all_providers() -> None:
     with pytest.raises(UpstreamError):
         await rig.ask(make_request())
     assert rig.transport.keys == ["key-1", "key-2", "key-3", "key-4"]
+
+
+@pytest.mark.parametrize("is_served", [True, False])
+async def test_a_model_that_one_provider_lacks_may_be_had_from_the_next(is_served: bool) -> None:
+    """GLM says it with a code and a status of 400; the last word stays that 404."""
+    missing = whole(b'{"error":{"code":"1211","message":"no such model"}}', 400)
+    providers = [
+        replace(make_provider(name), diagnose=glm.diagnose) for name in ("first", "second")
+    ]
+    rig = Rig(
+        lambda sent: chat_answer(sent) if is_served and sent.key == "key-9" else missing,
+        [make_stored(1, provider_id="first"), make_stored(9, provider_id="second")],
+        providers=providers,
+    )
+    if is_served:
+        await rig.ask(make_request())
+        assert rig.record.provider_id == "second"
+    else:
+        with pytest.raises(UpstreamError) as caught:
+            await rig.ask(make_request())
+        assert (caught.value.kind, caught.value.status) == (ErrorKind.MODEL_NOT_FOUND, 404)
+    assert rig.transport.keys == ["key-1", "key-9"]
+    assert rig.rests == {}
 
 
 async def test_a_bad_request_is_not_taken_to_the_next_provider() -> None:
