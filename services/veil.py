@@ -8,7 +8,7 @@ from dialects.fields import dumps, parse_lenient
 from models.errors import BadRequest, UpstreamError
 
 _MASK: Final = "***"
-_SHORTEST: Final = 8
+_SHORTEST: Final = 4
 """A shorter one is no real secret, and its letters stand in ordinary words."""
 
 
