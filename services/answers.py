@@ -18,7 +18,7 @@ from models.ports import Clock, UpstreamResponse
 from providers.failures import stream_error
 from services.plan import Plan, filtered, open_relay, reply_context, translated_relay
 from services.relay import Relay
-from services.veil import hidden
+from services.veil import hidden_frames
 
 logger = logging.getLogger(__name__)
 
@@ -182,7 +182,7 @@ class Answers:
         limits, response, silent_s = self._limits, given.response, 0.0
         try:
             if held:
-                yield held
+                yield _veiled(given, relay, held)
             held = b""  # a stream may run for long
             told_at = self._clock.monotonic()
             while not relay.ended:
@@ -193,15 +193,13 @@ class Answers:
                     out = relay.fail(TimedOut("the provider fell silent"))
                 else:
                     out = _told(given.plan, relay, data)
-                if relay.error is not None:
-                    out = hidden(out, given.secret)
                 quiet_s = self._clock.monotonic() - told_at
                 if not (out or relay.ended) and quiet_s >= limits.ping_after_s:
                     # The provider is busy with what this client does not see.
                     out = given.plan.client.ping
                 if out:
                     told_at = self._clock.monotonic()
-                    yield out
+                    yield _veiled(given, relay, out)
             # A connection that was read to its end can be used again; that is worth a moment.
             until = self._clock.monotonic() + _DRAIN_S
             while relay.error is None and (
@@ -242,6 +240,11 @@ def _told(plan: Plan, relay: Relay, data: bytes | None) -> bytes:
     if data is None:
         return plan.client.ping
     return relay.feed(data) if data else relay.finish()
+
+
+def _veiled(given: Accepted, relay: Relay, out: bytes) -> bytes:
+    """Return what to send; an error in it does not repeat what signed the call."""
+    return out if relay.error is None else hidden_frames(out, given.secret)
 
 
 def _checked(plan: Plan, response: UpstreamResponse, body: bytes) -> JsonObject:

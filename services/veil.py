@@ -23,13 +23,23 @@ def hide(error: UpstreamError, secret: str) -> None:
         error.upstream_body = hidden(error.upstream_body, secret)
 
 
+def hidden_frames(frames: bytes, secret: str) -> bytes:
+    """Return frames of a stream without the credential."""
+    return b"\n".join([_hidden_line(line, secret) for line in frames.split(b"\n")])
+
+
 def hidden(body: bytes, secret: str) -> bytes:
-    """Return JSON, or a stream's frames, without the credential, however it is written there."""
+    """Return JSON without the credential, however it is written there."""
     if len(secret) < _SHORTEST:
         return body
     for spelling in _spellings(secret):
         body = body.replace(spelling.encode(), _MASK.encode())
     return _rewritten(body, secret) if b"\\" in body else body
+
+
+def _hidden_line(line: bytes, secret: str) -> bytes:
+    name, mark, value = line.partition(b": ")
+    return name + mark + hidden(value, secret)
 
 
 def _rewritten(body: bytes, secret: str) -> bytes:

@@ -144,6 +144,11 @@ class Stage:
             await self.seen.note(response)
             return await response.json() if response.status != 204 else None
 
+    async def reset(self, provider_id: str) -> None:
+        """Let the accounts of a provider serve again."""
+        for account in (await self.api("GET", f"/accounts?provider_id={provider_id}"))["data"]:
+            await self.api("POST", f"/accounts/{account['id']}/reset")
+
     async def ask(self, path: str, body: Mapping[str, object]) -> int:
         """Call a model and keep the answer."""
         response = await self.rig.post(path, body)
@@ -271,28 +276,34 @@ def echoes() -> list[Callable[[str], Failure]]:
 
 async def fail_at_providers(stage: Stage, *, every: int = 1) -> None:
     """Let every provider fail in every way, each time repeating the credential it got."""
+    await _fail_in_streams(stage)
     for first, (kind, model) in enumerate(MODELS.items()):
         fake = stage.rig.providers[kind]
         for number, shape in enumerate(echoes()[first::every]):
-            fake.failures = Echoing(fake, shape)
+            fake.failures, seen = Echoing(fake, shape), len(fake.seen)
+            await stage.reset(PROVIDER_IDS[kind])
             dialect = "messages" if number % 2 else "chat"
             body = {**PLAIN[dialect], "model": model, "stream": number % 3 == 0}
             await stage.ask(PATHS[dialect], body)
+            assert len(fake.seen) > seen
         fake.failures = []
-    await _fail_in_streams(stage)
 
 
 async def _fail_in_streams(stage: Stage) -> None:
     """The same inside streams: at their beginning, after content, raw and translated."""
     fake = stage.rig.providers["messages"]
     good = list(messages_stream(Scenario()))
-    for shape in (0, 8, 9):
-        data = _shapes(stage.canaries["api_key"])[shape]
+    shapes = _shapes(stage.canaries["api_key"])
+    for data in (shapes[0], shapes[0].replace(b"/", b"\\/"), shapes[9]):
         error = b"event: error\ndata: %b\n\n" % data
         for dialect, path in PATHS.items():
             for stream in ([error], [good[0], error], [*good[:4], error]):
                 fake.raw_stream = stream
-                await stage.ask(path, {**PLAIN[dialect], "model": "claude-fake", "stream": True})
+                await stage.reset("anthropic")
+                asked = {**PLAIN[dialect], "model": "claude-fake", "stream": True}
+                status = await stage.ask(path, asked)
+                assert status == (200 if len(stream) > 2 else status)
+                assert "***" in stage.seen.texts[-1]
     fake.raw_stream = None
 
 

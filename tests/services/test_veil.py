@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import UpstreamError
-from services.veil import hidden, hide
+from services.veil import hidden, hidden_frames, hide
 
 SECRET = 'ab/c+"d\\e=%f'
 VISIBLE = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=8, max_size=60)
@@ -20,7 +20,6 @@ KEYS = VISIBLE.map("sk-".__add__)
         '{"error":"' + "".join(f"\\u{ord(letter):04x}" for letter in SECRET) + '"}',
         json.dumps({"error": {SECRET: [SECRET, {"a": SECRET}]}}),
         "no JSON but ab%2Fc%2B%22d%5Ce%3D%25f",
-        f"event: error\ndata: {json.dumps({'error': SECRET})}\n\n",
     ],
 )
 def test_a_credential_is_hidden_however_it_is_written(body: str) -> None:
@@ -55,3 +54,13 @@ def test_what_holds_no_credential_stays_byte_for_byte() -> None:
     assert hidden(body, SECRET) is body
     assert hidden(body, "") is body
     assert hidden(b'{"a":"b"}', "a") == b'{"a":"b"}'
+
+
+def test_frames_hide_it_and_stay_frames() -> None:
+    escaped = "".join(f"\\u{ord(letter):04x}" for letter in SECRET)
+    frames = f'event: error\ndata: {{"error":"{escaped}"}}\n\n: {SECRET}\n\n'
+    assert hidden_frames(frames.encode(), SECRET) == (
+        b'event: error\ndata: {"error":"***"}\n\n: ***\n\n'
+    )
+    plain = b'data: {"a":"\\u00e9"}\r\n\r\ndata: [DONE]\n\n'
+    assert hidden_frames(plain, SECRET) == plain
