@@ -88,6 +88,10 @@ class Gate:
         """Add what every answer carries. What belongs to one caller belongs into no cache."""
         response.headers["Server"] = SERVER
         response.headers.setdefault("Cache-Control", "no-store")
+        if "Upgrade" in request.headers:
+            # We stay with HTTP/1.1, but aiohttp reads no further request here.
+            response.force_close()
+            response.headers["Connection"] = "close"
         if REQUEST_ID in request:
             response.headers["x-request-id"] = request[REQUEST_ID]
         response.headers.update(request.get(HEADERS, {}))

@@ -185,11 +185,11 @@ def _references(count: int) -> dict[str, object]:
 
 SCHEMAS: dict[str, object] = {
     "types at every level": _nested_types(),
-    "a chain of definitions": _chain(20_000),
+    "a chain of definitions": _chain(9_000),
     "references to itself": _references(400),
-    "many required names": {"allOf": [{"required": [f"r{n}" for n in range(100_000)]}]},
+    "many required names": {"allOf": [{"required": [f"r{n}" for n in range(40_000)]}]},
     "many alternatives of one name": {
-        "anyOf": [{"properties": {"a": {"const": number}}} for number in range(20_000)]
+        "anyOf": [{"properties": {"a": {"const": number}}} for number in range(9_000)]
     },
     "odd names": {"type": "object", "properties": {"a": {}}, "required": [{}, [], 7, "a"]},
     "odd formats": {"type": "string", "format": {"a": []}},
@@ -197,7 +197,7 @@ SCHEMAS: dict[str, object] = {
 
 
 def _histories(dialect: str) -> dict[str, dict[str, object]]:
-    count = 20_000
+    count = 9_000
     user = {"role": "user", "content": "x"}
     if dialect == "messages":
         calls = [
@@ -207,7 +207,7 @@ def _histories(dialect: str) -> dict[str, dict[str, object]]:
             {"type": "tool_result", "tool_use_id": f"c{n}", "content": "r"} for n in range(count)
         ]
         told = [user, {"role": "assistant", "content": calls}, {"role": "user", "content": results}]
-        stops: dict[str, object] = {"stop_sequences": [f"s{n}" for n in range(100_000)]}
+        stops: dict[str, object] = {"stop_sequences": [f"s{n}" for n in range(40_000)]}
         tools = [{"name": f"{'x' * 70}{n}", "input_schema": {}} for n in range(count)]
         return {"calls": {"messages": told}, "stops": stops, "tools": {"tools": tools}}
     function = {"name": "f", "arguments": "{}"}
@@ -221,7 +221,7 @@ def _histories(dialect: str) -> dict[str, dict[str, object]]:
         "calls": {"messages": [user, {"role": "assistant", "tool_calls": each}, *results]},
         "calls of one id": {"messages": [user, {"role": "assistant", "tool_calls": same}]},
         "legacy calls": {"messages": [user, *old, *answers]},
-        "stops": {"stop": [f"s{n}" for n in range(100_000)]},
+        "stops": {"stop": [f"s{n}" for n in range(40_000)]},
         "tools": {"tools": names},
     }
 

@@ -162,10 +162,18 @@ async def test_requests_that_follow_each_other_honestly_are_served_in_order(rig:
         post(TE) + CHUNKED,
         post(b"transfer-encoding: Chunked") + CHUNKED,
         post(TE) + b"%x;name=value\r\n%b\r\n0\r\nX-Trailer: 1\r\n\r\n" % (len(BODY), BODY),
-        post(LENGTH, b"Connection: Upgrade", b"Upgrade: websocket") + BODY,
         INNER,
         INNER.replace(b"Host: x", b"Host: x\r\nConnection: close"),
     ]
     found = await answers(rig, b"".join(honest).replace(b"KEY", key))
     assert [answer.status for answer in found] == [200] * len(honest)
-    assert [seen.body for seen in rig.providers["messages"].seen] == [BODY] * 5
+    assert [seen.body for seen in rig.providers["messages"].seen] == [BODY] * 4
+
+
+async def test_who_wants_another_protocol_gets_an_answer_and_a_new_connection(rig: Rig) -> None:
+    """Some clients ask for HTTP/2 with their first request, whatever it is."""
+    wish = (b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAMAAABk")
+    lists = post(*wish, start=b"GET /v1/models HTTP/1.1")
+    for request in (lists, post(LENGTH, *wish) + BODY, post(TE, *wish) + CHUNKED):
+        (answer,) = await answers(rig, (request + INNER).replace(b"KEY", rig.key.encode()))
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
