@@ -24,22 +24,11 @@ from services.tokens import Tokens
 from services.transport import HttpTransport
 from tests.conftest import OUR_PACKAGES
 from tests.e2e.harness import MODELS, open_rig
-from tests.security.canaries import (
-    QUICK,
-    Canaries,
-    LogWatch,
-    Stage,
-    fail_at_providers,
-    fail_on_the_way,
-    fail_to_refresh,
-    leaks,
-    look_around,
-    misuse,
-    serve,
-    set_up,
-)
+from tests.security.canaries import Canaries, LogWatch, leaks
+from tests.security.echoes import fail_at_providers, fail_to_refresh
 from tests.security.requests import PATHS, PLAIN
 from tests.security.shapes import error_of
+from tests.security.stage import QUICK, Stage, fail_on_the_way, look_around, misuse, serve, set_up
 from tests.waiting import until
 
 LOUD = ("", "aiohttp", "alembic", "apscheduler", "asyncio", "pymysql", "redis", "sqlalchemy")
