@@ -101,7 +101,7 @@ async def test_a_stop_lets_streams_end_and_tells_those_that_do_not(
         assert cluster.process is not None
         cluster.process.send_signal(signal.SIGTERM)
         # Not ready at once, and still accepting: a load balancer turns away first.
-        await until(lambda: cluster.log.read_bytes().count(b" stopping") >= workers)
+        await until(lambda: cluster.log.read_bytes().count(b": stopping\n") == workers)
         assert await _health(cluster) == 503
         joined = await open_stream(cluster, "messages", CLAUDE, "joined")
         await all_done([*ending, joined, *hanging])
@@ -149,7 +149,7 @@ async def test_a_second_signal_ends_it_within_5_s(
         hanging = await _streams(cluster, GPT)
         assert cluster.process is not None
         cluster.process.send_signal(signal.SIGTERM)
-        await until(lambda: cluster.log.read_bytes().count(b" stopping") >= workers)
+        await until(lambda: cluster.log.read_bytes().count(b": stopping\n") == workers)
         await asyncio.sleep(0.5)
         assert not any(stream.done is not None and stream.done.done() for stream in hanging)
         cluster.process.send_signal(signal.SIGTERM)

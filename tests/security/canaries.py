@@ -8,6 +8,7 @@ import secrets
 import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 
 import aiohttp
 
@@ -46,11 +47,14 @@ class Canaries:
     def found_in(self, data: bytes | str) -> list[str]:
         """Return the slots whose secret is in the data, in any usual spelling."""
         text = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
-        slots = {
-            spelling: slot for slot, value in self.values.items() for spelling in spellings(value)
-        }
-        pattern = re.compile(b"|".join(map(re.escape, slots)))
+        pattern, slots = _pattern(tuple(self.values.items()))
         return sorted({slots[found.group()] for found in pattern.finditer(text)})
+
+
+@cache
+def _pattern(values: tuple[tuple[str, str], ...]) -> tuple[re.Pattern[bytes], dict[bytes, str]]:
+    slots = {spelling: slot for slot, value in values for spelling in spellings(value)}
+    return re.compile(b"|".join(map(re.escape, slots))), slots
 
 
 def spellings(secret: str) -> Iterator[bytes]:

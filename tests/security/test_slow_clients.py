@@ -63,9 +63,9 @@ async def test_a_dribbled_head_has_no_more_time_than_a_silent_one(rig: Rig) -> N
         for _ in range(300):
             await wire.send(b"a")
             await asyncio.sleep(HEAD_S / 25)
-            if wire.reader.at_eof():
+            if wire.is_over:
                 break
-        assert wire.reader.at_eof()
+        assert wire.is_over
 
 
 async def test_a_second_head_on_a_kept_connection_has_the_same_limit(rig: Rig) -> None:

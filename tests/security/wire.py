@@ -49,12 +49,17 @@ class Wire:
             headers[name.lower()] = value.strip()
         return Answer(int(start.split()[1]), headers, await self._body(headers))
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the other side has closed, one way or the other."""
+        return self.reader.at_eof() or self.reader.exception() is not None
+
     async def is_closed(self, limit_s: float = 10.0) -> bool:
         """Wait for the end of the connection."""
         with suppress(ConnectionError):
             async with asyncio.timeout(limit_s):
                 await self.reader.read()
-        return self.reader.at_eof() or self.reader.exception() is not None
+        return self.is_over
 
     async def _body(self, headers: dict[str, str]) -> bytes:
         if headers.get("transfer-encoding") == "chunked":
