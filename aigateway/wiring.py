@@ -88,6 +88,7 @@ class House:
             DIALECTS,
             self.clock,
             max_body_bytes=self.settings.server.max_body_bytes,
+            strict=self.settings.translation.strict,
         )
         return [*inference.endpoints(), *ModelList(self.catalog, DIALECTS).endpoints()]
 
@@ -199,7 +200,7 @@ async def _snapshots(
     settings: Settings, repositories: Repositories, shared: SharedState, clock: Clock
 ) -> Snapshots:
     rows = [
-        StoredProvider(provider.id, provider.name, provider.dialects[0].name, is_builtin=True)
+        StoredProvider(provider.id, provider.name, provider.main.dialect.name, is_builtin=True)
         for provider in BUILTIN
     ]
     await repositories.providers.seed(rows)

@@ -138,7 +138,9 @@ class Routing(_Frozen):
 
     prefixes: Prefixes = Field(
         default={
-            "claude-": ("anthropic",),
+            "claude-sonnet-": ("antigravity", "anthropic"),
+            "claude-": ("anthropic", "antigravity"),
+            "gemini-": ("antigravity", "gemini"),
             "gpt-": ("openai",),
             "chatgpt-": ("openai",),
             "o1": ("openai",),
@@ -150,6 +152,14 @@ class Routing(_Frozen):
     )
     """Model prefix to provider ids, in order of preference: the first with a usable account serves.
     The longest prefix wins, case does not count. Setting it replaces the whole mapping."""
+
+
+class Translation(_Frozen):
+    """What happens between formats."""
+
+    strict: bool = False
+    """Refuse a request (400) with settings that its provider cannot carry, instead of dropping
+    them and saying so in `x-aigateway-dropped`. A request chooses by `x-aigateway-strict: true`."""
 
 
 class Egress(_Frozen):
@@ -278,6 +288,7 @@ class Settings(_Frozen):
     redis: Redis = Field(default_factory=Redis)
     security: Security = Field(default_factory=Security)
     routing: Routing = Field(default_factory=Routing)
+    translation: Translation = Field(default_factory=Translation)
     egress: Egress = Field(default_factory=Egress)
     retry: Retry = Field(default_factory=Retry)
     cooldown: Cooldown = Field(default_factory=Cooldown)

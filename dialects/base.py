@@ -10,7 +10,9 @@ Two ways lead through it:
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final, Protocol, TypeAlias
 
 from models.chat import ChatRequest, ChatResponse
 from models.errors import ErrorKind, GatewayError, UpstreamError
@@ -18,6 +20,18 @@ from models.events import Event
 from models.json_types import JsonObject
 from models.profile import Profile
 from models.usage import Usage
+
+
+class Operation(StrEnum):
+    """What a client wants. A request is translated only between dialects of one operation."""
+
+    GENERATE = "generate"
+    COUNT = "count"
+    """Count the input tokens of a request; the answer is a ChatResponse with nothing but usage."""
+    EMBED = "embed"
+
+
+NO_ADDRESS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +60,9 @@ class Encoded:
 
 Adapt: TypeAlias = Callable[[JsonObject, Profile], Encoded]
 """Edits a payload that is already in the provider's dialect to what this provider accepts
-(GLM behind the Chat format). It returns a new payload and never changes its argument."""
+(GLM behind the Chat format). It returns a new payload and never changes its argument. Where the
+dialect names the model in the body, it sets it to `Profile.model`: the payload may come from the
+client as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +152,9 @@ class Dialect(Protocol):
     """A wire format."""
 
     name: str
-    path: str
-    """Path that clients post to, such as `/v1/messages`."""
-    upstream_path: str
-    """What is appended to a provider's base URL, such as `/v1/messages` or `/chat/completions`."""
+    operation: Operation
+    paths: tuple[str, ...]
+    """Paths that clients post to, in aiohttp's syntax, such as `/v1/messages`."""
     models_path: str
     """Path of the model list below a base URL."""
     ping: bytes
@@ -147,11 +162,19 @@ class Dialect(Protocol):
     forwarded_headers: frozenset[str]
     """Lower-case client headers that go on to a provider of the same dialect."""
 
+    def upstream_path(self, model: str, *, stream: bool) -> str:
+        """What is appended to a provider's base URL, such as `/v1/messages`."""
+        ...
+
     # requests
-    def inspect(self, body: bytes, payload: JsonObject) -> Inspected:
+    def inspect(
+        self, body: bytes, payload: JsonObject, address: Mapping[str, str] = NO_ADDRESS
+    ) -> Inspected:
         """Check what is routed and billed: `model`, `stream`, token limits, `messages`.
 
-        Raises BadRequest, also for a key of these that occurs twice in `body`.
+        `address`: what the client's path said, by the names in `paths`; Gemini's clients name
+        model and method there. Raises BadRequest, also for a key of these that occurs twice in
+        `body`.
         """
         ...
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
-from dialects.base import Dialect
+from dialects.base import Dialect, Operation
 from dialects.fields import parse_object
 from handlers.calls import JSON_OR_CURL, check_type, read_body
 from handlers.endpoint import Access, Endpoint, Handler
@@ -25,6 +25,11 @@ _STREAM_HEADERS: Final = {
     "cache-control": "no-store",
     "x-accel-buffering": "no",
 }
+_SUMMARIES: Final = {
+    Operation.GENERATE: "Ask a model in the {} format, whole or streamed",
+    Operation.COUNT: "Count the input tokens of a request ({})",
+    Operation.EMBED: "Turn texts into vectors ({})",
+}
 _JSON_HEADERS: Final = {"content-type": "application/json", "cache-control": "no-store"}
 
 
@@ -39,26 +44,30 @@ class Inference:
         clock: Clock,
         *,
         max_body_bytes: int,
+        strict: bool = False,
     ) -> None:
+        """`strict`: refuse what would be dropped, unless the request says otherwise."""
         self._executor = executor
         self._record = record
         self._dialects = dialects
         self._clock = clock
         self._max_body_bytes = max_body_bytes
+        self._strict = strict
 
     def endpoints(self) -> list[Endpoint]:
-        """One endpoint for each dialect, at the dialect's own path."""
+        """The endpoints of every dialect, at the dialect's own paths."""
         return [
             Endpoint(
                 "POST",
-                dialect.path,
+                path,
                 self._handler(dialect),
                 Access.KEY,
-                f"Ask a model in the {dialect.name} format, whole or streamed",
+                _SUMMARIES[dialect.operation].format(dialect.name),
                 "models",
                 dialect=dialect.name,
             )
             for dialect in self._dialects.values()
+            for path in dialect.paths
         ]
 
     def _handler(self, dialect: Dialect) -> Handler:
@@ -111,8 +120,9 @@ class Inference:
         check_type(request, JSON_OR_CURL)
         body = await read_body(request, max_bytes=self._max_body_bytes)
         payload = parse_object(body)
-        asked = dialect.inspect(body, payload)
+        asked = dialect.inspect(body, payload, request.match_info)
         record.model, record.stream = asked.model, asked.stream
+        wish = request.headers.get("x-aigateway-strict")
         return ProxyRequest(
             record.id,
             record.client_request_id,
@@ -125,6 +135,7 @@ class Inference:
             record.key_id,
             record.at,
             started,
+            self._strict if wish is None else wish.strip().lower() == "true",
         )
 
 

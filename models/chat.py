@@ -24,6 +24,14 @@ class Tool:
     dialect: str | None = None
     """Dialect of `raw`, or of `extras`."""
     extras: JsonObject = field(default_factory=dict)
+    custom: JsonObject | None = None
+    """Set for a tool that takes free text (OpenAI's `custom`): its `format`, `{}` for plain text.
+    `schema` then wraps the text as `{"input": string}`, so that every vendor can carry it, and
+    the arguments of its calls are always that object; OpenAI's dialects unwrap it."""
+    namespace: str | None = None
+    """Responses: the namespace it was declared in. `name` is unique over all namespaces."""
+    local_name: str | None = None
+    """Its name inside the namespace, where `name` had to differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +74,9 @@ class Thinking:
     """Set for mode `effort`; Anthropic may give it beside any other mode."""
     display: str | None = None
     """Anthropic's `display` value."""
+    shown: bool | None = None
+    """Whether the client wants to see thoughts (Gemini's `includeThoughts`, Responses' `summary`);
+    None when it did not say."""
 
 
 @dataclass(frozen=True, slots=True)

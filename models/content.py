@@ -76,7 +76,7 @@ class Reasoning:
     text: str
     signature: str | None = None
     origin: str | None = None
-    """Vendor family that made it: `anthropic`, `openai`, `glm`; None when unsigned and unknown."""
+    """Vendor family that made it (`Profile.vendor`); None when unsigned and unknown."""
     redacted: str | None = None
     """Anthropic's encrypted block; `text` is then empty."""
 
@@ -90,6 +90,9 @@ class ToolCall:
     arguments: str
     """JSON text exactly as it came; may be empty (means `{}`) or invalid."""
     cache: JsonObject | None = None
+    signature: str | None = None
+    """Gemini signs calls, too: it wants its signature back with the call. Valid at `origin`."""
+    origin: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

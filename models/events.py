@@ -41,7 +41,7 @@ class Delta:
 
     text: str = ""
     signature: str | None = None
-    """Whole signature of the open Reasoning; it comes once."""
+    """Whole signature of the open Reasoning; it comes once. (A ToolCall's comes with its start.)"""
     citation: JsonObject | None = None
 
 

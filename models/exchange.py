@@ -36,6 +36,8 @@ class ProxyRequest:
     """Epoch seconds UTC."""
     started: float
     """Monotonic seconds, for durations."""
+    strict: bool = False
+    """Refuse what would have to be dropped on the way to the provider."""
 
 
 @dataclass(slots=True)

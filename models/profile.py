@@ -16,7 +16,8 @@ class Profile:
 
     model: str
     vendor: str = ""
-    """Family whose signed reasoning it accepts back: `anthropic`, `openai`, `glm`, or ``."""
+    """Family whose signed reasoning it accepts back: `anthropic`, `openai`, `glm`, `gemini`,
+    `claude-ca` (Claude behind Code Assist, whose signatures are valid nowhere else), or ``."""
     max_output_tokens: int | None = None
     """Documented cap of the answer, where known."""
     reasoning: bool = True

@@ -10,7 +10,7 @@ class StoredProvider:
     id: str
     name: str
     dialect: str
-    """Name of a dialect: `messages` or `chat`."""
+    """Name of a dialect: `messages`, `chat`, `responses` or `gemini`."""
     base_url: str | None = None
     prefixes: tuple[str, ...] | None = None
     is_builtin: bool = False

@@ -11,7 +11,7 @@ from models.chat import Effort
 from models.errors import Blame, ErrorKind, UpstreamError
 from models.profile import Profile
 from providers import failures, signing
-from providers.base import Provider
+from providers.base import Offer, Provider
 from providers.waits import seconds_until
 
 API_VERSION: Final = "2023-06-01"
@@ -58,12 +58,14 @@ def diagnose(
 PROVIDER: Final = Provider(
     id="anthropic",
     name="Anthropic",
-    dialects=(MESSAGES,),
-    base_url="https://api.anthropic.com",
-    sign=signing.anthropic,
+    offers=Offer(
+        MESSAGES,
+        "https://api.anthropic.com",
+        signing.anthropic,
+        profile,
+        fixed_headers={"anthropic-version": API_VERSION},
+    ).spoken(),
     diagnose=diagnose,
-    profile=profile,
-    fixed_headers={"anthropic-version": API_VERSION},
 )
 
 

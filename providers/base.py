@@ -1,14 +1,95 @@
 """What an upstream service is: where it lives, how it is signed, how its failures read. No IO."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
-from dialects.base import Adapt, Dialect
+from dialects.base import Adapt, Dialect, Operation
 from models.account import Account, Credentials
 from models.exchange import UpstreamRequest
+from models.json_types import JsonObject
 from models.profile import ProfileOf
 from providers.failures import Diagnose
 from providers.signing import Sign
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One dialect that a provider speaks, and what holds for it there."""
+
+    dialect: Dialect
+    base_url: str
+    """In the form that the provider's official SDK takes."""
+    sign: Sign
+    profile: ProfileOf
+    adapt: Adapt | None = None
+    """Edits that a payload in the dialect needs here; None when it passes as it is."""
+    reports_stream_usage: bool = False
+    """Usage comes with every stream, so it must not be asked for (`stream_options`)."""
+    fixed_headers: Mapping[str, str] = field(default_factory=dict)
+    """Headers of every call unless the client's own come through, such as a protocol version."""
+    mirrors: tuple[str, ...] = ()
+    """Further addresses of the same service, tried in order when one fails as a host."""
+
+    def spoken(self, *dialects: Dialect) -> tuple["Offer", ...]:
+        """Return this offer and the same for other dialects, for the operations around it."""
+        return (self, *(replace(self, dialect=dialect) for dialect in dialects))
+
+
+class Unwrapper(Protocol):
+    """Takes what a provider put around a stream off, however it is cut."""
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the whole frames that `data` completes, unwrapped. Never raises."""
+        ...
+
+    def end(self) -> bytes:
+        """The stream ended: return what is left."""
+        ...
+
+
+class Envelope(Protocol):
+    """What a provider puts around a dialect: other paths, and JSON around its JSON."""
+
+    def path(self, operation: Operation, *, stream: bool) -> str:
+        """What is appended to the base URL."""
+        ...
+
+    def wrap(
+        self, body: bytes, operation: Operation, *, model: str, account: Account, request_id: str
+    ) -> bytes:
+        """Put a request in; the account says whose project it is."""
+        ...
+
+    def unwrap(self, body: bytes) -> bytes:
+        """Take a whole answer out; what is not wrapped comes back as it is. Never raises."""
+        ...
+
+    def unwrapper(self) -> Unwrapper: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A call that has to be made before an account can be used, or a pause before the next."""
+
+    method: str
+    path: str
+    payload: JsonObject | None = None
+    pause_s: float = 0.0
+    """Wait so long before it is sent."""
+
+
+class Discovery(Protocol):
+    """Finds out what an account must know of itself before its first call."""
+
+    def is_needed(self, account: Account) -> bool: ...
+
+    def steps(self, account: Account) -> Generator[Step, JsonObject, JsonObject]:
+        """Yield calls, take their answers, return what to add to the account's metadata.
+
+        Raises UpstreamError (blame ACCOUNT) when the account cannot be used.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,26 +98,28 @@ class Provider:
 
     id: str
     name: str
-    dialects: tuple[Dialect, ...]
-    base_url: str
-    """In the form that the provider's official SDK takes."""
-    sign: Sign
+    offers: tuple[Offer, ...]
+    """The dialects it speaks; the first is what others are translated to."""
     diagnose: Diagnose
-    profile: ProfileOf
     prefixes: tuple[str, ...] = ()
-    adapt: Adapt | None = None
-    """Edits that a payload in the provider's dialect needs; None when it passes as it is."""
-    reports_stream_usage: bool = False
-    """Usage comes with every stream, so it must not be asked for (`stream_options`)."""
-    fixed_headers: Mapping[str, str] = field(default_factory=dict)
-    """Headers of every call unless the client's own come through, such as a protocol version."""
+    envelope: Envelope | None = None
+    discovery: Discovery | None = None
 
-    def dialect_for(self, client: str) -> Dialect:
-        """Return the client's own dialect where the provider speaks it, else the first."""
-        for dialect in self.dialects:
-            if dialect.name == client:
-                return dialect
-        return self.dialects[0]
+    @property
+    def main(self) -> Offer:
+        """What model lists and lists of providers speak of."""
+        return self.offers[0]
+
+    def offer_for(self, client: Dialect) -> Offer | None:
+        """Return the client's own dialect where the provider speaks it, else the first of the
+        same operation; None where it has no such operation."""
+        for offer in self.offers:
+            if offer.dialect is client:
+                return offer
+        for offer in self.offers:
+            if offer.dialect.operation is client.operation:
+                return offer
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +131,13 @@ class Route:
 
 
 def build_request(
-    provider: Provider,
-    dialect: Dialect,
+    route: Route,
+    offer: Offer,
+    base_url: str,
     body: bytes,
     *,
     stream: bool,
+    request_id: str,
     account: Account,
     credentials: Credentials,
     client_headers: Mapping[str, str],
@@ -65,8 +150,15 @@ def build_request(
         "accept-encoding": "identity",
         "user-agent": user_agent,
     }
-    headers.update(provider.fixed_headers)
+    headers.update(offer.fixed_headers)
     headers.update(client_headers)
-    provider.sign(headers, account, credentials)
-    url = provider.base_url + dialect.upstream_path
-    return UpstreamRequest("POST", url, headers, body)
+    offer.sign(headers, account, credentials)
+    dialect, envelope = offer.dialect, route.provider.envelope
+    if envelope is None:
+        path = dialect.upstream_path(route.model, stream=stream)
+    else:
+        path = envelope.path(dialect.operation, stream=stream)
+        body = envelope.wrap(
+            body, dialect.operation, model=route.model, account=account, request_id=request_id
+        )
+    return UpstreamRequest("POST", base_url + path, headers, body)

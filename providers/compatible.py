@@ -10,7 +10,7 @@ from models.errors import BadRequest
 from models.profile import Profile, ProfileOf
 from models.provider import StoredProvider
 from providers import anthropic, failures, glm, openai, signing
-from providers.base import Provider
+from providers.base import Offer, Provider
 
 _KEPT_REASONING: Final = ("kimi", "moonshot")
 """Families that want the assistant's `reasoning_content` back in a tool loop."""
@@ -25,16 +25,19 @@ def operator_provider(stored: StoredProvider) -> Provider:
         raise BadRequest(f"provider {stored.id}: base_url is missing", path="base_url")
     dialect, profile = _spoken(stored)
     is_messages = dialect is MESSAGES
+    offer = Offer(
+        dialect,
+        _trimmed(stored.base_url),
+        signing.anthropic if is_messages else signing.bearer,
+        profile,
+        fixed_headers={"anthropic-version": anthropic.API_VERSION} if is_messages else {},
+    )
     return Provider(
         id=stored.id,
         name=stored.name,
-        dialects=(dialect,),
-        base_url=_trimmed(stored.base_url),
-        sign=signing.anthropic if is_messages else signing.bearer,
+        offers=offer.spoken(),
         diagnose=failures.diagnose,
-        profile=profile,
         prefixes=stored.prefixes or (),
-        fixed_headers={"anthropic-version": anthropic.API_VERSION} if is_messages else {},
     )
 
 
@@ -47,7 +50,8 @@ def configured(provider: Provider, stored: StoredProvider) -> Provider:
     base_url = _trimmed(stored.base_url)
     if provider.id == glm.PROVIDER.id:
         return glm.at_base_url(provider, base_url)
-    return replace(provider, base_url=base_url)
+    offers = [replace(offer, base_url=base_url, mirrors=()) for offer in provider.offers]
+    return replace(provider, offers=tuple(offers))
 
 
 def messages_profile(model: str) -> Profile:

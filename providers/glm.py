@@ -13,7 +13,7 @@ from models.errors import Blame, ErrorKind, UpstreamError
 from models.profile import Profile
 from providers import failures, signing
 from providers.anthropic import API_VERSION
-from providers.base import Provider
+from providers.base import Offer, Provider
 from providers.failures import Failure, Verdict, verdict_for
 from providers.glm_payload import adapt
 from providers.waits import moment_in, seconds_to_beijing_midnight, seconds_until
@@ -113,38 +113,36 @@ def diagnose(
     return failures.judged(failure, verdict)
 
 
-PROVIDER: Final = Provider(
-    id="glm",
-    name="GLM",
-    dialects=(CHAT,),
-    base_url="https://open.bigmodel.cn/api/paas/v4",
-    sign=signing.bearer,
-    diagnose=diagnose,
-    profile=profile,
-    adapt=adapt,
-    reports_stream_usage=True,
-)
-
-
 def at_base_url(provider: Provider, base_url: str) -> Provider:
     """Return GLM at another address. The vendor's Anthropic-compatible one speaks Messages only:
     the two formats have different bases, and a key's product decides which is right."""
-    if not base_url.endswith("/api/anthropic"):
-        return replace(provider, base_url=base_url)
-    return replace(
-        provider,
-        base_url=base_url,
-        dialects=(MESSAGES,),
-        sign=signing.anthropic,
-        profile=_messages_profile,
-        adapt=None,
-        fixed_headers={"anthropic-version": API_VERSION},
-    )
+    offer = _MESSAGES if base_url.endswith(_MESSAGES_PATH) else _CHAT
+    return replace(provider, offers=(replace(offer, base_url=base_url),))
 
 
 def _messages_profile(model: str) -> Profile:
     known = profile(model)
     return replace(known, thinking="manual" if known.reasoning else "none", max_stops=None)
+
+
+_MESSAGES_PATH: Final = "/api/anthropic"
+_CHAT: Final = Offer(
+    CHAT,
+    "https://open.bigmodel.cn/api/paas/v4",
+    signing.bearer,
+    profile,
+    adapt=adapt,
+    reports_stream_usage=True,
+)
+_MESSAGES: Final = Offer(
+    MESSAGES,
+    "https://open.bigmodel.cn" + _MESSAGES_PATH,
+    signing.anthropic,
+    _messages_profile,
+    fixed_headers={"anthropic-version": API_VERSION},
+)
+
+PROVIDER: Final = Provider(id="glm", name="GLM", offers=(_CHAT, _MESSAGES), diagnose=diagnose)
 
 
 def _by_code(failure: Failure) -> Verdict | None:

@@ -57,7 +57,7 @@ _TOOL_STREAM: Final = re.compile(r"glm-(?:4\.[6-9]|[5-9])")
 def adapt(payload: JsonObject, profile: Profile) -> Encoded:
     """Return the payload as GLM takes it; the argument stays as it is."""
     _refuse(payload)
-    edited = dict(payload)
+    edited = {**payload, "model": profile.model}
     dropped: list[str] = []
     _limit(edited, profile, dropped)
     _sampling(edited, dropped)

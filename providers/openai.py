@@ -7,7 +7,7 @@ from dialects.openai_chat import CHAT
 from models.chat import Effort
 from models.profile import Profile
 from providers import failures, signing
-from providers.base import Provider
+from providers.base import Offer, Provider
 
 _MAX_STOPS: Final = 4
 
@@ -64,11 +64,8 @@ def knows(model: str) -> bool:
 PROVIDER: Final = Provider(
     id="openai",
     name="OpenAI",
-    dialects=(CHAT,),
-    base_url="https://api.openai.com/v1",
-    sign=signing.bearer,
+    offers=Offer(CHAT, "https://api.openai.com/v1", signing.bearer, profile).spoken(),
     diagnose=failures.diagnose,
-    profile=profile,
 )
 
 

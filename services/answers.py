@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from dialects.base import Operation
 from dialects.fields import dumps, parse_lenient, parse_object
 from models.errors import BadRequest, ErrorKind, GatewayError, TimedOut, UpstreamError
 from models.events import collect, replay
@@ -115,7 +116,8 @@ class Answers:
             given.record.usage = plan.upstream.read_usage(payload)
             return Reply(body)
         answer = filtered(plan, plan.upstream.decode_response(payload))
-        given.record.usage = answer.usage
+        if plan.client.operation is not Operation.COUNT:  # nothing was used up
+            given.record.usage = answer.usage
         context = reply_context(given.request, plan.request)
         return Reply(dumps(plan.client.encode_response(answer, context)))
 

@@ -128,17 +128,17 @@ class Catalog:
     async def _ask(self, provider: Provider, stored: StoredAccount) -> list[ModelEntry]:
         egress = self._pool.egress_of(stored.account)
         credentials = await self._tokens.get(stored)
-        dialect = provider.dialects[0]
+        offer = provider.main
         headers = {"accept": "application/json", "user-agent": self._user_agent}
-        headers.update(provider.fixed_headers)
-        provider.sign(headers, stored.account, credentials)
-        url = provider.base_url + dialect.models_path
+        headers.update(offer.fixed_headers)
+        offer.sign(headers, stored.account, credentials)
+        url = offer.base_url + offer.dialect.models_path
         try:
             async with asyncio.timeout(_TIMEOUT_S):
                 body = await self._body(provider, UpstreamRequest("GET", url, headers, b""), egress)
         except TimeoutError as error:
             raise TimedOut("the model list did not come in time") from error
-        return dialect.read_models(parse_object(body))
+        return offer.dialect.read_models(parse_object(body))
 
     async def _body(
         self, provider: Provider, request: UpstreamRequest, egress: EgressProxy | None
@@ -149,6 +149,5 @@ class Catalog:
         finally:
             response.close()
         if response.status != 200:
-            dialect = provider.dialects[0]
-            raise provider.diagnose(dialect, response.status, response.headers, body)
+            raise provider.diagnose(provider.main.dialect, response.status, response.headers, body)
         return body

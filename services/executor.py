@@ -6,6 +6,7 @@ Until the first content is there, another account may serve; after it nothing is
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -15,6 +16,7 @@ from models.account import Credentials
 from models.errors import (
     BadRequest,
     Blame,
+    ConnectFailed,
     ConnectionLost,
     GatewayError,
     NoCapacity,
@@ -30,6 +32,8 @@ from services.plan import Plan, make_plan
 from services.pool import RATE_KINDS, Lease, Pool
 from services.snapshot import Snapshot
 from services.tokens import Tokens
+from services.unoffered import own_answer
+from services.unwrapped import Unwrapped
 from services.veil import hide
 
 logger = logging.getLogger(__name__)
@@ -37,6 +41,8 @@ logger = logging.getLogger(__name__)
 _ERROR_BODY_BYTES: Final = 1 << 20
 _ERROR_BODY_S: Final = 10.0
 _UNAUTHORIZED: Final = 401
+# What a host says that does not serve this now, though its siblings may.
+_HOST_FAILURES: Final = frozenset({404, 503})
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +134,10 @@ class Executor:
         """Try the accounts of one route in turn."""
         if not self._pool.tiers(route):
             raise self._pool.refusal(route)
-        # Planned before the counter moves: a request that is refused takes nobody's turn.
         client = self._dialects[call.request.dialect]
+        if route.provider.offer_for(client) is None:
+            return own_answer(call.request, client, route)
+        # Planned before the counter moves: a request that is refused takes nobody's turn.
         plan = make_plan(call.request, client, route, wants_usage=self._asks_stream_usage)
         turn = await self._pool.turn(route)
         failure: GatewayError | None = None
@@ -195,18 +203,35 @@ class Executor:
     async def _send(
         self, call: _Call, plan: Plan, lease: Lease, credentials: Credentials
     ) -> UpstreamResponse:
+        """Send to the provider's address; where that host fails, to the next one it has."""
+        *others, last = (plan.offer.base_url, *plan.offer.mirrors)
+        for base_url in others:
+            with suppress(ConnectFailed):
+                response = await self._send_to(base_url, call, plan, lease, credentials)
+                if response.status not in _HOST_FAILURES:
+                    return response
+                response.close()
+        return await self._send_to(last, call, plan, lease, credentials)
+
+    async def _send_to(
+        self, base_url: str, call: _Call, plan: Plan, lease: Lease, credentials: Credentials
+    ) -> UpstreamResponse:
         request = build_request(
-            plan.route.provider,
-            plan.upstream,
+            plan.route,
+            plan.offer,
+            base_url,
             plan.body,
             stream=call.request.stream,
+            request_id=call.request.id,
             account=lease.account,
             credentials=credentials,
             client_headers=call.request.headers if plan.upstream is plan.client else {},
             user_agent=self._user_agent,
         )
         left_s = max(call.deadline - self._clock.monotonic(), 0.0)
-        return await self._transport.send(request, lease.egress, first_byte_timeout_s=left_s)
+        response = await self._transport.send(request, lease.egress, first_byte_timeout_s=left_s)
+        envelope = plan.route.provider.envelope
+        return response if envelope is None else Unwrapped(response, envelope)
 
     async def _once_more(
         self,

@@ -5,14 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from dialects.base import Dialect, Encoded, ReplyContext
+from dialects.base import Adapt, Dialect, Encoded, ReplyContext
 from dialects.fields import dumps
 from dialects.renames import Restorer
 from dialects.stops import StopFilter, stopped
 from models.chat import ChatRequest, ChatResponse
+from models.errors import Unrepresentable
 from models.exchange import ProxyRequest
 from models.profile import Profile
-from providers.base import Route
+from providers.base import Offer, Route
 from services.relay import EventFilter, RawRelay, Relay, TranslatedRelay
 
 _PLAIN_NAME: Final = re.compile(r"[\w.\[\]-]{1,64}", re.ASCII)
@@ -25,7 +26,7 @@ class Plan:
 
     route: Route
     client: Dialect
-    upstream: Dialect
+    offer: Offer
     body: bytes
     dropped: tuple[str, ...] = ()
     hides_usage: bool = False
@@ -37,9 +38,14 @@ class Plan:
     properties: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
+    def upstream(self) -> Dialect:
+        """The dialect that the provider is spoken to in."""
+        return self.offer.dialect
+
+    @property
     def profile(self) -> Profile:
         """Facts about the model; the raw path needs none, so they are looked up when asked for."""
-        return self.route.provider.profile(self.route.model)
+        return self.offer.profile(self.route.model)
 
     @property
     def dropped_names(self) -> str:
@@ -58,38 +64,39 @@ def make_plan(request: ProxyRequest, client: Dialect, route: Route, *, wants_usa
     `wants_usage`: ask a stream for its usage even if the client did not.
     Raises BadRequest or Unrepresentable.
     """
-    provider = route.provider
-    upstream = provider.dialect_for(client.name)
-    if upstream is not client:
-        return _translated(request, client, upstream, route)
-    if provider.adapt is not None:
-        return _adapted(request, client, route)
+    offer = route.provider.offer_for(client)
+    if offer is None:
+        raise Unrepresentable(f"provider {route.provider.id} does not offer {client.name}")
+    if offer.dialect is not client:
+        return _translated(request, client, route, offer)
+    if offer.adapt is not None:
+        return _adapted(request, client, route, offer, offer.adapt)
     body, hides_usage = client.prepare_raw(
         request.body,
         request.payload,
         route.model,
-        ask_usage=wants_usage and not provider.reports_stream_usage,
+        ask_usage=wants_usage and not offer.reports_stream_usage,
     )
-    return Plan(route, client, client, body, hides_usage=hides_usage)
+    return Plan(route, client, offer, body, hides_usage=hides_usage)
 
 
-def _adapted(request: ProxyRequest, client: Dialect, route: Route) -> Plan:
+def _adapted(
+    request: ProxyRequest, client: Dialect, route: Route, offer: Offer, adapt: Adapt
+) -> Plan:
     """The provider's own variant of the client's dialect: edit the request, relay the answer."""
-    assert route.provider.adapt is not None  # noqa: S101 - for the type checker
-    profile = route.provider.profile(route.model)
-    encoded = route.provider.adapt({**request.payload, "model": route.model}, profile)
-    needs_filter = bool(encoded.stops or encoded.tool_names)
+    encoded = adapt(request.payload, offer.profile(route.model))
+    needs_filter = bool(encoded.stops or encoded.tool_names or encoded.properties)
     chat = client.decode_request(request.payload) if needs_filter else None
-    return _planned(request, route, client, client, encoded, chat)
+    return _planned(request, client, route, offer, encoded, chat)
 
 
-def _translated(request: ProxyRequest, client: Dialect, upstream: Dialect, route: Route) -> Plan:
-    profile = route.provider.profile(route.model)
-    chat = client.decode_request(request.payload)
-    encoded = upstream.encode_request(replace(chat, model=route.model), profile)
-    if route.provider.adapt is not None:
-        encoded = _joined(encoded, route.provider.adapt(encoded.payload, profile))
-    return _planned(request, route, client, upstream, encoded, chat)
+def _translated(request: ProxyRequest, client: Dialect, route: Route, offer: Offer) -> Plan:
+    profile = offer.profile(route.model)
+    chat = replace(client.decode_request(request.payload), model=request.model)
+    encoded = offer.dialect.encode_request(replace(chat, model=route.model), profile)
+    if offer.adapt is not None:
+        encoded = _joined(encoded, offer.adapt(encoded.payload, profile))
+    return _planned(request, client, route, offer, encoded, chat)
 
 
 def _joined(first: Encoded, second: Encoded) -> Encoded:
@@ -104,18 +111,22 @@ def _joined(first: Encoded, second: Encoded) -> Encoded:
 
 def _planned(
     request: ProxyRequest,
-    route: Route,
     client: Dialect,
-    upstream: Dialect,
+    route: Route,
+    offer: Offer,
     encoded: Encoded,
     chat: ChatRequest | None,
 ) -> Plan:
+    dropped = client.field_names(encoded.dropped, request.payload)
+    if dropped and request.strict:
+        names = ", ".join(dropped)
+        raise Unrepresentable(f"{names}: cannot be carried to provider {route.provider.id}")
     return Plan(
         route,
         client,
-        upstream,
+        offer,
         dumps(encoded.payload),
-        client.field_names(encoded.dropped, request.payload),
+        dropped,
         request=chat,
         stops=encoded.stops,
         tool_names=encoded.tool_names,

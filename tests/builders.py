@@ -15,7 +15,7 @@ from models.account import (
 )
 from models.egress import EgressProxy
 from models.profile import Profile
-from providers.base import Provider
+from providers.base import Offer, Provider
 from providers.failures import diagnose
 from providers.signing import bearer
 from services.router import Router, merged_prefixes
@@ -57,11 +57,8 @@ def make_provider(
     return Provider(
         provider_id,
         provider_id,
-        (dialect or DIALECTS["chat"],),
-        base_url,
-        bearer,
+        Offer(dialect or DIALECTS["chat"], base_url, bearer, Profile).spoken(),
         diagnose,
-        Profile,
         prefixes,
     )
 

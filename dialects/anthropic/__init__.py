@@ -1,6 +1,6 @@
 """The Messages format of Anthropic: `POST /v1/messages`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from dialects import fields
@@ -14,6 +14,7 @@ from dialects.anthropic.response import decode_response, encode_response
 from dialects.anthropic.sniffer import StreamSniffer
 from dialects.anthropic.usage import read_usage
 from dialects.base import (
+    NO_ADDRESS,
     Decoder,
     Dialect,
     Encoded,
@@ -22,6 +23,7 @@ from dialects.base import (
     ErrorFacts,
     Inspected,
     ModelEntry,
+    Operation,
     ReplyContext,
     Sniffer,
 )
@@ -50,13 +52,18 @@ class Messages:
     """The Messages dialect; its parts live in this package's modules."""
 
     name = DIALECT
-    path = "/v1/messages"
-    upstream_path = "/v1/messages"
+    operation = Operation.GENERATE
+    paths: tuple[str, ...] = ("/v1/messages",)
     models_path = "/v1/models"
     ping = frame(b'{"type":"ping"}', b"ping")
     forwarded_headers = frozenset({"anthropic-version", "anthropic-beta"})
 
-    def inspect(self, body: bytes, payload: JsonObject) -> Inspected:
+    def upstream_path(self, model: str, *, stream: bool) -> str:
+        return "/v1/messages"
+
+    def inspect(
+        self, body: bytes, payload: JsonObject, address: Mapping[str, str] = NO_ADDRESS
+    ) -> Inspected:
         refuse_duplicates(body, payload, _GUARDED)
         model = read_model(payload)
         fields.items(payload, "messages")

@@ -1,9 +1,18 @@
 """The Chat format as a dialect: what the modules of this package can do, in one object."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from dialects.base import Encoded, ErrorBody, ErrorFacts, Inspected, ModelEntry, ReplyContext
+from dialects.base import (
+    NO_ADDRESS,
+    Encoded,
+    ErrorBody,
+    ErrorFacts,
+    Inspected,
+    ModelEntry,
+    Operation,
+    ReplyContext,
+)
 from dialects.openai_chat import catalogue, errors, raw
 from dialects.openai_chat.decoder import ChatDecoder
 from dialects.openai_chat.encoder import ChatEncoder
@@ -32,14 +41,19 @@ class ChatDialect:
     """OpenAI's Chat Completions and what compatible servers make of it."""
 
     name = "chat"
-    path = "/v1/chat/completions"
-    upstream_path = "/chat/completions"
+    operation = Operation.GENERATE
+    paths: tuple[str, ...] = ("/v1/chat/completions",)
     models_path = "/models"
     ping = b": ping\n\n"
     forwarded_headers: frozenset[str] = frozenset()
     """None: organisation and project belong to the account, not to the client."""
 
-    def inspect(self, body: bytes, payload: JsonObject) -> Inspected:
+    def upstream_path(self, model: str, *, stream: bool) -> str:
+        return "/chat/completions"
+
+    def inspect(
+        self, body: bytes, payload: JsonObject, address: Mapping[str, str] = NO_ADDRESS
+    ) -> Inspected:
         return raw.inspect(body, payload)
 
     def prepare_raw(

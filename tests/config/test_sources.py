@@ -50,7 +50,7 @@ def test_without_file_and_environment_everything_has_its_default(
     assert settings.redis_url == ""
     assert settings.master_key_file == tmp_path / "data" / "master.key"
     assert settings.security.allowed_private_networks == ()
-    assert settings.routing.prefixes["claude-"] == ("anthropic",)
+    assert settings.routing.prefixes["claude-"] == ("anthropic", "antigravity")
 
 
 def test_environment_wins_over_the_file_and_the_command_line_over_both(tmp_path: Path) -> None:

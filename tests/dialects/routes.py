@@ -1,6 +1,6 @@
 """Requests on their way to a provider, exactly as the gateway would send them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import orjson
@@ -27,6 +27,9 @@ GLM_VISION: Final = "glm-4.6v"
 
 HI: Final[JsonObject] = {"role": "user", "content": "Hi"}
 
+GLM_CHAT: Final = replace(glm.PROVIDER, offers=glm.PROVIDER.offers[:1])
+"""GLM without its Messages endpoint, where clients of that format would pass raw."""
+
 _JUDGES: Final = {"anthropic": fits_anthropic, "openai": fits_openai}
 
 
@@ -44,7 +47,7 @@ def provider_of(model: str) -> Provider:
     """Return the provider that serves a model in these tests."""
     if model.startswith("claude"):
         return anthropic.PROVIDER
-    return glm.PROVIDER if model.startswith("glm") else openai.PROVIDER
+    return GLM_CHAT if model.startswith("glm") else openai.PROVIDER
 
 
 def sent(client: Dialect, model: str, **fields: Json) -> Sent:

@@ -258,10 +258,10 @@ def test_a_chat_conversation_goes_to_messages_and_back(told: list[Exchange]) -> 
 
 @given(conversations)
 def test_glm_hears_the_same_conversation(told: list[Exchange]) -> None:
-    assert GLM.adapt is not None
-    profile = GLM.profile("glm-4.6")
+    assert GLM.main.adapt is not None
+    profile = GLM.main.profile("glm-4.6")
     encoded = CHAT.encode_request(MESSAGES.decode_request(as_messages(told)), profile)
-    adapted = GLM.adapt(encoded.payload, profile)
+    adapted = GLM.main.adapt(encoded.payload, profile)
     payload: JsonObject = json.loads(dumps(adapted.payload))
     # Text models take strings only, so the parts of a user's turn are joined by line ends.
     assert _by_words(in_chat(payload, encoded.tool_names)) == _by_words(expected(told))

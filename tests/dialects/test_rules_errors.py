@@ -109,7 +109,7 @@ def test_4_what_a_provider_says_and_what_clients_are_told(
     told: tuple[int, str, int, str, str | None],
 ) -> None:
     raw = json.dumps(body).encode() if body else b"upstream connect error"
-    error = provider.diagnose(provider.dialects[0], status, {}, raw)
+    error = provider.diagnose(provider.main.dialect, status, {}, raw)
     assert (error.kind, error.retryable) == (kind, retryable)
     assert (error.blame is Blame.REQUEST) is not retryable
     messages, chat = MESSAGES.encode_error(error, "req_1"), CHAT.encode_error(error, "req_1")
@@ -181,7 +181,7 @@ def test_a_stream_that_fails_ends_with_an_error_and_nothing_else(
 
 
 def test_an_error_inside_a_stream_is_judged_by_its_provider() -> None:
-    decoder = CHAT.decoder(GLM.profile("glm-4.6"))
+    decoder = CHAT.decoder(GLM.main.profile("glm-4.6"))
     (failed,) = decoder.feed(BUSY_GLM + b"\n\n")
     error = getattr(failed, "error", None)
     assert isinstance(error, UpstreamError)

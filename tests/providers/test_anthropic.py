@@ -59,10 +59,10 @@ def test_a_window_that_is_used_up_rests_until_it_opens_again() -> None:
         "Anthropic-Ratelimit-Unified-Status": "rejected",
         "anthropic-ratelimit-unified-reset": "99999999999",
     }
-    error = PROVIDER.diagnose(PROVIDER.dialects[0], 429, headers, LIMIT)
+    error = PROVIDER.diagnose(PROVIDER.main.dialect, 429, headers, LIMIT)
     assert (error.kind, error.blame, error.status) == (ErrorKind.QUOTA, Blame.ACCOUNT, 429)
     assert error.retry_after_s == 8 * 86400
-    named = PROVIDER.diagnose(PROVIDER.dialects[0], 429, {**headers, "retry-after": "9"}, LIMIT)
+    named = PROVIDER.diagnose(PROVIDER.main.dialect, 429, {**headers, "retry-after": "9"}, LIMIT)
     assert named.retry_after_s == 9
 
 
@@ -72,7 +72,7 @@ def test_odd_resets_are_not_believed(reset: str) -> None:
         "anthropic-ratelimit-unified-status": "rejected",
         "anthropic-ratelimit-unified-reset": reset,
     }
-    error = PROVIDER.diagnose(PROVIDER.dialects[0], 429, headers, LIMIT)
+    error = PROVIDER.diagnose(PROVIDER.main.dialect, 429, headers, LIMIT)
     assert (error.kind, error.retry_after_s) == (ErrorKind.QUOTA, None)
 
 
@@ -81,6 +81,6 @@ def test_a_burst_is_no_used_up_window() -> None:
         "anthropic-ratelimit-unified-status": "allowed",
         "anthropic-ratelimit-unified-reset": "99999999999",
     }
-    error = PROVIDER.diagnose(PROVIDER.dialects[0], 429, headers, LIMIT)
+    error = PROVIDER.diagnose(PROVIDER.main.dialect, 429, headers, LIMIT)
     assert (error.kind, error.blame) == (ErrorKind.RATE_LIMIT, Blame.ACCOUNT_MODEL)
     assert error.retry_after_s is None

@@ -15,25 +15,25 @@ def stored(dialect: str = "chat", base_url: str | None = "https://x.test/v1/") -
 def test_an_operators_provider_speaks_its_format_at_its_address() -> None:
     chat = operator_provider(stored())
     assert (chat.id, chat.name, chat.prefixes) == ("own", "Own", ("own-",))
-    assert chat.dialects == (CHAT,)
-    assert chat.base_url == "https://x.test/v1"
-    assert chat.fixed_headers == {}
+    assert [offer.dialect for offer in chat.offers] == [CHAT]
+    assert chat.main.base_url == "https://x.test/v1"
+    assert chat.main.fixed_headers == {}
     messages = operator_provider(stored("messages", "https://x.test/a/b//"))
-    assert messages.dialects == (MESSAGES,)
-    assert messages.base_url == "https://x.test/a/b"
-    assert messages.fixed_headers == {"anthropic-version": "2023-06-01"}
+    assert [offer.dialect for offer in messages.offers] == [MESSAGES]
+    assert messages.main.base_url == "https://x.test/a/b"
+    assert messages.main.fixed_headers == {"anthropic-version": "2023-06-01"}
 
 
 def test_compatible_servers_get_what_they_know() -> None:
     chat = operator_provider(stored())
-    assert chat.profile("llama-3").legacy_max_tokens
-    assert chat.profile("kimi-k2").reasoning_content
-    assert chat.profile("glm-5").thinking == "switch"
-    ours = chat.profile("openai/gpt-5")
+    assert chat.main.profile("llama-3").legacy_max_tokens
+    assert chat.main.profile("kimi-k2").reasoning_content
+    assert chat.main.profile("glm-5").thinking == "switch"
+    ours = chat.main.profile("openai/gpt-5")
     assert (ours.model, ours.legacy_max_tokens, ours.sampling) == ("openai/gpt-5", False, False)
     messages = operator_provider(stored("messages"))
-    assert messages.profile("claude-opus-4-7").thinking == "adaptive"
-    assert messages.profile("kimi-k2").thinking == "manual"
+    assert messages.main.profile("claude-opus-4-7").thinking == "adaptive"
+    assert messages.main.profile("kimi-k2").thinking == "manual"
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_half_a_provider_is_refused(dialect: str, base_url: str | None, path: st
 def test_built_in_providers_take_another_address_and_prefixes() -> None:
     row = StoredProvider("openai", "OpenAI", "chat", "http://127.0.0.1:1/v1/", ("gpt-", "x-"))
     changed = configured(openai.PROVIDER, row)
-    assert (changed.base_url, changed.prefixes) == ("http://127.0.0.1:1/v1", ("gpt-", "x-"))
+    assert (changed.main.base_url, changed.prefixes) == ("http://127.0.0.1:1/v1", ("gpt-", "x-"))
     same = configured(anthropic.PROVIDER, StoredProvider("anthropic", "Anthropic", "messages"))
     assert same == anthropic.PROVIDER
 
@@ -57,11 +57,11 @@ def test_built_in_providers_take_another_address_and_prefixes() -> None:
 def test_glm_speaks_messages_at_its_anthropic_address_only() -> None:
     row = StoredProvider("glm", "GLM", "chat", "https://api.z.ai/api/anthropic/")
     there = configured(glm.PROVIDER, row)
-    assert there.dialects == (MESSAGES,)
-    assert there.adapt is None
-    assert there.profile("glm-5").thinking == "manual"
+    assert [offer.dialect for offer in there.offers] == [MESSAGES]
+    assert there.main.adapt is None
+    assert there.main.profile("glm-5").thinking == "manual"
     row = StoredProvider("glm", "GLM", "chat", "https://api.z.ai/api/coding/paas/v4")
     coding = configured(glm.PROVIDER, row)
-    assert coding.dialects == (CHAT,)
-    assert coding.adapt is not None
-    assert coding.base_url == "https://api.z.ai/api/coding/paas/v4"
+    assert [offer.dialect for offer in coding.offers] == [CHAT]
+    assert coding.main.adapt is not None
+    assert coding.main.base_url == "https://api.z.ai/api/coding/paas/v4"

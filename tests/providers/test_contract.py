@@ -10,7 +10,7 @@ from models.account import Account, AuthType, Credentials
 from models.errors import Blame, ErrorKind
 from models.provider import StoredProvider
 from providers import BUILTIN
-from providers.base import Provider, build_request
+from providers.base import Provider, Route, build_request
 from providers.compatible import operator_provider
 from providers.waits import MAX_WAIT_S
 
@@ -39,12 +39,14 @@ BODIES = [
 def test_secrets_are_in_headers_and_never_in_the_url(
     provider: Provider, auth_type: AuthType
 ) -> None:
-    for dialect in provider.dialects:
+    for offer in provider.offers:
         request = build_request(
-            provider,
-            dialect,
+            Route(provider, "m"),
+            offer,
+            offer.base_url,
             b"{}",
             stream=True,
+            request_id="r",
             account=Account("a", provider.id, "label", auth_type),
             credentials=Credentials(SECRET),
             client_headers={},
@@ -52,7 +54,7 @@ def test_secrets_are_in_headers_and_never_in_the_url(
         )
         assert SECRET not in request.url
         assert "//" not in request.url.removeprefix("https://")
-        assert request.url.startswith(provider.base_url)
+        assert request.url.startswith(offer.base_url)
         signed = [name for name, value in request.headers.items() if SECRET in value]
         assert len(signed) == 1
         assert signed[0] in ("authorization", "x-api-key")
@@ -64,7 +66,7 @@ def test_secrets_are_in_headers_and_never_in_the_url(
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 404, 418, 429, 500, 503, 529, 599])
 def test_every_failure_has_a_judgement(provider: Provider, body: bytes, status: int) -> None:
-    error = provider.diagnose(provider.dialects[0], status, {}, body)
+    error = provider.diagnose(provider.main.dialect, status, {}, body)
     assert error.message
     assert error.status in range(400, 600)
     assert error.upstream_status == status
@@ -91,9 +93,9 @@ def test_every_failure_has_a_judgement(provider: Provider, body: bytes, status: 
 )
 def test_hostile_waits_are_ignored_or_bounded(provider: Provider, hostile: str) -> None:
     for name in ("Retry-After", "retry-after-ms"):
-        error = provider.diagnose(provider.dialects[0], 429, {name: hostile}, b"")
+        error = provider.diagnose(provider.main.dialect, 429, {name: hostile}, b"")
         assert error.retry_after_s is None or 0 <= error.retry_after_s <= MAX_WAIT_S
-    long = provider.diagnose(provider.dialects[0], 429, {"retry-after": "999999999"}, b"")
+    long = provider.diagnose(provider.main.dialect, 429, {"retry-after": "999999999"}, b"")
     assert long.retry_after_s == MAX_WAIT_S
 
 
@@ -126,7 +128,7 @@ def test_the_status_decides_where_the_body_is_silent(
     retryable: bool,
     client_status: int,
 ) -> None:
-    error = provider.diagnose(provider.dialects[0], status, {}, b"")
+    error = provider.diagnose(provider.main.dialect, status, {}, b"")
     assert (error.kind, error.blame, error.retryable, error.status) == (
         kind,
         blame,
@@ -139,7 +141,7 @@ def test_the_status_decides_where_the_body_is_silent(
 def test_secrets_in_a_providers_words_are_not_shown(provider: Provider) -> None:
     body = json.dumps({"error": {"message": f"bad key {SECRET} of jane@example.com"}}).encode()
     for status in (400, 401, 429, 500):
-        error = provider.diagnose(provider.dialects[0], status, {}, body)
+        error = provider.diagnose(provider.main.dialect, status, {}, body)
         assert SECRET not in error.message
         assert "jane" not in error.message
 
@@ -147,7 +149,7 @@ def test_secrets_in_a_providers_words_are_not_shown(provider: Provider) -> None:
 @EVERY
 @given(st.integers(100, 999), st.binary(max_size=60))
 def test_diagnosis_never_raises(provider: Provider, status: int, body: bytes) -> None:
-    assert provider.diagnose(provider.dialects[0], status, {}, body).message
+    assert provider.diagnose(provider.main.dialect, status, {}, body).message
 
 
 @EVERY
@@ -155,11 +157,11 @@ def test_diagnosis_never_raises(provider: Provider, status: int, body: bytes) ->
     "model", ["", "x", "claude-", "gpt-", "glm-", "o1", "gpt-99.99-z", "\ud83d"]
 )
 def test_every_name_has_a_profile(provider: Provider, model: str) -> None:
-    assert provider.profile(model).model == model
+    assert provider.main.profile(model).model == model
 
 
 def test_the_built_in_ones_are_these() -> None:
-    assert [(one.id, one.base_url) for one in BUILTIN] == [
+    assert [(one.id, one.main.base_url) for one in BUILTIN] == [
         ("anthropic", "https://api.anthropic.com"),
         ("openai", "https://api.openai.com/v1"),
         ("glm", "https://open.bigmodel.cn/api/paas/v4"),

@@ -16,10 +16,10 @@ TOOL: JsonObject = {"type": "function", "function": {"name": "f"}}
 
 
 def adapt(model: str = "glm-4.6", **body: Json) -> Encoded:
-    assert PROVIDER.adapt is not None
+    assert PROVIDER.main.adapt is not None
     payload: JsonObject = {"model": model, "messages": [USER], **body}
     before = json.dumps(payload)
-    encoded = PROVIDER.adapt(payload, profile(model))
+    encoded = PROVIDER.main.adapt(payload, profile(model))
     assert json.dumps(payload) == before
     return encoded
 
@@ -284,10 +284,10 @@ def test_a_messages_request_arrives_as_glm_needs_it() -> None:
         "tool_choice": {"type": "any"},
         "metadata": {"user_id": "user-1"},
     }
-    assert PROVIDER.adapt is not None
+    assert PROVIDER.main.adapt is not None
     facts = profile("glm-5.2")
     encoded = CHAT.encode_request(MESSAGES.decode_request(source), facts)
-    adapted = PROVIDER.adapt(encoded.payload, facts)
+    adapted = PROVIDER.main.adapt(encoded.payload, facts)
     assert encoded.stops == ("b",)
     assert adapted.payload == {
         "model": "glm-5.2",
