@@ -8,7 +8,7 @@ import argparse
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -49,6 +49,8 @@ class FakeProvider:
 
     kind: Kind
     scenario: Scenario = field(default_factory=Scenario)
+    respond: Callable[[Seen], Scenario] | None = None
+    """Chooses the scenario by the request; without it every answer is `scenario`."""
     failures: list[Failure] = field(default_factory=list)
     """Used up in order before anything is answered."""
     failures_by_key: dict[str, Failure] = field(default_factory=dict)
@@ -110,7 +112,7 @@ class FakeProvider:
         if seen.payload.get("stream"):
             return await self._stream(request, seen)
         whole = scenarios.messages_json if self.kind == "messages" else scenarios.chat_json
-        body = scenarios.compact(whole(self.scenario)).encode()
+        body = scenarios.compact(whole(self._scenario(seen))).encode()
         self.sent.append(body)
         return web.Response(body=body, content_type="application/json")
 
@@ -153,13 +155,16 @@ class FakeProvider:
 
     def _events(self, seen: Seen) -> Iterable[bytes]:
         if self.kind == "messages":
-            return scenarios.messages_stream(self.scenario)
+            return scenarios.messages_stream(self._scenario(seen))
         options = seen.payload.get("stream_options") or {}
         return scenarios.chat_stream(
-            self.scenario,
+            self._scenario(seen),
             include_usage=bool(options.get("include_usage")),
             usage_with_finish=self.kind == "glm",
         )
+
+    def _scenario(self, seen: Seen) -> Scenario:
+        return self.respond(seen) if self.respond else self.scenario
 
     async def _note(self, request: web.Request) -> Seen:
         body = await request.read()
