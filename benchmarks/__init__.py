@@ -1,0 +1,1 @@
+"""Measurements of what the gateway costs; none of them passes or fails."""
