@@ -32,6 +32,8 @@ class Tool:
     """Responses: the namespace it was declared in. `name` is unique over all namespaces."""
     local_name: str | None = None
     """Its name inside the namespace, where `name` had to differ."""
+    optional: bool = False
+    """A `raw` tool that its client always sends: where nobody knows it, it may be left out."""
 
 
 @dataclass(frozen=True, slots=True)
