@@ -76,14 +76,17 @@ class Parser:
         frames = data.split(b"\n\n")
         if rest := frames.pop():
             self._hold(rest)
-        events = []
-        for frame in frames:
+        if len(data) > self._limit_bytes:
+            frames = self._within_limit(frames)
+        return [event for frame in frames if (event := read_frame(frame)) is not None]
+
+    def _within_limit(self, frames: list[bytes]) -> list[bytes]:
+        """Return the frames before the first that is too long."""
+        for at, frame in enumerate(frames):
             if len(frame) > self._limit_bytes:
                 self.overflowed = True
-                break
-            if (event := read_frame(frame)) is not None:
-                events.append(event)
-        return events
+                return frames[:at]
+        return frames
 
     def _hold(self, data: bytes) -> None:
         self._held_bytes += len(data)

@@ -10,7 +10,7 @@ from typing import Final, Protocol, TypeAlias
 from dialects.base import Decoder, Dialect, Encoder, Sniffer
 from dialects.sse import boundary
 from models.errors import GatewayError, StreamBroken
-from models.events import Event, Failed, Finish, Progress, Start
+from models.events import Delta, Event, Failed, Finish, PartEnd, PartStart, Progress, Start
 from models.usage import NO_USAGE, Usage
 
 _MAX_TAIL_BYTES: Final = 32 * 1024 * 1024
@@ -130,10 +130,8 @@ class TranslatedRelay:
 
     __slots__ = (
         "_decoder",
-        "_dialect",
         "_encoder",
         "_filters",
-        "_request_id",
         "_usage",
         "ended",
         "error",
@@ -141,19 +139,11 @@ class TranslatedRelay:
     )
 
     def __init__(
-        self,
-        dialect: Dialect,
-        decoder: Decoder,
-        encoder: Encoder,
-        request_id: str,
-        filters: Sequence[EventFilter] = (),
+        self, decoder: Decoder, encoder: Encoder, filters: Sequence[EventFilter] = ()
     ) -> None:
-        """`dialect` is the client's."""
-        self._dialect = dialect
         self._decoder = decoder
         self._encoder = encoder
         self._filters = filters
-        self._request_id = request_id
         self._usage = NO_USAGE
         self.started = False
         self.ended = False
@@ -175,7 +165,7 @@ class TranslatedRelay:
     def fail(self, error: GatewayError) -> bytes:
         self.ended = True
         self.error = self.error or error
-        return self._dialect.encode_stream_error(error, self._request_id)
+        return self._encoder.encode(Failed(error))
 
     def write(self, events: Iterable[Event]) -> bytes:
         """Encode events that were decoded already."""
@@ -187,6 +177,8 @@ class TranslatedRelay:
         if self.ended:
             return b""
         match event:
+            case Delta() | PartStart() | PartEnd():  # nearly all are deltas
+                self.started = True
             case Start() | Progress():
                 self._usage = self._usage.updated(event.usage)
             case Finish():
@@ -194,6 +186,4 @@ class TranslatedRelay:
                 self.started = self.ended = True
             case Failed():
                 return self.fail(event.error)
-            case _:
-                self.started = True
         return self._encoder.encode(event)
