@@ -71,7 +71,8 @@ class ReplyContext:
 
     request: ChatRequest
     reply_id: str
-    """Random part (24 or more base62/hex characters) for ids that the gateway makes."""
+    """Id of the request: the random part (24 or more base62/hex characters) of ids that the
+    gateway makes, and what an error inside a stream names."""
     created: int
     """Epoch seconds, for answers whose upstream does not say."""
 

@@ -31,6 +31,7 @@ class ErrorKind(StrEnum):
     PERMISSION = "permission"
     NOT_FOUND = "not_found"
     MODEL_NOT_FOUND = "model_not_found"
+    RESPONSE_NOT_FOUND = "previous_response_not_found"
     CONFLICT = "conflict"
     TOO_LARGE = "too_large"
     RATE_LIMIT = "rate_limit"

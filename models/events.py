@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from models.chat import ChatResponse, FinishReason
 from models.content import Media, Opaque, Part, Reasoning, Refusal, Text, ToolCall
-from models.errors import UpstreamError
+from models.errors import GatewayError
 from models.json_types import JsonObject
 from models.usage import NO_USAGE, Usage
 
@@ -71,7 +71,8 @@ class Finish:
 class Failed:
     """The answer broke off; nothing of it may be taken for complete."""
 
-    error: UpstreamError
+    error: GatewayError
+    """The provider's, or what happened on our side of it."""
 
 
 Event: TypeAlias = Start | PartStart | Delta | PartEnd | Progress | Finish | Failed

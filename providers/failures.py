@@ -54,6 +54,7 @@ _VERDICTS: Final[Mapping[ErrorKind, Verdict]] = {
         Verdict(ErrorKind.PERMISSION, Blame.ACCOUNT_MODEL, retryable=True, status=502),
         Verdict(ErrorKind.NOT_FOUND, Blame.ACCOUNT_MODEL, retryable=True, status=404),
         Verdict(ErrorKind.MODEL_NOT_FOUND, Blame.ACCOUNT_MODEL, retryable=True, status=404),
+        Verdict(ErrorKind.RESPONSE_NOT_FOUND, Blame.REQUEST, retryable=False, status=400),
         Verdict(ErrorKind.CONFLICT, Blame.ACCOUNT_MODEL, retryable=True, status=409),
         Verdict(ErrorKind.RATE_LIMIT, Blame.ACCOUNT_MODEL, retryable=True, status=429),
         Verdict(ErrorKind.QUOTA, Blame.ACCOUNT, retryable=True, status=429),

@@ -146,11 +146,7 @@ def translated_relay(plan: Plan, request: ProxyRequest, chat: ChatRequest) -> Tr
     """Return a relay that decodes and encodes, whatever the dialects are."""
     context = reply_context(request, chat)
     return TranslatedRelay(
-        plan.client,
-        plan.upstream.decoder(plan.profile),
-        plan.client.encoder(context),
-        request.id,
-        _filters(plan),
+        plan.upstream.decoder(plan.profile), plan.client.encoder(context), _filters(plan)
     )
 
 

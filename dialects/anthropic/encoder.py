@@ -67,7 +67,7 @@ class StreamEncoder:
                 return self._finish(event)
             case Failed():
                 self._done = True
-                return encode_stream_error(event.error, "")
+                return encode_stream_error(event.error, self._context.reply_id)
 
     def _start(self, event: Start) -> bytes:
         self._usage = self._usage.updated(event.usage)

@@ -22,6 +22,7 @@ _TYPES: Final[Mapping[ErrorKind, str]] = {
     ErrorKind.PERMISSION: "permission_error",
     ErrorKind.NOT_FOUND: "not_found_error",
     ErrorKind.MODEL_NOT_FOUND: "not_found_error",
+    ErrorKind.RESPONSE_NOT_FOUND: "invalid_request_error",
     ErrorKind.CONFLICT: "conflict_error",
     ErrorKind.TOO_LARGE: "request_too_large",
     ErrorKind.RATE_LIMIT: "rate_limit_error",

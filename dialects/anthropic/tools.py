@@ -8,9 +8,9 @@ from dialects.anthropic.read_content import DIALECT
 from dialects.anthropic.write_content import Outgoing
 from dialects.properties import renamed_schema, wire_properties
 from dialects.schema import for_anthropic_tool
+from dialects.vendor_tools import carried_tools
 from models.chat import ChatRequest, Tool, ToolChoice
 from models.content import ToolCall
-from models.errors import Unrepresentable
 from models.json_types import Json, JsonObject
 
 _READ: Final = frozenset({"type", "name", "description", "input_schema", "strict", "cache_control"})
@@ -90,8 +90,8 @@ def write_tools(request: ChatRequest, out: Outgoing) -> list[Json]:
     choice = request.tool_choice
     wanted = choice.names if choice is not None and choice.mode == "subset" else None
     return [
-        _write_tool(tool, f"tools[{index}]", out)
-        for index, tool in enumerate(request.tools)
+        _write_tool(tool, out)
+        for tool in carried_tools(request.tools, DIALECT, out.dropped)
         if wanted is None or tool.name in wanted
     ]
 
@@ -112,13 +112,8 @@ def is_forced(choice: ToolChoice | None) -> bool:
     return choice.mode in ("required", "one") or choice.subset_required
 
 
-def _write_tool(tool: Tool, where: str, out: Outgoing) -> JsonObject:
+def _write_tool(tool: Tool, out: Outgoing) -> JsonObject:
     if tool.raw is not None:
-        if tool.dialect != DIALECT:
-            raise Unrepresentable(
-                f"{where}: a tool of type {tool.raw.get('type')!r} is unknown to Anthropic",
-                path=where,
-            )
         return tool.raw
     written: JsonObject = {"name": out.names.get(tool.name, tool.name)}
     if tool.description:

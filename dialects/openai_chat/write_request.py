@@ -10,6 +10,7 @@ from dialects.names import changed_names, wire_names
 from dialects.openai_chat.write_messages import written_messages
 from dialects.openai_chat.write_parts import DIALECT, Outgoing
 from dialects.schema import fits_strict, for_chat_function
+from dialects.vendor_tools import carried_tools
 from models.chat import ChatRequest, Effort, OutputFormat, Sampling, Tool, ToolChoice
 from models.content import ToolCall
 from models.errors import Unrepresentable
@@ -147,27 +148,22 @@ def _tool_names(request: ChatRequest) -> Iterable[str]:
 
 def _put_tools(payload: JsonObject, request: ChatRequest, out: Outgoing) -> None:
     choice = request.tool_choice
-    tools = request.tools
+    tools = carried_tools(request.tools, DIALECT, out.dropped)
     if choice is not None and choice.mode == "subset" and out.profile.vendor != _OPENAI:
         # Only OpenAI knows `allowed_tools`; elsewhere the others are left out.
-        tools = tuple(tool for tool in tools if tool.name in choice.names)
+        tools = [tool for tool in tools if tool.name in choice.names]
         choice = ToolChoice("required" if choice.subset_required else "auto")
     if not tools:
         return
-    payload["tools"] = [_tool(tool, f"tools[{i}]", out) for i, tool in enumerate(tools)]
+    payload["tools"] = [_tool(tool, out) for tool in tools]
     if choice is not None:
         payload["tool_choice"] = _choice(choice, request, out)
     if request.parallel_tools is not None:
         payload["parallel_tool_calls"] = request.parallel_tools
 
 
-def _tool(tool: Tool, where: str, out: Outgoing) -> JsonObject:
+def _tool(tool: Tool, out: Outgoing) -> JsonObject:
     if tool.raw is not None:
-        if tool.dialect != DIALECT:
-            raise Unrepresentable(
-                f"{where}: only models of another vendor know the tool {tool.name[:64]}",
-                path=where,
-            )
         return tool.raw
     function: JsonObject = {"name": out.names[tool.name]}
     if tool.description is not None:

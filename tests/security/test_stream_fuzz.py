@@ -49,7 +49,7 @@ def raw(upstream: str, _client: str) -> Relay:
 def translated(upstream: str, client: str) -> Relay:
     context = ReplyContext(REQUEST, "0" * 32, 1_760_000_000)
     decoder = DIALECTS[upstream].decoder(Profile("m"))
-    return TranslatedRelay(DIALECTS[client], decoder, DIALECTS[client].encoder(context), "rid")
+    return TranslatedRelay(decoder, DIALECTS[client].encoder(context))
 
 
 WAYS = [

@@ -35,7 +35,7 @@ def raw(name: str, *, hide_usage: bool = False) -> RawRelay:
 def translated(upstream: str, client: str) -> TranslatedRelay:
     context = ReplyContext(REQUEST, "0" * 32, 1_760_000_000)
     decoder = DIALECTS[upstream].decoder(Profile("m"))
-    return TranslatedRelay(DIALECTS[client], decoder, DIALECTS[client].encoder(context), "rid")
+    return TranslatedRelay(decoder, DIALECTS[client].encoder(context))
 
 
 def fed(relay: Relay, pieces: list[bytes]) -> bytes:

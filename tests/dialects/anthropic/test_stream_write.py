@@ -282,10 +282,11 @@ def test_a_failure_is_the_last_event() -> None:
     encoder = MESSAGES.encoder(context())
     error = UpstreamError("Overloaded", kind=ErrorKind.OVERLOADED)
     raw = encoder.encode(Start("", "")) + encoder.encode(Failed(error))
-    assert raw.endswith(encode_stream_error(error, ""))
+    assert raw.endswith(encode_stream_error(error, context().reply_id))
     assert told(raw)[-1] == {
         "type": "error",
         "error": {"type": "overloaded_error", "message": "Overloaded"},
+        "request_id": context().reply_id,
     }
     assert encoder.encode(Finish(FinishReason.STOP)) == b""
     assert encoder.encode(Failed(error)) == b""
