@@ -62,6 +62,12 @@ def refuse_duplicates(body: bytes, payload: JsonObject, keys: Collection[str]) -
         seen.add(member.key)
 
 
+def value_of(body: bytes, key: str) -> bytes:
+    """Return the value of `key`, which must be a member of the outermost object."""
+    found = _find(body, key)
+    return body[found.value_start : found.value_end]
+
+
 def replace_value(body: bytes, key: str, value: bytes) -> bytes:
     """Replace the value of `key`, which must be a member of the outermost object."""
     found = _find(body, key)

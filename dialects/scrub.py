@@ -11,6 +11,7 @@ _SECRETS: Final = re.compile(
     | \bBearer\s+[A-Za-z0-9._~+/\-]+=*                           # authorization headers
     | \beyJ[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]+)*              # JSON web tokens
     | \b[0-9a-f]{32}\.[A-Za-z0-9]{8,}                            # GLM keys: id.secret
+    | \bAIza[A-Za-z0-9_\-]{8,}                                   # Google API keys
     | \bya29\.[A-Za-z0-9_\-]+                                    # Google access tokens
     | [A-Za-z0-9._%+\-]{1,64}@[A-Za-z0-9\-]{1,63}(?:\.[A-Za-z0-9\-]{1,63})+
     | \b(?:org|proj|user|acct|account|team|workspace|wrkspc|key)[-_](?=[A-Za-z]*\d)[A-Za-z0-9]{8,}

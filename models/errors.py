@@ -195,6 +195,8 @@ class UpstreamError(GatewayError):
         self.is_verbatim = False
         """The client speaks the provider's dialect and gets its status and body as they are."""
         self.vendor_code = vendor_code
+        self.remedy: str | None = None
+        """What the operator can do, such as an address to open; logged, never told to clients."""
         self.sent = sent
         """False when it is certain that the provider never saw the request."""
 

@@ -4,6 +4,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from dialects.openai_chat.write_parts import document_text
+from models.content import Inline, Media
 from models.errors import Unrepresentable
 from models.json_types import Json, JsonObject
 from models.profile import Profile
@@ -13,6 +15,7 @@ PLACEHOLDER: Final = "Continue."
 
 _VISION: Final = re.compile(r"glm-[\d.]+v|glm-4-voice|glm-4v")
 _DATA_URL: Final = re.compile(r"data:[^,]*;base64,", re.IGNORECASE)
+_TEXT_URL: Final = re.compile(r"data:(text/[^;,]*)[^,]*;base64,", re.IGNORECASE)
 
 
 def adapted_messages(
@@ -31,6 +34,14 @@ def adapted_messages(
     return adapted
 
 
+def names_speakers(messages: Sequence[Json]) -> bool:
+    """Say whether a message tells who of several speaks, which GLM does not take."""
+    return any(
+        isinstance(message, dict) and message.get("role") != "tool" and bool(message.get("name"))
+        for message in messages
+    )
+
+
 def _message(message: JsonObject, where: str, *, sees: bool) -> JsonObject:
     plain = {key: message[key] for key in message if key not in ("name", "refusal", "audio")}
     if plain.get("role") == "developer":
@@ -46,10 +57,10 @@ def _message(message: JsonObject, where: str, *, sees: bool) -> JsonObject:
 
 def _content(parts: list[Json], where: str, *, sees: bool) -> Json:
     """Return one string where that is possible: text models take nothing else."""
-    texts = [_text(part) for part in parts]
+    named = [_file(part, f"{where}[{index}]") for index, part in enumerate(parts)]
+    texts = [_text(part) for part in named]
     if all(text is not None for text in texts):
         return "\n".join(text for text in texts if text)
-    named = [_file(part, f"{where}[{index}]") for index, part in enumerate(parts)]
     return [_bare_image(part) for part in named] if sees else named
 
 
@@ -61,13 +72,20 @@ def _text(part: Json) -> str | None:
 
 
 def _file(part: Json, where: str) -> Json:
-    """Return a file under GLM's name for one."""
+    """Return a file under GLM's name for one; what is text comes as text."""
     file = part.get("file") if isinstance(part, dict) else None
     if not isinstance(file, dict):
         return part
     if file.get("file_id") is not None:
         raise Unrepresentable(f"{where}: a file id of another vendor", path=where)
-    return {"type": "file_url", "file_url": {"url": file.get("file_data")}}
+    url, name = file.get("file_data"), file.get("filename")
+    found = _TEXT_URL.match(url) if isinstance(url, str) else None
+    if found is not None and isinstance(url, str):
+        source = Inline(found[1].lower(), url[found.end() :])
+        document = Media("document", source, name if isinstance(name, str) else None)
+        if (text := document_text(document)) is not None:
+            return {"type": "text", "text": text}
+    return {"type": "file_url", "file_url": {"url": url}}
 
 
 def _bare_image(part: Json) -> Json:

@@ -14,7 +14,7 @@ from dialects.schema import without_keyword
 from models.errors import Unrepresentable
 from models.json_types import Json, JsonObject
 from models.profile import Profile
-from providers.glm_messages import adapted_messages
+from providers.glm_messages import adapted_messages, names_speakers
 
 _DROPPED: Final = (
     "audio",
@@ -73,6 +73,8 @@ def adapt(payload: JsonObject, profile: Profile) -> Encoded:
             dropped.append(key)
     messages = edited.get("messages")
     if isinstance(messages, list):
+        if names_speakers(messages):
+            dropped.append("name")
         edited["messages"] = adapted_messages(messages, profile, instruction)
     return Encoded(edited, tuple(dict.fromkeys(dropped)), stops)
 

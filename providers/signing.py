@@ -28,3 +28,17 @@ def anthropic(headers: dict[str, str], account: Account, credentials: Credential
         if _ANTHROPIC_OAUTH_BETA not in (beta.strip() for beta in betas):
             betas.append(_ANTHROPIC_OAUTH_BETA)
         headers["anthropic-beta"] = ",".join(betas)
+
+
+def google(headers: dict[str, str], account: Account, credentials: Credentials) -> None:
+    """Sign with `x-goog-api-key` for keys, Bearer for tokens; never both.
+
+    A token may be used on account of a project, which the account's metadata names then.
+    """
+    if account.auth_type is AuthType.API_KEY:
+        headers["x-goog-api-key"] = credentials.access
+        return
+    bearer(headers, account, credentials)
+    project = account.metadata.get("project_id")
+    if isinstance(project, str) and project:
+        headers["x-goog-user-project"] = project

@@ -4,15 +4,22 @@ import math
 import re
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from email.utils import parsedate_to_datetime
 from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 MAX_WAIT_S: Final = 8 * 86400.0
 """A week's window and a day: nobody's limit lasts longer."""
 
 _MAX_VALUE_CHARS: Final = 64
 _BEIJING: Final = timezone(timedelta(hours=8))
+_PACIFIC_STANDARD: Final = timezone(timedelta(hours=-8))
+_UNITS_S: Final[Mapping[str, float]] = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_STEP: Final = r"\d{1,12}(?:\.\d{1,12})?(?:ms|[hms])"
+_DURATION: Final = re.compile(rf"(?:{_STEP}){{1,4}}")
+_STEPS: Final = re.compile(r"(\d{1,12}(?:\.\d{1,12})?)(ms|[hms])")
+_TOLD_WAIT: Final = re.compile(rf"\b(?:after|in) ((?:{_STEP}){{1,4}})(?![A-Za-z0-9])")
 _MOMENT: Final = re.compile(
     r"(\d{4}-\d{2}-\d{2})[ T](\d{2}:\d{2}:\d{2})(?:\.\d{1,9})?\s?(Z|UTC|[+-]\d{2}:?\d{2})?"
 )
@@ -61,12 +68,41 @@ def moment_in(text: str) -> float | None:
         return None
 
 
+def duration_s(text: str) -> float | None:
+    """Return the seconds of `1h2m3.5s`, `900ms` or `34.07s`, at most `MAX_WAIT_S`.
+
+    Source: Go's time.Duration and the JSON form of google.protobuf.Duration.
+    """
+    if _DURATION.fullmatch(text) is None:
+        return None
+    seconds = sum(float(number) * _UNITS_S[unit] for number, unit in _STEPS.findall(text))
+    return min(seconds, MAX_WAIT_S)
+
+
+def duration_in(text: str) -> float | None:
+    """Return the seconds of `Please retry in 20.04s` or `will reset after 2h3m4s` in a text."""
+    found = _TOLD_WAIT.search(text[:4000])
+    return None if found is None else duration_s(found[1])
+
+
 def seconds_to_beijing_midnight(now: float | None = None) -> float:
     """Return the seconds until the day ends in UTC+8."""
+    return _seconds_to_midnight(_BEIJING, now)
+
+
+def seconds_to_pacific_midnight(now: float | None = None) -> float:
+    """Return the seconds until the day ends in California, by which Google counts days."""
+    try:
+        zone: tzinfo = ZoneInfo("America/Los_Angeles")
+    except ZoneInfoNotFoundError:  # a machine without a zone database: an hour late in summer
+        zone = _PACIFIC_STANDARD
+    return _seconds_to_midnight(zone, now)
+
+
+def _seconds_to_midnight(zone: tzinfo, now: float | None) -> float:
     moment = datetime.fromtimestamp(time.time() if now is None else now, UTC)
-    local = moment.astimezone(_BEIJING)
-    midnight = (local + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-    return (midnight - local).total_seconds()
+    tomorrow = moment.astimezone(zone).date() + timedelta(days=1)
+    return (datetime.combine(tomorrow, datetime.min.time(), zone) - moment).total_seconds()
 
 
 def _number(value: str | None) -> float | None:

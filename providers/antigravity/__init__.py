@@ -1,0 +1,1 @@
+"""Google Code Assist, as the Antigravity programs call it."""

@@ -1,0 +1,237 @@
+"""How failures of Google's services read: google.rpc.Status with its details.
+
+The status code is coarse (a wrong key is a 400, every kind of limit a 429); what counts stands in
+the `reason` of an ErrorInfo, in the name of the quota that was exceeded, or only in the text.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from dialects.base import Dialect, ErrorFacts
+from dialects.fields import parse_lenient
+from models.errors import Blame, ErrorKind, UpstreamError
+from models.json_types import Json, JsonObject
+from providers import failures
+from providers.failures import Failure, Verdict, verdict_for
+from providers.waits import (
+    duration_in,
+    duration_s,
+    moment_in,
+    seconds_to_pacific_midnight,
+    seconds_until,
+)
+
+_LONG_LIMIT_S: Final = 300.0
+"""A limit that lasts longer is not a matter of pace: the quota is used up."""
+_PER_MINUTE_S: Final = 60.0
+
+_AUTH: Final = verdict_for(ErrorKind.UPSTREAM_AUTH)
+_LOCKED: Final = replace(verdict_for(ErrorKind.PERMISSION), blame=Blame.ACCOUNT)
+_BILLING: Final = verdict_for(ErrorKind.BILLING)
+_LIMITED: Final = verdict_for(ErrorKind.RATE_LIMIT)
+# Google counts each model by itself; other models of the account may do.
+_USED_UP: Final = replace(verdict_for(ErrorKind.QUOTA), blame=Blame.ACCOUNT_MODEL)
+_OVERLOADED: Final = verdict_for(ErrorKind.OVERLOADED)
+
+_BY_REASON: Final[Mapping[str, Verdict]] = {
+    "API_KEY_INVALID": _AUTH,
+    "API_KEY_EXPIRED": _AUTH,
+    "ACCESS_TOKEN_EXPIRED": _AUTH,
+    "ACCESS_TOKEN_TYPE_UNSUPPORTED": _AUTH,
+    "ACCOUNT_STATE_INVALID": _AUTH,
+    "CREDENTIALS_MISSING": _AUTH,
+    "ACCESS_TOKEN_SCOPE_INSUFFICIENT": _LOCKED,
+    "API_KEY_ANDROID_APP_BLOCKED": _LOCKED,
+    "API_KEY_HTTP_REFERRER_BLOCKED": _LOCKED,
+    "API_KEY_IOS_APP_BLOCKED": _LOCKED,
+    "API_KEY_IP_ADDRESS_BLOCKED": _LOCKED,
+    "API_KEY_SERVICE_BLOCKED": _LOCKED,
+    "CONSUMER_INVALID": _LOCKED,
+    "CONSUMER_SUSPENDED": _LOCKED,
+    "IAM_PERMISSION_DENIED": _LOCKED,
+    "SECURITY_POLICY_VIOLATED": _LOCKED,
+    "SERVICE_DISABLED": _LOCKED,
+    "USER_PROJECT_DENIED": _LOCKED,
+    "VALIDATION_REQUIRED": _LOCKED,
+    "BILLING_DISABLED": _BILLING,
+    "INSUFFICIENT_G1_CREDITS_BALANCE": _BILLING,
+    "MODEL_CAPACITY_EXCEEDED": _OVERLOADED,
+    "MODEL_CAPACITY_EXHAUSTED": _OVERLOADED,
+    "QUOTA_EXHAUSTED": _USED_UP,
+}
+# Where no reason is given. The second is a matter of the account's way out.
+_BY_TEXT: Final[tuple[tuple[str, Verdict], ...]] = (
+    ("api key not valid", _AUTH),
+    ("api key expired", _AUTH),
+    ("reported as leaked", _AUTH),
+    ("unregistered callers", _AUTH),
+    ("user location is not supported", _LOCKED),
+    ("has been suspended", _LOCKED),
+    ("has not been used in project", _LOCKED),
+    ("enable billing", _BILLING),
+)
+_DAILY: Final = ("perday", "daily")
+_ADDRESS: Final = re.compile(r"https?://\S{1,2000}")
+_PROJECT: Final = re.compile(r"\bprojects?([ /:=#]{1,3})[a-z0-9][\w:.-]{3,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What the details of a google.rpc.Status say."""
+
+    reason: str = ""
+    metadata: JsonObject = field(default_factory=dict)
+    delay_s: float | None = None
+    """Of a RetryInfo."""
+    quotas: str = ""
+    """Names of the quotas that were exceeded, in lower case."""
+    link: str | None = None
+    """Where to go for help; it may be meant for one account only."""
+
+
+def diagnose(
+    dialect: Dialect, status: int, headers: Mapping[str, str], body: bytes
+) -> UpstreamError:
+    """Tell what a failure of a Google service means. Never raises."""
+    failure = _read(dialect, status, headers, body)
+    details = read_details(_status_of(body))
+    verdict = _verdict(failure, details)
+    if verdict.wait_s is None:
+        verdict = replace(verdict, wait_s=_wait_s(failure, details))
+    error = failures.judged(_plain(failure, verdict, details), verdict)
+    error.remedy = _remedy(verdict, details)
+    return error
+
+
+def read_details(status: JsonObject) -> Details:
+    """Read the details of a google.rpc.Status."""
+    reason, metadata, delay_s, link = "", dict[str, Json](), None, None
+    quotas: list[str] = []
+    for kind, detail in _details(status):
+        match kind:
+            case "ErrorInfo":
+                reason = reason or _text(detail, "reason")
+                known = detail.get("metadata")
+                metadata.update(known if isinstance(known, dict) else {})
+            case "RetryInfo":
+                delay_s = duration_s(_text(detail, "retryDelay"))
+            case "QuotaFailure":
+                quotas += [_text(one, "quotaId") for one in _objects(detail, "violations")]
+            case "Help" if link is None:
+                link = next((_text(one, "url") for one in _objects(detail, "links")), None)
+            case _:
+                pass
+    quotas.append(_text(metadata, "quota_limit"))
+    link = link or _text(metadata, "validation_link") or None
+    return Details(reason, metadata, delay_s, " ".join(quotas).lower(), link)
+
+
+# --- judging ----------------------------------------------------------------------------------
+
+
+def _verdict(failure: Failure, details: Details) -> Verdict:
+    if failure.facts is None:
+        return failures.verdict_of(failure)
+    if (known := _BY_REASON.get(details.reason)) is not None:
+        return known
+    if failure.status == 429 or failure.facts.kind is ErrorKind.RATE_LIMIT:
+        return _limited(failure.facts.message.lower(), failure, details)
+    text = failure.facts.message.lower()
+    found = next((verdict for part, verdict in _BY_TEXT if part in text), None)
+    return found or failures.verdict_of(failure)
+
+
+def _limited(text: str, failure: Failure, details: Details) -> Verdict:
+    """Tell a limit of pace from a quota that is used up."""
+    # The wait that is told beside a day's quota is the one of the minute's.
+    is_daily = any(word in details.quotas for word in _DAILY)
+    if is_daily or re.search(r"\blimit: 0\b", text):
+        return replace(_USED_UP, wait_s=seconds_to_pacific_midnight())
+    wait_s = _wait_s(failure, details)
+    if wait_s is None:
+        return replace(_LIMITED, wait_s=_PER_MINUTE_S if "perminute" in details.quotas else None)
+    return _LIMITED if wait_s < _LONG_LIMIT_S else _USED_UP
+
+
+def _wait_s(failure: Failure, details: Details) -> float | None:
+    """Return how long the answer asks to wait, from its most exact word to its text."""
+    if details.delay_s is not None:
+        return details.delay_s
+    if (delay_s := duration_s(_text(details.metadata, "quotaResetDelay"))) is not None:
+        return delay_s
+    opens_at = moment_in(_text(details.metadata, "quotaResetTimeStamp"))
+    if opens_at is not None:
+        return seconds_until(opens_at)
+    return duration_in(failure.facts.message) if failure.facts is not None else None
+
+
+def _plain(failure: Failure, verdict: Verdict, details: Details) -> Failure:
+    """Keep projects and addresses that concern the operator out of what clients are told."""
+    facts = failure.facts
+    if facts is None:
+        return failure
+    message = facts.message
+    if verdict.blame is Blame.ACCOUNT:
+        message = _PROJECT.sub(r"project\1***", _ADDRESS.sub("***", message))
+    code = details.reason or facts.code
+    return replace(failure, facts=replace(facts, message=message, code=code))
+
+
+def _remedy(verdict: Verdict, details: Details) -> str | None:
+    is_theirs = verdict.blame is Blame.ACCOUNT and details.link
+    return f"{details.reason or 'see'}: {details.link}" if is_theirs else None
+
+
+# --- reading ----------------------------------------------------------------------------------
+
+
+def _read(dialect: Dialect, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
+    failure = failures.read_failure(dialect, status, headers, _unlisted(body))
+    inner = _anthropic_error(failure.facts)
+    return replace(failure, body=body, facts=inner or failure.facts)
+
+
+def _unlisted(body: bytes) -> bytes:
+    """Return the only element of a list: streams that are JSON arrays put their error in one."""
+    start, end = body.find(b"{"), body.rfind(b"}")
+    is_listed = body.lstrip().startswith(b"[") and 0 <= start < end
+    return body[start : end + 1] if is_listed else body
+
+
+def _status_of(body: bytes) -> JsonObject:
+    error = (parse_lenient(_unlisted(body)) or {}).get("error")
+    return error if isinstance(error, dict) else {}
+
+
+def _anthropic_error(facts: ErrorFacts | None) -> ErrorFacts | None:
+    """Return what Anthropic said, where Google passes it on as JSON inside its message."""
+    if facts is None:
+        return None
+    start, end = facts.message.find('{"'), facts.message.rfind("}")
+    if not 0 <= start < end:
+        return None
+    text = facts.message[start : end + 1]
+    error = (parse_lenient(text.encode("utf-8", "replace")) or {}).get("error")
+    told = _text(error, "message") if isinstance(error, dict) else ""
+    if not told:
+        return None
+    is_long = "prompt is too long" in told.lower()
+    return replace(facts, message=told, kind=ErrorKind.CONTEXT_LENGTH if is_long else facts.kind)
+
+
+def _details(status: JsonObject) -> Iterator[tuple[str, JsonObject]]:
+    """Yield the last part of each detail's type and the detail."""
+    for detail in _objects(status, "details"):
+        yield _text(detail, "@type").rpartition(".")[2], detail
+
+
+def _objects(payload: JsonObject, key: str) -> list[JsonObject]:
+    value = payload.get(key)
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _text(payload: JsonObject, key: str) -> str:
+    value = payload.get(key)
+    return value if isinstance(value, str) else ""

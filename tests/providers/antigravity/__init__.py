@@ -1,0 +1,1 @@
+"""Code Assist: its envelope, its rules, its discovery."""
