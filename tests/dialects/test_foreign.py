@@ -1,0 +1,120 @@
+"""A client that changes the model in mid-conversation is not refused because of the old one's."""
+
+import base64
+from typing import Final
+
+import orjson
+import pytest
+
+from dialects import foreign
+from dialects.foreign import without_foreign
+from dialects.signatures import tagged
+from models.json_types import Json, JsonObject
+
+TAG: Final = tagged("gemini", "sig")
+CALL_TAG: Final = tagged("gemini", "sig", is_of_call=True)
+PACKED: Final = base64.b64encode(tagged("anthropic", "sig").encode()).decode()
+
+ASK: Final[JsonObject] = {"role": "user", "content": "Hi"}
+
+
+def cleaned(
+    clean: foreign.Clean, marks: tuple[bytes, ...], payload: JsonObject, *, spaced: bool = False
+) -> JsonObject | None:
+    """Return what is sent instead; None when the very body passes."""
+    body = orjson.dumps(payload, option=orjson.OPT_INDENT_2 if spaced else None)
+    sent = without_foreign(body, payload, clean, *marks)
+    return None if sent is body else orjson.loads(sent)
+
+
+def thinking(signature: Json) -> JsonObject:
+    return {"type": "thinking", "thinking": "hm", "signature": signature}
+
+
+@pytest.mark.parametrize("spaced", [False, True])
+@pytest.mark.parametrize("signature", [TAG, CALL_TAG, ""])
+def test_anthropic_gets_no_thinking_that_others_made(signature: str, spaced: bool) -> None:
+    text: JsonObject = {"type": "text", "text": "Hello"}
+    own = thinking("EqQB")
+    turn: JsonObject = {"role": "assistant", "content": [thinking(signature), own, text]}
+    bare: JsonObject = {"role": "assistant", "content": [thinking(signature)]}
+    payload: JsonObject = {"model": "claude-x", "messages": [ASK, turn, ASK, bare, ASK]}
+    sent = cleaned(foreign.clean_messages, foreign.MESSAGES_MARKS, payload, spaced=spaced)
+    kept = {"role": "assistant", "content": [own, text]}
+    assert sent == {"model": "claude-x", "messages": [ASK, kept, ASK, ASK]}
+
+
+def test_openai_gets_no_reasoning_that_others_made() -> None:
+    own: JsonObject = {"type": "reasoning", "summary": [], "encrypted_content": "gAAA"}
+    payload: JsonObject = {
+        "model": "gpt-x",
+        "input": [{"type": "reasoning", "summary": [], "encrypted_content": TAG}, own, ASK],
+    }
+    assert cleaned(foreign.clean_responses, (), payload) == {"model": "gpt-x", "input": [own, ASK]}
+
+
+@pytest.mark.parametrize(
+    "extra", [{"extra_content": {"google": {"thought_signature": "x"}}}, {"thought_signature": "x"}]
+)
+def test_openai_gets_no_signatures_of_calls(extra: dict[str, Json]) -> None:
+    call: JsonObject = {"id": "c", "type": "function", "function": {"name": "f", "arguments": ""}}
+    turn: JsonObject = {"role": "assistant", "content": None, "tool_calls": [{**call, **extra}]}
+    sent = cleaned(foreign.clean_chat, foreign.CHAT_MARKS, {"messages": [ASK, turn]})
+    assert sent == {"messages": [ASK, {**turn, "tool_calls": [call]}]}
+
+
+@pytest.mark.parametrize("key", ["thoughtSignature", "thought_signature"])
+def test_gemini_gets_no_signatures_that_others_made(key: str) -> None:
+    call: JsonObject = {"functionCall": {"name": "f", "args": {}}}
+    own: JsonObject = {"text": "kept", key: "QUJD"}
+    parts: list[Json] = [
+        {"text": "hm", "thought": True, key: PACKED},
+        {"text": "Hello", key: PACKED},
+        {**call, key: PACKED},
+        own,
+    ]
+    payload: JsonObject = {
+        "contents": [
+            {"role": "user", "parts": [{"text": "Hi"}]},
+            {"role": "model", "parts": parts},
+            {"role": "model", "parts": parts[:1]},
+        ]
+    }
+    sent = cleaned(foreign.clean_gemini, foreign.GEMINI_MARKS, payload)
+    kept: list[Json] = [{"text": "Hello"}, {**call, key: foreign.ESCAPE}, own]
+    assert sent == {
+        "contents": [
+            {"role": "user", "parts": [{"text": "Hi"}]},
+            {"role": "model", "parts": kept},
+        ]
+    }
+
+
+@pytest.mark.parametrize(
+    ("clean", "marks", "payload"),
+    [
+        pytest.param(
+            foreign.clean_messages,
+            foreign.MESSAGES_MARKS,
+            {"messages": [{"role": "assistant", "content": [thinking("EqQB")]}]},
+            id="signed by Anthropic",
+        ),
+        pytest.param(
+            foreign.clean_messages,
+            foreign.MESSAGES_MARKS,
+            {"messages": [{"role": "user", "content": f"what is {TAG}?"}]},
+            id="a tag that is talked about",
+        ),
+        pytest.param(foreign.clean_responses, (), {"input": f"say {TAG}"}, id="input is a string"),
+        pytest.param(
+            foreign.clean_chat, (b"",), {"messages": [7, None, {"tool_calls": 7}]}, id="odd"
+        ),
+        pytest.param(
+            foreign.clean_gemini, (b"",), {"contents": [None, {"parts": [1]}]}, id="odder"
+        ),
+    ],
+)
+def test_everything_else_passes_byte_for_byte(
+    clean: foreign.Clean, marks: tuple[bytes, ...], payload: JsonObject
+) -> None:
+    assert cleaned(clean, marks, payload) is None
