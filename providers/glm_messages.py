@@ -37,7 +37,9 @@ def adapted_messages(
 def names_speakers(messages: Sequence[Json]) -> bool:
     """Say whether a message tells who of several speaks, which GLM does not take."""
     return any(
-        isinstance(message, dict) and message.get("role") != "tool" and bool(message.get("name"))
+        isinstance(message, dict)
+        and message.get("role") not in ("tool", "function")
+        and bool(message.get("name"))
         for message in messages
     )
 

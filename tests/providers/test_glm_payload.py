@@ -99,6 +99,22 @@ def test_files_have_glms_name_and_ids_of_others_are_refused() -> None:
     assert caught.value.path == "messages[1].content[1]"
 
 
+def test_a_file_of_text_comes_as_text() -> None:
+    file: JsonObject = {"filename": "a.txt", "file_data": "data:text/plain;base64,QUJD"}
+    ask: JsonObject = {"type": "text", "text": "Read"}
+    part: JsonObject = {"type": "file", "file": file}
+    told = messages({"role": "user", "content": [ask, part]})
+    assert told == [{"role": "user", "content": "Read\na.txt\n\nABC"}]
+
+
+def test_the_name_of_a_speaker_is_left_out_and_told() -> None:
+    encoded = adapt(messages=[{**USER, "name": "ada"}])
+    assert encoded.payload["messages"] == [USER]
+    assert encoded.dropped == ("name",)
+    # The name of a function whose result this is says nothing new.
+    assert adapt(messages=[USER, {"role": "tool", "name": "f", "content": "r"}]).dropped == ()
+
+
 def test_limits_have_glms_name_and_cap() -> None:
     assert adapt(max_completion_tokens=5, max_tokens=7).payload["max_tokens"] == 5
     capped = adapt(max_completion_tokens=999_999)
