@@ -1,18 +1,14 @@
 """Content parts of Chat messages, read into neutral ones."""
 
-import base64
-import binascii
-import re
 from collections.abc import Iterator
 from typing import Final
 
 from dialects import fields
-from models.content import Inline, Media, MediaKind, PlainText, Refusal, Remote, Text, VendorFile
+from dialects.data_urls import address, data_url, is_data_url, padded, plain_if_text
+from models.content import Inline, Media, MediaKind, Refusal, Text, VendorFile
 from models.errors import Unrepresentable
 from models.json_types import Json, JsonObject
 
-_DATA_URL: Final = re.compile(r"data:([^;,]*)((?:;[^;,]*)*);base64,", re.IGNORECASE)
-_URLSAFE: Final = str.maketrans("-_", "+/")
 _AUDIO: Final = {"wav": "audio/wav", "mp3": "audio/mpeg"}
 
 UserPart = Text | Media
@@ -108,38 +104,17 @@ def _media(kind: MediaKind, part: JsonObject, key: str, where: str) -> Media:
     here = fields.join(where, key)
     return Media(
         kind,
-        _address(fields.text(holder, "url", here), f"{here}.url"),
+        address(fields.text(holder, "url", here), f"{here}.url"),
         detail=fields.optional_text(holder, "detail", here),
         cache=_cache(part, where),
     )
-
-
-def _address(url: str, where: str) -> Inline | Remote:
-    if url[:5].lower() == "data:":
-        return _data_url(url, where)
-    if url[:7].lower() != "http://" and url[:8].lower() != "https://":
-        raise fields.wrong(where, "an http, https or data URL")
-    return Remote(url)
-
-
-def _data_url(url: str, where: str) -> Inline:
-    found = _DATA_URL.match(url)
-    if found is None:
-        raise fields.wrong(where, "a data URL with base64 content")
-    return Inline(found[1].lower() or "application/octet-stream", _base64(url[found.end() :]))
-
-
-def _base64(data: str) -> str:
-    """Return base64 in the standard alphabet, padded; its content is the provider's to judge."""
-    plain = data.translate(_URLSAFE) if "-" in data or "_" in data else data
-    return plain + "=" * (-len(plain) % 4)
 
 
 def _audio(part: JsonObject, where: str) -> Media:
     audio = fields.mapping(part, "input_audio", where)
     here = fields.join(where, "input_audio")
     kind = fields.text(audio, "format", here)
-    data = _base64(fields.text(audio, "data", here))
+    data = padded(fields.text(audio, "data", here))
     return Media("audio", Inline(_AUDIO.get(kind, f"audio/{kind}"), data))
 
 
@@ -152,20 +127,11 @@ def _file(part: JsonObject, where: str) -> Media:
         return Media("document", VendorFile("chat", file_id), filename)
     data = fields.text(file, "file_data", here)
     path = f"{here}.file_data"
-    if data[:5].lower() == "data:":
-        inline = _data_url(data, path)
+    if is_data_url(data):
+        inline = data_url(data, path)
     else:
-        inline = Inline("application/pdf", _base64(data))
-    return Media("document", _plain_if_text(inline), filename, cache=_cache(part, where))
-
-
-def _plain_if_text(inline: Inline) -> Inline | PlainText:
-    if not inline.mime.startswith("text/"):
-        return inline
-    try:
-        return PlainText(base64.b64decode(inline.data).decode())
-    except (binascii.Error, ValueError):
-        return inline
+        inline = Inline("application/pdf", padded(data))
+    return Media("document", plain_if_text(inline), filename, cache=_cache(part, where))
 
 
 def plain_json(value: Json) -> str:
