@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from dialects import fields
-from dialects.data_urls import address, data_url, is_data_url, padded, plain_if_text
+from dialects.data_urls import address, file_content, padded
 from models.content import Inline, Media, MediaKind, Refusal, Text, VendorFile
 from models.errors import Unrepresentable
 from models.json_types import Json, JsonObject
@@ -126,12 +126,9 @@ def _file(part: JsonObject, where: str) -> Media:
     if file_id is not None:
         return Media("document", VendorFile("chat", file_id), filename)
     data = fields.text(file, "file_data", here)
-    path = f"{here}.file_data"
-    if is_data_url(data):
-        inline = data_url(data, path)
-    else:
-        inline = Inline("application/pdf", padded(data))
-    return Media("document", plain_if_text(inline), filename, cache=_cache(part, where))
+    return Media(
+        "document", file_content(data, f"{here}.file_data"), filename, cache=_cache(part, where)
+    )
 
 
 def plain_json(value: Json) -> str:
