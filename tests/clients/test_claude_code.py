@@ -1,0 +1,50 @@
+"""Claude Code itself, on models of every kind."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.clients.checks import check_received
+from tests.clients.programs import Finished, run
+from tests.clients.reader import NOTE, QUESTION, place_note, teach
+from tests.e2e.harness import MODELS, Rig
+from tests.fakes.provider import Kind
+
+KINDS: tuple[Kind, ...] = ("messages", "chat", "glm")
+every_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+async def claude(rig: Rig, folder: Path, kind: Kind, *arguments: str) -> Finished:
+    return await run(
+        "agents",
+        "node_modules/.bin/claude",
+        *arguments,
+        folder=folder,
+        environment={
+            "ANTHROPIC_BASE_URL": rig.url,
+            "ANTHROPIC_AUTH_TOKEN": rig.key,
+            "ANTHROPIC_MODEL": MODELS[kind],
+            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        },
+    )
+
+
+@every_kind
+async def test_a_plain_prompt_is_answered(rig: Rig, tmp_path: Path, kind: Kind) -> None:
+    provider = await rig.add_provider(kind)
+    done = await claude(rig, tmp_path, kind, "-p", "say hi")
+    assert (done.code, done.out.strip()) == (0, provider.scenario.whole_text), done.told
+    check_received(rig, provider)
+    assert "say hi" in provider.seen[-1].body.decode()
+
+
+@every_kind
+async def test_a_tool_is_run_and_its_result_answered(
+    rig: Rig, tmp_path: Path, kind: Kind
+) -> None:
+    provider = await rig.add_provider(kind)
+    teach(provider)
+    place_note(tmp_path)
+    done = await claude(rig, tmp_path, kind, "-p", QUESTION, "--allowedTools", "Bash")
+    assert (done.code, done.out.strip()) == (0, f"The note says {NOTE}."), done.told
+    check_received(rig, provider)
