@@ -6,7 +6,7 @@ from dialects.anthropic.errors import encode_stream_error
 from dialects.anthropic.finish import write_finish
 from dialects.anthropic.read_content import DIALECT
 from dialects.anthropic.response import (
-    media_text,
+    carrier,
     message_id,
     shows_thinking,
     written_signature,
@@ -15,10 +15,11 @@ from dialects.anthropic.usage import write_usage
 from dialects.anthropic.write_content import wire_call_id
 from dialects.base import ReplyContext
 from dialects.fields import dumps
+from dialects.media_text import media_text
 from dialects.sse import frame
 from models.content import Media, Opaque, Reasoning, Refusal, Text, ToolCall
 from models.events import Delta, Event, Failed, Finish, PartEnd, PartStart, Progress, Start
-from models.json_types import JsonObject
+from models.json_types import Json, JsonObject
 from models.usage import NO_USAGE
 
 _DELTA: Final = (
@@ -105,11 +106,8 @@ class StreamEncoder:
             case ToolCall() as call:
                 return self._call(call)
             case Media() as media:
-                text = media_text(media)
-                if text is None:
-                    return b""
                 self._part = Text("")
-                return self._delta(Delta(text))
+                return self._delta(Delta(media_text(media)))
             case Opaque(dialect=name, payload=payload) if name == DIALECT:
                 return self._open(payload)
             case _:
@@ -117,14 +115,22 @@ class StreamEncoder:
 
     def _call(self, call: ToolCall) -> bytes:
         self._has_calls = True
+        carried = self._carrier(call)
         block: JsonObject = {
             "type": "tool_use",
             "id": wire_call_id(call.id),
             "name": call.name,
             "input": {},
         }
-        opened = self._open(block, b"input_json_delta", b"partial_json")
+        opened = carried + self._open(block, b"input_json_delta", b"partial_json")
         return opened + self._delta(Delta(call.arguments)) if call.arguments else opened
+
+    def _carrier(self, call: ToolCall) -> bytes:
+        block = carrier(call)
+        if block is None:
+            return b""
+        opened = self._open({**block, "signature": ""})
+        return opened + self._signature(block["signature"])
 
     def _delta(self, delta: Delta) -> bytes:
         if not self._is_open:
@@ -161,13 +167,14 @@ class StreamEncoder:
     def _extra(self, delta: Delta) -> bytes:
         if delta.signature is not None and isinstance(self._part, Reasoning):
             signed = Reasoning("", delta.signature, self._part.origin)
-            return self._named(b"signature_delta", b"signature") + (
-                dumps(written_signature(signed)) + _DELTA_END
-            )
+            return self._signature(written_signature(signed))
         if delta.citation is not None and isinstance(self._part, Text):
             head = self._named(b"citations_delta", b"citation")
             return head + dumps(delta.citation) + _DELTA_END
         return b""
+
+    def _signature(self, signature: Json) -> bytes:
+        return self._named(b"signature_delta", b"signature") + dumps(signature) + _DELTA_END
 
     def _named(self, kind: bytes, key: bytes) -> bytes:
         return _DELTA % (self._index, kind, key)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from dialects.finish import agreed
 from models.chat import FinishReason
 from models.json_types import Json, JsonObject
 
@@ -33,28 +34,20 @@ def read_finish(stop_reason: Json, *, has_calls: bool) -> FinishReason:
     """Return the reason, made to agree with whether tools were called."""
     known = isinstance(stop_reason, str) and stop_reason in _READ
     reason = _READ[str(stop_reason)] if known else FinishReason.OTHER
-    return _agreed(reason, has_calls=has_calls)
+    return agreed(reason, has_calls=has_calls)
 
 
 def write_finish(
     reason: FinishReason, stop_sequence: str | None, refusal: str | None, *, has_calls: bool
 ) -> JsonObject:
     """Return `stop_reason`, `stop_sequence` and, for a refusal, `stop_details`."""
-    agreed = _agreed(reason, has_calls=has_calls)
-    if agreed is FinishReason.STOP_SEQUENCE and stop_sequence is None:
-        agreed = FinishReason.STOP
+    reason = agreed(reason, has_calls=has_calls)
+    if reason is FinishReason.STOP_SEQUENCE and stop_sequence is None:
+        reason = FinishReason.STOP
     written: JsonObject = {
-        "stop_reason": _WRITTEN[agreed],
-        "stop_sequence": stop_sequence if agreed is FinishReason.STOP_SEQUENCE else None,
+        "stop_reason": _WRITTEN[reason],
+        "stop_sequence": stop_sequence if reason is FinishReason.STOP_SEQUENCE else None,
     }
-    if _WRITTEN[agreed] == "refusal":
+    if _WRITTEN[reason] == "refusal":
         written["stop_details"] = {"type": "refusal", "category": None, "explanation": refusal}
     return written
-
-
-def _agreed(reason: FinishReason, *, has_calls: bool) -> FinishReason:
-    if has_calls and reason in (FinishReason.STOP, FinishReason.OTHER):
-        return FinishReason.TOOL_CALLS
-    if not has_calls and reason is FinishReason.TOOL_CALLS:
-        return FinishReason.STOP
-    return reason

@@ -1,11 +1,12 @@
 """Content blocks of the Messages format, read."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 from dialects import fields
 from dialects.arguments import arguments_text
-from dialects.signatures import is_tag, untagged
+from dialects.signatures import Signature, is_tag, untagged
 from models.content import (
     Inline,
     Media,
@@ -38,12 +39,19 @@ def read_content(value: Json, path: str, role: str) -> tuple[Part, ...]:
     if not isinstance(value, list):
         raise fields.wrong(path, "a list or a string")
     parts: list[Part] = []
+    signed: Signature | None = None
     for index, block in enumerate(value):
         where = f"{path}[{index}]"
         if not isinstance(block, dict):
             raise fields.wrong(where, "an object")
         _check_place(block, where, role)
-        parts.extend(_read_block(block, where))
+        if (carried := _carried(block)) is not None:
+            signed = carried
+            continue
+        for part in _read_block(block, where):
+            if isinstance(part, ToolCall) and signed is not None:
+                part, signed = replace(part, signature=signed.value, origin=signed.vendor), None
+            parts.append(part)
     return tuple(parts)
 
 
@@ -69,6 +77,13 @@ def _check_place(block: JsonObject, where: str, role: str) -> None:
         raise BadRequest(
             f"{where}.type: {kind!r} does not belong in a {role}", path=f"{where}.type"
         )
+
+
+def _carried(block: JsonObject) -> Signature | None:
+    """Return the signature of the next tool call, where a thinking block carries one."""
+    signature = block.get("signature") if block.get("type") == "thinking" else None
+    found = untagged(signature) if isinstance(signature, str) else None
+    return found if found is not None and found.is_of_call else None
 
 
 def _read_block(block: JsonObject, where: str) -> tuple[Part, ...]:
@@ -195,7 +210,7 @@ def reasoning(text: str, signature: str | None) -> Reasoning:
         return Reasoning(text)
     if is_tag(signature):
         found = untagged(signature)
-        return Reasoning(text, found[1], found[0]) if found else Reasoning(text)
+        return Reasoning(text, found.value, found.vendor) if found else Reasoning(text)
     return Reasoning(text, signature, VENDOR)
 
 

@@ -10,9 +10,10 @@ from dialects.anthropic.write_content import wire_call_id
 from dialects.arguments import arguments_text, read_arguments, read_cut_arguments
 from dialects.base import ReplyContext
 from dialects.fields import dumps
+from dialects.media_text import media_text
 from dialects.signatures import tagged
 from models.chat import ChatRequest, ChatResponse, FinishReason
-from models.content import Inline, Media, Opaque, Part, Reasoning, Refusal, Remote, Text, ToolCall
+from models.content import Media, Opaque, Part, Reasoning, Refusal, Text, ToolCall
 from models.errors import BadRequest, UpstreamError
 from models.json_types import Json, JsonObject
 
@@ -86,9 +87,7 @@ def encode_response(response: ChatResponse, context: ReplyContext) -> JsonObject
     shows = shows_thinking(context.request)
     is_cut = response.finish is FinishReason.LENGTH
     content: list[Json] = [
-        block
-        for part in response.parts
-        if (block := _write_block(part, shows=shows, is_cut=is_cut)) is not None
+        block for part in response.parts for block in _write_part(part, shows=shows, is_cut=is_cut)
     ]
     return {
         "id": message_id(response.id, context),
@@ -128,20 +127,25 @@ def written_signature(part: Reasoning) -> str:
     return tagged(part.origin or "unknown", part.signature)
 
 
-def media_text(part: Media) -> str | None:
-    """Return a picture as Markdown, as answers here hold no pictures; None for the rest."""
-    match part.source:
-        case Inline(mime, data) if part.kind == "image":
-            return f"![image](data:{mime};base64,{data})"
-        case Remote(url) if part.kind == "image":
-            return f"![image]({url})"
-        case _:
-            return None
+def carrier(call: ToolCall) -> JsonObject | None:
+    """Return the block that takes a call's signature to the client; it stands before the call."""
+    if not call.signature:
+        return None
+    tag = tagged(call.origin or "unknown", call.signature, is_of_call=True)
+    return {"type": "thinking", "thinking": "", "signature": tag}
 
 
 def refusal_text(parts: tuple[Part, ...]) -> str | None:
     """Return what the model said in refusing, where that is a part of its own."""
     return "".join(part.text for part in parts if isinstance(part, Refusal)) or None
+
+
+def _write_part(part: Part, *, shows: bool, is_cut: bool) -> list[JsonObject]:
+    blocks = [
+        carrier(part) if isinstance(part, ToolCall) else None,
+        _write_block(part, shows=shows, is_cut=is_cut),
+    ]
+    return [block for block in blocks if block is not None]
 
 
 def _write_block(part: Part, *, shows: bool, is_cut: bool) -> JsonObject | None:
@@ -166,8 +170,7 @@ def _write_block(part: Part, *, shows: bool, is_cut: bool) -> JsonObject | None:
                 "input": read(part.arguments),
             }
         case Media():
-            text = media_text(part)
-            return None if text is None else {"type": "text", "text": text}
+            return {"type": "text", "text": media_text(part)}
         case Opaque(dialect=name, payload=payload):
             return payload if name == DIALECT else None
         case _:

@@ -166,7 +166,13 @@ class Assembly:
             part = self._opened(head.kind)
         elif (head.id and head.name) or is_final:
             self._complete(head)
-            part = ToolCall(mended(head.id), mended(head.name), "")
+            part = ToolCall(
+                mended(head.id),
+                mended(head.name),
+                "",
+                signature=head.signature,
+                origin=head.origin,
+            )
         else:
             return False
         self._is_open = True

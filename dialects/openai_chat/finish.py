@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from dialects.finish import agreed
 from models.chat import FinishReason
 from models.content import Part, Refusal, ToolCall
 
@@ -29,23 +30,19 @@ _WRITTEN: Final[Mapping[FinishReason, str]] = {
 
 
 def read_finish(word: str | None, parts: Sequence[type[Part]]) -> FinishReason:
-    """Return the reason, corrected by which kinds of parts the answer has.
-
-    Some servers say `stop` after tool calls, or `tool_calls` without any.
-    """
+    """Return the reason, corrected by which kinds of parts the answer has."""
     reason = FinishReason.STOP if not word else _READ.get(word, FinishReason.OTHER)
-    has_call = ToolCall in parts
-    if has_call and reason in (FinishReason.STOP, FinishReason.OTHER):
-        return FinishReason.TOOL_CALLS
-    if reason is FinishReason.TOOL_CALLS and not has_call:
-        return FinishReason.STOP
+    reason = agreed(reason, has_calls=ToolCall in parts)
     if reason is FinishReason.STOP and Refusal in parts:
         return FinishReason.REFUSAL
     return reason
 
 
-def write_finish(reason: FinishReason, *, is_legacy: bool, has_refusal: bool) -> str:
+def write_finish(
+    reason: FinishReason, *, is_legacy: bool, has_calls: bool, has_refusal: bool
+) -> str:
     """Return the word for a reason; a refusal that has its own field stops as any answer."""
+    reason = agreed(reason, has_calls=has_calls)
     if reason is FinishReason.TOOL_CALLS and is_legacy:
         return "function_call"
     if reason is FinishReason.REFUSAL and has_refusal:

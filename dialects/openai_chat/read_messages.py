@@ -5,9 +5,12 @@ an earlier call.
 """
 
 from collections import deque
+from dataclasses import replace
 
 from dialects import fields
 from dialects.call_ids import CallIds
+from dialects.custom_tools import wrapped
+from dialects.openai_chat.calls import read_signature
 from dialects.openai_chat.read_parts import assistant_parts, plain_json, texts, user_parts
 from models.content import Media, Message, Part, Reasoning, Refusal, Text, ToolCall, ToolResult
 from models.errors import BadRequest, Unrepresentable
@@ -89,11 +92,11 @@ class _Reader:
             custom = fields.mapping(call, "custom", where)
             name = fields.text(custom, "name", f"{where}.custom")
             text = fields.text(custom, "input", f"{where}.custom")
-            return ToolCall(call_id, name, plain_json({"input": text}))
+            return _signed(ToolCall(call_id, name, wrapped(text)), call)
         function = fields.mapping(call, "function", where)
         here = f"{where}.function"
         name = fields.text(function, "name", here)
-        return self._function_call(call_id, name, function)
+        return _signed(self._function_call(call_id, name, function), call)
 
     def _legacy_call(self, call: JsonObject, where: str) -> ToolCall:
         name = fields.text(call, "name", where)
@@ -132,6 +135,11 @@ class _Reader:
                 f"{where}.tool_call_id: no call before it has this id", path=f"{where}.tool_call_id"
             )
         return call_id
+
+
+def _signed(call: ToolCall, entry: JsonObject) -> ToolCall:
+    signature, origin = read_signature(entry)
+    return replace(call, signature=signature, origin=origin) if signature else call
 
 
 def read_reasoning(message: JsonObject) -> tuple[Reasoning, ...]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from dialects import fields
+from dialects.custom_tools import wrapped_schema
 from models.chat import Tool, ToolChoice
 from models.errors import BadRequest
 from models.json_types import JsonObject
@@ -36,24 +37,36 @@ def _tool(tool: JsonObject, where: str) -> Tool:
                 function, f"{where}.function", fields.optional_mapping(tool, "cache_control", where)
             )
         case "custom":
-            custom = fields.mapping(tool, "custom", where)
-            name = fields.text(custom, "name", f"{where}.custom")
-            return Tool(name, raw=tool, dialect="chat")
+            return _custom(fields.mapping(tool, "custom", where), f"{where}.custom")
         case kind:
             return Tool(kind, raw=tool, dialect="chat")
 
 
-def _function(function: JsonObject, where: str, cache: JsonObject | None) -> Tool:
-    name = fields.text(function, "name", where)
-    if not name:
-        raise BadRequest(f"{where}.name: must not be empty", path=f"{where}.name")
+def _custom(custom: JsonObject, where: str) -> Tool:
+    grammar = fields.optional_mapping(custom, "format", where) or {}
     return Tool(
-        name,
+        _own_name(custom, where),
+        fields.optional_text(custom, "description", where),
+        wrapped_schema(grammar),
+        custom=grammar,
+    )
+
+
+def _function(function: JsonObject, where: str, cache: JsonObject | None) -> Tool:
+    return Tool(
+        _own_name(function, where),
         fields.optional_text(function, "description", where),
         fields.optional_mapping(function, "parameters", where),
         fields.optional_bool(function, "strict", where),
         cache,
     )
+
+
+def _own_name(holder: JsonObject, where: str) -> str:
+    name = fields.text(holder, "name", where)
+    if not name:
+        raise BadRequest(f"{where}.name: must not be empty", path=f"{where}.name")
+    return name
 
 
 def _word(choice: str, path: str) -> ToolChoice:

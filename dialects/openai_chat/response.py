@@ -3,12 +3,15 @@
 from collections.abc import Iterable
 
 from dialects.base import ReplyContext
+from dialects.custom_tools import custom_names
 from dialects.fields import dumps, mended
+from dialects.media_text import media_text
 from dialects.openai_chat.assembly import Assembly
+from dialects.openai_chat.calls import answered_call, called
 from dialects.openai_chat.finish import write_finish
 from dialects.openai_chat.usage import encode_usage
-from models.chat import ChatResponse
-from models.content import Reasoning, Refusal, Text, ToolCall
+from models.chat import ChatRequest, ChatResponse
+from models.content import Media, Reasoning, Refusal, Text, ToolCall
 from models.errors import BadRequest, UpstreamError
 from models.events import collect
 from models.json_types import Json, JsonObject
@@ -28,10 +31,12 @@ def read_response(payload: JsonObject) -> ChatResponse:
 
 def write_response(response: ChatResponse, context: ReplyContext) -> JsonObject:
     """Write an answer for a client."""
-    is_legacy = context.request.legacy_functions
-    message = _message(response, is_legacy=is_legacy)
+    message = _message(response, context.request)
     finish = write_finish(
-        response.finish, is_legacy=is_legacy, has_refusal=message["refusal"] is not None
+        response.finish,
+        is_legacy=context.request.legacy_functions,
+        has_calls=any(isinstance(part, ToolCall) for part in response.parts),
+        has_refusal=message["refusal"] is not None,
     )
     written: JsonObject = {
         "id": f"chatcmpl-{context.reply_id}",
@@ -45,13 +50,8 @@ def write_response(response: ChatResponse, context: ReplyContext) -> JsonObject:
     return written
 
 
-def written_arguments(text: str) -> str:
-    """Return a call's argument text; none at all is the empty object."""
-    return text or "{}"
-
-
-def _message(response: ChatResponse, *, is_legacy: bool) -> JsonObject:
-    texts = [part.text for part in response.parts if isinstance(part, Text)]
+def _message(response: ChatResponse, request: ChatRequest) -> JsonObject:
+    texts = [_text(part) for part in response.parts if isinstance(part, Text | Media)]
     refusal = "".join(part.text for part in response.parts if isinstance(part, Refusal)) or None
     thoughts = [part.text for part in response.parts if isinstance(part, Reasoning)]
     calls = [part for part in response.parts if isinstance(part, ToolCall)]
@@ -66,26 +66,26 @@ def _message(response: ChatResponse, *, is_legacy: bool) -> JsonObject:
     cited = _annotations(response)
     if cited:
         message["annotations"] = cited
-    if calls and is_legacy:
-        message["function_call"] = _function(calls[0])
+    if calls and request.legacy_functions:
+        message["function_call"] = called(calls[0])
     elif calls:
-        message["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": _function(call)} for call in calls
-        ]
+        customs = custom_names(request.tools)
+        message["tool_calls"] = [answered_call(call, customs) for call in calls]
     return message
 
 
-def _function(call: ToolCall) -> JsonObject:
-    return {"name": call.name, "arguments": written_arguments(call.arguments)}
+def _text(part: Text | Media) -> str:
+    return part.text if isinstance(part, Text) else media_text(part)
 
 
 def _annotations(response: ChatResponse) -> list[Json]:
     found: list[Json] = []
     at = 0
     for part in response.parts:
-        if isinstance(part, Text):
-            found += annotations(part.citations, at, at + len(part.text))
-            at += len(part.text)
+        if isinstance(part, Text | Media):
+            end = at + len(_text(part))
+            found += annotations(part.citations, at, end) if isinstance(part, Text) else []
+            at = end
     return found
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
+from dialects.openai_chat.calls import read_signature
 from dialects.openai_chat.read_parts import plain_json
 from models.json_types import Json, JsonObject
 
@@ -23,6 +24,8 @@ class Call:
     waiting: list[str] = field(default_factory=list)
     """Argument text that has not been shown yet."""
     all_arguments: list[str] = field(default_factory=list)
+    signature: str | None = None
+    origin: str | None = None
     given_id: str = ""
     """The server's id; `id` differs from it where the server gave it twice."""
     _balance: int = 0
@@ -69,9 +72,12 @@ class Calls:
     def add(self, entry: JsonObject, position: int) -> Call:
         """Take one entry of `tool_calls` in; return the call it belongs to."""
         function = entry.get("function", entry.get("custom"))
-        return self._add(
+        call = self._add(
             _index(entry, position), entry.get("id"), function if isinstance(function, dict) else {}
         )
+        if call.signature is None:
+            call.signature, call.origin = read_signature(entry)
+        return call
 
     def add_legacy(self, function: JsonObject) -> Call:
         """Take a fragment of `function_call` in."""

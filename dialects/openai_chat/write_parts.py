@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from dialects.names import wire_id
+from dialects.openai_chat.calls import signed, written_arguments
 from models.content import (
     Inline,
     Media,
@@ -80,14 +81,16 @@ def written_media(media: Media, where: str, out: Outgoing) -> JsonObject:
 
 
 def written_call(call: ToolCall, out: Outgoing) -> JsonObject:
-    """Return an entry of `tool_calls`; no arguments at all are the empty object."""
+    """Return an entry of `tool_calls`; only who signed it may see its signature."""
+    is_own = call.origin is not None and call.origin == out.profile.vendor
     return {
         "id": wire_id(call.id),
         "type": "function",
         "function": {
             "name": out.names.get(call.name, call.name),
-            "arguments": call.arguments or "{}",
+            "arguments": written_arguments(call.arguments),
         },
+        **(signed(call) if is_own else {}),
     }
 
 

@@ -157,7 +157,7 @@ def _put_tools(payload: JsonObject, request: ChatRequest, out: Outgoing) -> None
         return
     payload["tools"] = [_tool(tool, out) for tool in tools]
     if choice is not None:
-        payload["tool_choice"] = _choice(choice, request, out)
+        payload["tool_choice"] = _choice(choice, out)
     if request.parallel_tools is not None:
         payload["parallel_tool_calls"] = request.parallel_tools
 
@@ -181,22 +181,20 @@ def _tool(tool: Tool, out: Outgoing) -> JsonObject:
     return {"type": "function", "function": function}
 
 
-def _choice(choice: ToolChoice, request: ChatRequest, out: Outgoing) -> Json:
+def _choice(choice: ToolChoice, out: Outgoing) -> Json:
     match choice.mode:
         case "one":
-            return _reference(choice.names[0], request, out)
+            return _reference(choice.names[0], out)
         case "subset":
             mode = "required" if choice.subset_required else "auto"
-            tools: list[Json] = [_reference(name, request, out) for name in choice.names]
+            tools: list[Json] = [_reference(name, out) for name in choice.names]
             return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": tools}}
         case mode:
             return mode
 
 
-def _reference(name: str, request: ChatRequest, out: Outgoing) -> JsonObject:
-    is_custom = any(tool.name == name and tool.raw is not None for tool in request.tools)
-    kind = "custom" if is_custom else "function"
-    return {"type": kind, kind: {"name": out.names.get(name, name)}}
+def _reference(name: str, out: Outgoing) -> JsonObject:
+    return {"type": "function", "function": {"name": out.names.get(name, name)}}
 
 
 # --- the rest ---------------------------------------------------------------------------------
