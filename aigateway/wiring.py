@@ -35,6 +35,7 @@ from services.authenticator import Authenticator
 from services.background import Background, open_background
 from services.catalog import Catalog
 from services.cooldown import Cooldowns, Pauses
+from services.discovery import Discoveries, open_discoveries
 from services.egresses import Egresses
 from services.executor import Executor
 from services.gateway import Gateway
@@ -118,6 +119,17 @@ async def open_house(settings: Settings) -> AsyncGenerator[House, None]:
         snapshots = await _snapshots(settings, repositories, shared, clock)
         pool = _pool(settings, snapshots, shared, clock)
         tokens = await enter(_tokens(settings, repositories, shared, transport, vault, pool, clock))
+        discoveries = await enter(
+            open_discoveries(
+                accounts=repositories.accounts,
+                changed=snapshots.changed,
+                tokens=tokens,
+                transport=transport,
+                egress_of=pool.egress_of,
+                clock=clock,
+                user_agent=USER_AGENT,
+            )
+        )
         # Left before what its tasks use: jobs refresh tokens.
         background = await enter(open_background())
         news = CooldownNews(shared, pool.cooldowns, background)
@@ -129,6 +141,7 @@ async def open_house(settings: Settings) -> AsyncGenerator[House, None]:
             repositories.providers,
             clock,
             user_agent=USER_AGENT,
+            tell=news.tell,
         )
         house = House(
             settings,
@@ -140,7 +153,7 @@ async def open_house(settings: Settings) -> AsyncGenerator[House, None]:
             background,
             snapshots,
             tokens,
-            _executor(settings, snapshots, pool, tokens, transport, news, clock),
+            _executor(settings, snapshots, pool, tokens, discoveries, transport, news, clock),
             catalog,
             _authenticator(settings, snapshots, vault, clock),
             _gateway(settings, repositories, shared, snapshots, guard, vault, recorder, clock),
@@ -266,6 +279,7 @@ def _executor(
     snapshots: Snapshots,
     pool: Pool,
     tokens: Tokens,
+    discoveries: Discoveries,
     transport: HttpTransport,
     news: CooldownNews,
     clock: Clock,
@@ -275,6 +289,7 @@ def _executor(
         snapshot=lambda: snapshots.current,
         pool=pool,
         tokens=tokens,
+        discoveries=discoveries,
         transport=transport,
         dialects=DIALECTS,
         clock=clock,

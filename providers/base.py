@@ -4,7 +4,7 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from dialects.base import Adapt, Dialect, Operation
+from dialects.base import Adapt, Dialect, ModelEntry, Operation
 from models.account import Account, Credentials
 from models.exchange import UpstreamRequest
 from models.json_types import JsonObject
@@ -70,7 +70,7 @@ class Envelope(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A call that has to be made before an account can be used, or a pause before the next."""
+    """A call beside those of models, below the base URL and signed as they are."""
 
     method: str
     path: str
@@ -87,8 +87,24 @@ class Discovery(Protocol):
     def steps(self, account: Account) -> Generator[Step, JsonObject, JsonObject]:
         """Yield calls, take their answers, return what to add to the account's metadata.
 
-        Raises UpstreamError (blame ACCOUNT) when the account cannot be used.
+        The UpstreamError of a call that failed is thrown in where it was yielded. Raises
+        UpstreamError (blame ACCOUNT) when the account cannot be used.
         """
+        ...
+
+
+class ModelList(Protocol):
+    """How a provider tells its models, where that is no part of its dialect."""
+
+    def request(self, account: Account) -> Step: ...
+
+    def read(self, payload: JsonObject) -> list[ModelEntry]:
+        """Read the list (provider_id left empty); unknown shapes give []."""
+        ...
+
+    def used_up(self, payload: JsonObject) -> Mapping[str, float]:
+        """Return the models of which the asked account has nothing left: id -> when it has
+        again, in epoch seconds."""
         ...
 
 
@@ -104,6 +120,8 @@ class Provider:
     prefixes: tuple[str, ...] = ()
     envelope: Envelope | None = None
     discovery: Discovery | None = None
+    model_list: ModelList | None = None
+    """None where the main dialect's own list is what there is."""
 
     @property
     def main(self) -> Offer:

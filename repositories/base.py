@@ -98,6 +98,10 @@ class AccountRepository(Protocol):
         """
         ...
 
+    async def complete_metadata(self, account_id: str, facts: JsonObject) -> Account:
+        """Add what the metadata lacks; what it has stays, whoever wrote it. Raises NotFound."""
+        ...
+
     async def delete(self, account_id: str) -> None:
         """Delete, free the place and let waiting accounts in. Raises NotFound."""
         ...

@@ -2,19 +2,20 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from dialects.base import ModelEntry
-from dialects.fields import parse_object
+from dialects.fields import dumps, parse_object
 from models.account import StoredAccount, TokenState
-from models.egress import EgressProxy
-from models.errors import GatewayError, NotFound, TimedOut
+from models.errors import Blame, ErrorKind, GatewayError, NotFound, TimedOut, UpstreamError
 from models.exchange import UpstreamRequest
 from models.json_types import JsonObject
-from models.ports import Clock, Transport
-from providers.base import Provider
+from models.ports import Clock, Transport, UpstreamResponse
+from providers.base import Provider, Step
 from repositories.base import ProviderRepository
+from services.cooldown import Rest
+from services.hosts import sent_to_one_of
 from services.pool import Pool
 from services.snapshot import Snapshot
 from services.tokens import Tokens
@@ -40,7 +41,9 @@ class Catalog:
         clock: Clock,
         *,
         user_agent: str,
+        tell: Callable[[Rest], None] = lambda _rest: None,
     ) -> None:
+        """`tell` lets the other replicas know that somebody rests."""
         self._snapshot = snapshot
         self._pool = pool
         self._tokens = tokens
@@ -48,6 +51,7 @@ class Catalog:
         self._providers = providers
         self._clock = clock
         self._user_agent = user_agent
+        self._tell = tell
         self._asked: dict[str, frozenset[str]] = {}
 
     def models(self) -> list[ModelEntry]:
@@ -106,16 +110,25 @@ class Catalog:
             logger.info("model list not read", extra={"provider": provider.id, "error": error.code})
 
     async def _fetch(self, provider: Provider) -> list[ModelEntry]:
-        """Ask through the first account that can; raises the last one's error if none can."""
+        """Ask through the first account that can; raises the last one's error if none can.
+
+        Where the list tells what each account has left, every account is asked.
+        """
         failure: GatewayError | None = None
-        for stored in self._usable(provider.id)[:_MAX_ASKED]:
+        found: dict[str, ModelEntry] = {}
+        usable = self._usable(provider.id)
+        tells_quota = provider.model_list is not None
+        for stored in usable if tells_quota else usable[:_MAX_ASKED]:
             try:
-                return await self._ask(provider, stored)
+                found |= {entry.id: entry for entry in await self._ask(provider, stored)}
             except GatewayError as error:
                 failure = error
-        if failure is not None:
+            else:
+                if not tells_quota:
+                    break
+        if failure is not None and not found:
             raise failure
-        return []
+        return list(found.values())
 
     def _usable(self, provider_id: str) -> list[StoredAccount]:
         return [
@@ -126,28 +139,58 @@ class Catalog:
         ]
 
     async def _ask(self, provider: Provider, stored: StoredAccount) -> list[ModelEntry]:
+        listing = provider.model_list
+        if listing is None:
+            dialect = provider.main.dialect
+            return dialect.read_models(
+                await self._answer(provider, stored, Step("GET", dialect.models_path))
+            )
+        payload = await self._answer(provider, stored, listing.request(stored.account))
+        self._let_rest(stored, listing.used_up(payload))
+        return listing.read(payload)
+
+    async def _answer(self, provider: Provider, stored: StoredAccount, step: Step) -> JsonObject:
         egress = self._pool.egress_of(stored.account)
         credentials = await self._tokens.get(stored)
         offer = provider.main
         headers = {"accept": "application/json", "user-agent": self._user_agent}
+        if step.payload is not None:
+            headers["content-type"] = "application/json"
         headers.update(offer.fixed_headers)
         offer.sign(headers, stored.account, credentials)
-        url = offer.base_url + offer.dialect.models_path
+        body = b"" if step.payload is None else dumps(step.payload)
+
+        async def send(base_url: str) -> UpstreamResponse:
+            request = UpstreamRequest(step.method, base_url + step.path, headers, body)
+            return await self._transport.send(request, egress, first_byte_timeout_s=_TIMEOUT_S)
+
         try:
             async with asyncio.timeout(_TIMEOUT_S):
-                body = await self._body(provider, UpstreamRequest("GET", url, headers, b""), egress)
+                return parse_object(await _body(provider, await sent_to_one_of(offer, send)))
         except TimeoutError as error:
             raise TimedOut("the model list did not come in time") from error
-        return offer.dialect.read_models(parse_object(body))
 
-    async def _body(
-        self, provider: Provider, request: UpstreamRequest, egress: EgressProxy | None
-    ) -> bytes:
-        response = await self._transport.send(request, egress, first_byte_timeout_s=_TIMEOUT_S)
-        try:
-            body = await response.read(_MAX_LIST_BYTES)
-        finally:
-            response.close()
-        if response.status != 200:
-            raise provider.diagnose(provider.main.dialect, response.status, response.headers, body)
-        return body
+    def _let_rest(self, stored: StoredAccount, used_up: Mapping[str, float]) -> None:
+        """Spare the requests that would find out one by one that nothing is left."""
+        for model, opens_at in used_up.items():
+            wait_s = opens_at - self._clock.now()
+            if wait_s > 0:
+                error = UpstreamError(
+                    f"the quota of {model} is used up",
+                    kind=ErrorKind.QUOTA,
+                    blame=Blame.ACCOUNT_MODEL,
+                    retry_after_s=wait_s,
+                )
+                rest = self._pool.cooldowns.report(stored.account.id, None, model, error)
+                if rest is not None:
+                    self._tell(rest)
+
+
+async def _body(provider: Provider, response: UpstreamResponse) -> bytes:
+    try:
+        body = await response.read(_MAX_LIST_BYTES)
+    finally:
+        response.close()
+    if response.status != 200:
+        raise provider.diagnose(provider.main.dialect, response.status, response.headers, body)
+    return body

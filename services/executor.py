@@ -6,8 +6,7 @@ Until the first content is there, another account may serve; after it nothing is
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -16,7 +15,6 @@ from models.account import Credentials
 from models.errors import (
     BadRequest,
     Blame,
-    ConnectFailed,
     ConnectionLost,
     GatewayError,
     NoCapacity,
@@ -28,6 +26,8 @@ from models.ports import Clock, Transport, UpstreamResponse
 from providers.base import Route, build_request
 from services.answers import Accepted, Answers, Limits, Reply, stopping
 from services.cooldown import Rest
+from services.discovery import Discoveries
+from services.hosts import sent_to_one_of
 from services.plan import Plan, make_plan
 from services.pool import RATE_KINDS, Lease, Pool
 from services.snapshot import Snapshot
@@ -41,8 +41,6 @@ logger = logging.getLogger(__name__)
 _ERROR_BODY_BYTES: Final = 1 << 20
 _ERROR_BODY_S: Final = 10.0
 _UNAUTHORIZED: Final = 401
-# What a host says that does not serve this now, though its siblings may.
-_HOST_FAILURES: Final = frozenset({404, 503})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +62,7 @@ class Executor:
         snapshot: Callable[[], Snapshot],
         pool: Pool,
         tokens: Tokens,
+        discoveries: Discoveries,
         transport: Transport,
         dialects: Mapping[str, Dialect],
         clock: Clock,
@@ -76,6 +75,7 @@ class Executor:
         self._snapshot = snapshot
         self._pool = pool
         self._tokens = tokens
+        self._discoveries = discoveries
         self._transport = transport
         self._dialects = dialects
         self._clock = clock
@@ -174,6 +174,9 @@ class Executor:
     async def _attempt(self, call: _Call, plan: Plan, lease: Lease) -> Reply:
         request, record = call.request, call.record
         _note(record, plan, lease)
+        if plan.route.provider.discovery is not None:
+            known = await self._discoveries.ready(lease.stored, plan.route.provider)
+            lease = replace(lease, stored=known)
         credentials = await self._tokens.get(lease.stored)
         response = await self._send(call, plan, lease, credentials)
         try:
@@ -204,17 +207,12 @@ class Executor:
         self, call: _Call, plan: Plan, lease: Lease, credentials: Credentials
     ) -> UpstreamResponse:
         """Send to the provider's address; where that host fails, to the next one it has."""
-        *others, last = (plan.offer.base_url, *plan.offer.mirrors)
-        for base_url in others:
-            with suppress(ConnectFailed):
-                response = await self._send_to(base_url, call, plan, lease, credentials)
-                if response.status not in _HOST_FAILURES:
-                    return response
-                response.close()
-        return await self._send_to(last, call, plan, lease, credentials)
+        return await sent_to_one_of(
+            plan.offer, partial(self._send_to, call, plan, lease, credentials)
+        )
 
     async def _send_to(
-        self, base_url: str, call: _Call, plan: Plan, lease: Lease, credentials: Credentials
+        self, call: _Call, plan: Plan, lease: Lease, credentials: Credentials, base_url: str
     ) -> UpstreamResponse:
         request = build_request(
             plan.route,
@@ -255,6 +253,11 @@ class Executor:
         if error is None:
             self._pool.cooldowns.succeeded(lease.account.id, plan.route.model)
             return
+        if error.remedy is not None:
+            logger.warning(
+                "an account needs its operator",
+                extra={"account": lease.account.id, "remedy": error.remedy},
+            )
         if error.blame is Blame.EGRESS and lease.egress is not None:
             record.egress_errors += (lease.egress.id,)
         rest = self._pool.report(lease, plan.route, error)

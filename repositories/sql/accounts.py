@@ -16,6 +16,7 @@ from models.account import (
     TokenState,
 )
 from models.errors import Conflict, NotFound
+from models.json_types import JsonObject
 from models.ports import Clock
 from repositories.base import AccountChange, Page, _Unset
 from repositories.sql import placement
@@ -141,6 +142,19 @@ class SqlAccounts:
             _change(connection, account_id, values)
             placement.place(connection, account_id)
             placement.fill_waiting(connection)
+            return _read(connection, account_id)
+
+        return await self._db.run(work)
+
+    async def complete_metadata(self, account_id: str, facts: JsonObject) -> Account:
+        """Add what the metadata lacks; what it has stays, whoever wrote it. Raises NotFound."""
+        now = self._clock.now()
+
+        def work(connection: Connection) -> Account:
+            bump(connection)  # its lock keeps others from writing between our two statements
+            require(connection, accounts, account_id, "account")
+            metadata = {**facts, **_read(connection, account_id).metadata}
+            _change(connection, account_id, {"metadata": to_json(metadata), "updated_at": now})
             return _read(connection, account_id)
 
         return await self._db.run(work)

@@ -9,13 +9,15 @@ from typing import cast
 from dialects import DIALECTS
 from models.account import Credentials, StoredAccount
 from models.egress import EgressProxy
-from models.errors import UpstreamError
+from models.errors import GatewayError, UpstreamError
 from models.exchange import ProxyRequest, RequestRecord
 from models.json_types import Json, JsonObject
 from providers.base import Provider
+from repositories.base import AccountRepository
 from repositories.shared_memory import MemoryState
 from services.answers import Limits, Reply
 from services.cooldown import Cooldowns, Pauses, Rest
+from services.discovery import Discoveries
 from services.executor import Executor
 from services.pool import Pool
 from services.tokens import Tokens
@@ -50,6 +52,23 @@ class FakeTokens:
         return Credentials(self.fresh.pop(0)) if self.fresh else None
 
 
+@dataclass
+class StoredMetadata:
+    """Where what was found out of accounts is stored: nowhere else is looked at."""
+
+    facts: dict[str, JsonObject] = field(default_factory=dict)
+    error: GatewayError | None = None
+    changes: int = 0
+
+    async def complete_metadata(self, account_id: str, facts: JsonObject) -> None:
+        if self.error is not None:
+            raise self.error
+        self.facts[account_id] = facts
+
+    async def changed(self) -> None:
+        self.changes += 1
+
+
 class Rig:
     """Accounts `key-1`, `key-2`... of each provider, and what the executor did."""
 
@@ -72,10 +91,22 @@ class Rig:
         self.cooldowns = Cooldowns(Pauses(), self.clock)
         self.pool = Pool(lambda: self.snapshot, MemoryState(), self.cooldowns, self.clock)
         self.told: list[Rest] = []
+        self.metadata = StoredMetadata()
+        self.discoveries = Discoveries(
+            accounts=cast(AccountRepository, self.metadata),
+            changed=self.metadata.changed,
+            tokens=cast(Tokens, self.tokens),
+            transport=self.transport,
+            egress_of=self.pool.egress_of,
+            clock=self.clock,
+            user_agent="aigateway/test",
+            pause=self.clock.pause,
+        )
         self.executor = Executor(
             snapshot=lambda: self.snapshot,
             pool=self.pool,
             tokens=cast(Tokens, self.tokens),
+            discoveries=self.discoveries,
             transport=self.transport,
             dialects=DIALECTS,
             clock=self.clock,
