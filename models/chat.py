@@ -119,6 +119,8 @@ class ChatRequest:
     """Chat only: the request used `functions`, so the answer uses `function_call`."""
     extras: Mapping[str, JsonObject] = field(default_factory=dict)
     """Fields that only one dialect knows, keyed by dialect name."""
+    echo: JsonObject = field(default_factory=dict)
+    """Responses only: fields that its answers repeat, as the client wrote them."""
 
 
 class FinishReason(StrEnum):
