@@ -126,14 +126,14 @@ class _Effort:
 def _object(schema: JsonObject, root: JsonObject, merges_left: int, effort: _Effort) -> JsonObject:
     if isinstance(schema.get("$ref"), str) and "type" not in schema and merges_left > 0:
         rest = {key: schema[key] for key in schema if key != "$ref"}
-        return _object({**_resolved(schema, root), **rest}, root, merges_left - 1, effort)
+        return _object({**resolved(schema, root), **rest}, root, merges_left - 1, effort)
     shaped: JsonObject = {key: schema[key] for key in schema if key not in _UNIONS}
     for union in _UNIONS:
         branches = schema.get(union)
         if isinstance(branches, list) and merges_left > 0:
             for branch in branches:
                 effort.spend(1)
-                flat = _object(_resolved(branch, root), root, merges_left - 1, effort)
+                flat = _object(resolved(branch, root), root, merges_left - 1, effort)
                 _merge(shaped, flat, effort, is_required=union == "allOf")
     return {**shaped, "type": "object"}
 
@@ -174,8 +174,8 @@ def _same(first: Json, second: Json) -> bool:
         return False
 
 
-def _resolved(branch: Json, root: JsonObject) -> JsonObject:
-    """Follow a local reference; references to references only a few steps."""
+def resolved(branch: Json, root: JsonObject) -> JsonObject:
+    """Return what a subschema is, local references followed, those to references a few steps."""
     for _ in range(8):
         if not isinstance(branch, dict):
             return {}
