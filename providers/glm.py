@@ -7,6 +7,7 @@ from typing import Final
 
 from dialects.anthropic import MESSAGES
 from dialects.base import Dialect
+from dialects.fields import parse_lenient
 from dialects.openai_chat import CHAT
 from models.chat import Effort
 from models.errors import Blame, ErrorKind, UpstreamError
@@ -19,6 +20,7 @@ from providers.glm_payload import adapt
 from providers.waits import moment_in, seconds_to_beijing_midnight, seconds_until
 
 _NAME: Final = re.compile(r"glm-(\d+)(?:\.(\d+))?")
+_FULL_CONTEXT: Final = "context window limit"
 _CODE_IN_TEXT: Final = re.compile(r"\[(\d{4})\]")
 
 _REPROBE_S: Final = 300.0
@@ -108,16 +110,26 @@ def diagnose(
     """Tell what a failure means, by its code first: the status is coarse, sometimes 200."""
     failure = failures.read_failure(dialect, status, headers, body)
     verdict = _by_code(failure) or _BY_STATUS.get(status) or failures.verdict_of(failure)
+    if verdict.kind is ErrorKind.INVALID_REQUEST and _FULL_CONTEXT in _code(failure)[1].lower():
+        verdict = verdict_for(ErrorKind.CONTEXT_LENGTH)
     if verdict.kind is ErrorKind.QUOTA and verdict.wait_s is None:
         verdict = replace(verdict, wait_s=_window_s(failure))
     return failures.judged(failure, verdict)
 
 
 def at_base_url(provider: Provider, base_url: str) -> Provider:
-    """Return GLM at another address. The vendor's Anthropic-compatible one speaks Messages only:
-    the two formats have different bases, and a key's product decides which is right."""
-    offer = _MESSAGES if base_url.endswith(_MESSAGES_PATH) else _CHAT
-    return replace(provider, offers=(replace(offer, base_url=base_url),))
+    """Return GLM at another address. The vendor has a base for each of the two formats: where the
+    address is one of his for Chat, Messages are spoken at the same machine; elsewhere the address
+    speaks one format only."""
+    if base_url.endswith(_MESSAGES_PATH):
+        return replace(provider, offers=(replace(_MESSAGES, base_url=base_url),))
+    offers = [replace(_CHAT, base_url=base_url)]
+    for path in _CHAT_PATHS:
+        if base_url.endswith(path):
+            origin = base_url.removesuffix(path)
+            offers.append(replace(_MESSAGES, base_url=origin + _MESSAGES_PATH))
+            break
+    return replace(provider, offers=tuple(offers))
 
 
 def _messages_profile(model: str) -> Profile:
@@ -126,6 +138,8 @@ def _messages_profile(model: str) -> Profile:
 
 
 _MESSAGES_PATH: Final = "/api/anthropic"
+_CHAT_PATHS: Final = ("/api/coding/paas/v4", "/api/paas/v4")
+"""Of the Coding Plan, and of accounts that pay for what they use."""
 _CHAT: Final = Offer(
     CHAT,
     "https://open.bigmodel.cn/api/paas/v4",
@@ -137,7 +151,7 @@ _CHAT: Final = Offer(
 _MESSAGES: Final = Offer(
     MESSAGES,
     "https://open.bigmodel.cn" + _MESSAGES_PATH,
-    signing.anthropic,
+    signing.bearer,
     _messages_profile,
     fixed_headers={"anthropic-version": API_VERSION},
 )
@@ -159,12 +173,17 @@ def _by_code(failure: Failure) -> Verdict | None:
 
 
 def _code(failure: Failure) -> tuple[str, str]:
-    """Return code and text. The Messages endpoint has the code in brackets before the text."""
+    """Return code and text. Behind the Messages endpoint the code stands beside Anthropic's type,
+    or in brackets before the text."""
     if failure.facts is None:
         return "", ""
     code, message = failure.facts.code or "", failure.facts.message
-    found = None if code.isdigit() else _CODE_IN_TEXT.search(message[:64])
-    return (found[1] if found else code), message
+    if code.isdigit():
+        return code, message
+    error = (parse_lenient(failure.body) or {}).get("error")
+    beside = error.get("code") if isinstance(error, dict) else None
+    found = _CODE_IN_TEXT.search(message[:64])
+    return (str(beside) if beside is not None else found[1] if found else code), message
 
 
 def _window_s(failure: Failure) -> float:

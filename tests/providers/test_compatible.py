@@ -1,6 +1,7 @@
 import pytest
 
 from dialects.anthropic import MESSAGES
+from dialects.base import Dialect
 from dialects.openai_chat import CHAT
 from models.errors import BadRequest
 from models.provider import StoredProvider
@@ -61,7 +62,29 @@ def test_glm_speaks_messages_at_its_anthropic_address_only() -> None:
     assert there.main.adapt is None
     assert there.main.profile("glm-5").thinking == "manual"
     row = StoredProvider("glm", "GLM", "chat", "https://api.z.ai/api/coding/paas/v4")
-    coding = configured(glm.PROVIDER, row)
-    assert [offer.dialect for offer in coding.offers] == [CHAT]
-    assert coding.main.adapt is not None
-    assert coding.main.base_url == "https://api.z.ai/api/coding/paas/v4"
+    assert configured(glm.PROVIDER, row).main.adapt is not None
+
+
+@pytest.mark.parametrize(
+    ("base_url", "offers"),
+    [
+        (
+            "https://api.z.ai/api/paas/v4",
+            [(CHAT, "https://api.z.ai/api/paas/v4"), (MESSAGES, "https://api.z.ai/api/anthropic")],
+        ),
+        (
+            "https://open.bigmodel.cn/api/coding/paas/v4/",
+            [
+                (CHAT, "https://open.bigmodel.cn/api/coding/paas/v4"),
+                (MESSAGES, "https://open.bigmodel.cn/api/anthropic"),
+            ],
+        ),
+        ("https://x.test/api/anthropic", [(MESSAGES, "https://x.test/api/anthropic")]),
+        ("https://x.test/v1", [(CHAT, "https://x.test/v1")]),
+    ],
+)
+def test_glms_formats_have_a_base_each_on_one_machine(
+    base_url: str, offers: list[tuple[Dialect, str]]
+) -> None:
+    there = configured(glm.PROVIDER, StoredProvider("glm", "GLM", "chat", base_url))
+    assert [(offer.dialect, offer.base_url) for offer in there.offers] == offers
