@@ -7,6 +7,7 @@ its arguments are a complete object, for servers may interleave the fragments of
 
 import hashlib
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -24,6 +25,11 @@ from models.usage import NO_USAGE
 RunKind: TypeAlias = type[Text] | type[Reasoning] | type[Refusal]
 
 _REASONING_KEYS: Final = ("reasoning_content", "reasoning")
+_USUAL_KEYS: Final[Mapping[RunKind, str]] = {
+    Text: "content",
+    Reasoning: "reasoning_content",
+    Refusal: "refusal",
+}
 
 
 @dataclass(slots=True, eq=False)
@@ -43,6 +49,7 @@ class Assembly:
         self._started: Start | None = None
         self._queue: deque[_Run | Call] = deque()
         self._is_open = False
+        self._continuing = ""  # the field that brings more of an open run of text
         self._mender = Mender()
         self._calls = Calls()
         self._made_up = 0
@@ -55,6 +62,9 @@ class Assembly:
         events: list[Event] = []
         if self.is_done:
             return events
+        if self._continuing and (text := _lone_text(payload, self._continuing)):
+            text = self._mender.push(text)
+            return [Delta(text)] if text else events
         failure = stream_failure(payload, data)
         if failure is not None:
             return self._failed(failure)
@@ -118,6 +128,8 @@ class Assembly:
             delta = choice.get("message")
         if isinstance(delta, dict):
             self._delta(delta)
+        else:  # as legacy text completions have it
+            self._text(Text, _content(choice.get("text")))
         reason = choice.get("finish_reason")
         if isinstance(reason, str) and reason:
             self._finish = reason
@@ -164,6 +176,7 @@ class Assembly:
     def _open(self, head: _Run | Call, events: list[Event], *, is_final: bool) -> bool:
         if isinstance(head, _Run):
             part = self._opened(head.kind)
+            self._continuing = _USUAL_KEYS[head.kind]
         elif (head.id and head.name) or is_final:
             self._complete(head)
             part = ToolCall(
@@ -202,6 +215,7 @@ class Assembly:
         events.append(PartEnd())
         self._queue.popleft()
         self._is_open = False
+        self._continuing = ""
         if isinstance(head, Call):
             head.is_closed = True
 
@@ -216,6 +230,29 @@ class Assembly:
             seed = repr((*told, call.all_arguments and "".join(call.all_arguments)))
             digest = hashlib.sha256(seed.encode("utf-8", "surrogatepass")).hexdigest()
             call.id = f"call_{digest[:24]}"
+
+
+def _lone_text(payload: JsonObject, key: str) -> str:
+    """Return the text of a chunk that holds nothing but more at `key`, as nearly all do.
+
+    This is the way of most chunks, and several times as fast as that of the others.
+    """
+    choices = payload.get("choices")
+    if not isinstance(choices, list) or len(choices) != 1:
+        return ""
+    choice = choices[0]
+    if not isinstance(choice, dict) or choice.get("index") not in (0, None):
+        return ""
+    if payload.get("usage") or payload.get("error") or choice.get("finish_reason"):
+        return ""
+    delta = choice.get("delta")
+    if not isinstance(delta, dict) or choice.get("usage"):
+        return ""
+    for name, value in delta.items():
+        if value and name not in (key, "role"):
+            return ""
+    text = delta.get(key)
+    return text if isinstance(text, str) else ""
 
 
 def _choices(payload: JsonObject) -> list[JsonObject]:

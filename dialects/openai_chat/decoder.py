@@ -20,7 +20,7 @@ class ChatDecoder:
         """Return the events that `data` completes. Never raises."""
         events: list[Event] = []
         for event in self._parser.feed(data):
-            events.extend(self._event(event))
+            events += self._event(event)
         if self._parser.overflowed and not self._assembly.is_done:
             self._assembly.is_done = True
             events.append(Failed(StreamBroken("an event of the provider's stream is too long")))

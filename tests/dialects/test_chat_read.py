@@ -2,6 +2,7 @@
 
 import pytest
 
+from dialects.custom_tools import wrapped_schema
 from dialects.openai_chat import CHAT
 from models.chat import ChatRequest, OutputFormat, Sampling, Thinking, Tool, ToolChoice
 from models.content import (
@@ -197,12 +198,12 @@ def test_custom_calls_in_history_become_calls_with_their_text() -> None:
     assert turns[1].parts == (ToolCall("c", "sh", '{"input":"ls"}'),)
 
 
-def test_custom_tools_stay_as_they_came() -> None:
+def test_custom_tools_become_functions_that_take_their_text() -> None:
     custom: JsonObject = {"type": "custom", "custom": {"name": "sh"}}
     request = read(
         tools=[FUNCTION, custom], tool_choice={"type": "custom", "custom": {"name": "sh"}}
     )
-    assert request.tools[1] == Tool("sh", raw=custom, dialect="chat")
+    assert request.tools[1] == Tool("sh", schema=wrapped_schema({}), custom={})
     assert request.tool_choice == ToolChoice("one", ("sh",))
 
 

@@ -257,7 +257,6 @@ BUILT_IN: JsonObject = {"type": "web_search_20250305", "name": "web_search"}
         (CHAT, MANUAL, {"web_search_options": {}}, "web_search_options"),
         (CHAT, MANUAL, {"background": True}, "background"),
         (CHAT, MANUAL, {"previous_response_id": "r"}, "previous_response_id"),
-        (CHAT, MANUAL, {"tools": [{"type": "custom", "custom": {"name": "sh"}}]}, "tools[0]"),
         (CHAT, MANUAL, {"tools": [FUNCTION, {"type": "web_search"}]}, "tools[1]"),
         (MESSAGES, GPT, {"tools": [TOOL, BUILT_IN]}, "tools[1]"),
         (MESSAGES, GPT, {"tools": [{"type": "bash_20250124", "name": "bash"}]}, "tools[0]"),

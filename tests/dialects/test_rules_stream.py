@@ -277,4 +277,6 @@ def test_what_has_no_place_leaves_the_rest_whole() -> None:
     assert shape(payloads(encoded(MESSAGES, events, context(MESSAGES)))) == [
         "[text", "=![image](https://x.test/a.png)", "]", "[x", "]",
     ]  # fmt: skip
-    assert seen_in_chat_stream(encoded(CHAT, events, context(CHAT))) == View(stop="stop")
+    assert seen_in_chat_stream(encoded(CHAT, events, context(CHAT))) == View(
+        text="![image](https://x.test/a.png)", stop="stop"
+    )
