@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from models.chat import Effort
 
@@ -26,7 +26,10 @@ class Profile:
     """Effort values it accepts; empty when it has no effort knob."""
     thinking: str = "none"
     """Anthropic: `adaptive` (4.6 and later), `manual` (3.7 to 4.5) or `none`.
-    Chat: `switch` for servers with a `thinking.type` of their own (GLM)."""
+    Chat: `switch` for servers with a `thinking.type` of their own (GLM).
+    Gemini: `level` (3 and later), `budget` (2.5, and Claude behind Google's service)."""
+    thinking_budgets: tuple[int, int] | None = None
+    """Gemini: least and most tokens of a budget that is not 0."""
     can_disable_thinking: bool = True
     sampling: bool = True
     """Accepts temperature and its kin."""
@@ -42,6 +45,20 @@ class Profile:
     """Chat: wants `max_tokens` instead of `max_completion_tokens`."""
     reasoning_content: bool = False
     """Chat: wants the assistant's `reasoning_content` back."""
+    signed_calls: bool = False
+    """Gemini: refuses a step of a running tool loop whose first call has no signature."""
+    signed_thoughts: bool = False
+    """Gemini: refuses thoughts without a signature and, while it thinks, calls without thoughts."""
+    tool_schema: Literal["json", "openapi", "claude"] = "json"
+    """Gemini: JSON Schema, Google's subset of OpenAPI's, or what is both."""
+    validated_tools: bool = False
+    """Gemini: tools are called in mode VALIDATED where others have AUTO."""
+    media_in_results: bool = True
+    """Gemini: a tool's result may hold media; else they stand beside it."""
+    output_with_tools: bool = True
+    """Gemini: takes functions and a JSON answer in one request."""
+    rare_sampling: bool = True
+    """Gemini: accepts penalties and a seed."""
 
 
 ProfileOf: TypeAlias = Callable[[str], Profile]

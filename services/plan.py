@@ -92,7 +92,9 @@ def _adapted(
 
 def _translated(request: ProxyRequest, client: Dialect, route: Route, offer: Offer) -> Plan:
     profile = offer.profile(route.model)
-    chat = replace(client.decode_request(request.payload), model=request.model)
+    chat = client.decode_request(request.payload)
+    # A dialect's address may say what its body does not.
+    chat = replace(chat, model=request.model, stream=request.stream)
     encoded = offer.dialect.encode_request(replace(chat, model=route.model), profile)
     if offer.adapt is not None:
         encoded = _joined(encoded, offer.adapt(encoded.payload, profile))
