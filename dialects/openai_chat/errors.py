@@ -26,6 +26,8 @@ _BY_CODE: Final[Mapping[str, ErrorKind]] = {
     "credit_balance_exhausted": ErrorKind.BILLING,
     "insufficient_quota": ErrorKind.BILLING,
     "invalid_api_key": ErrorKind.UPSTREAM_AUTH,
+    "invalid_encrypted_content": ErrorKind.INVALID_REQUEST,
+    "invalid_prompt": ErrorKind.INVALID_REQUEST,
     "model_not_found": ErrorKind.MODEL_NOT_FOUND,
     "previous_response_not_found": ErrorKind.RESPONSE_NOT_FOUND,
     "rate_limit_exceeded": ErrorKind.RATE_LIMIT,
@@ -181,18 +183,21 @@ def _kind_of(code: str, error_type: str, message: str) -> ErrorKind | None:
 def encode_error(error: GatewayError) -> ErrorBody:
     """Write an error answer with the status that Chat clients expect."""
     return ErrorBody(
-        _STATUSES.get(error.kind, error.status), orjson.dumps(_body(error)), retry_headers(error)
+        _STATUSES.get(error.kind, error.status),
+        orjson.dumps(error_body(error)),
+        retry_headers(error),
     )
 
 
 def encode_stream_error(error: GatewayError) -> bytes:
     """Write the frame that ends a broken stream. No `[DONE]` follows: that would look whole."""
-    return frame(orjson.dumps(_body(error)))
+    return frame(orjson.dumps(error_body(error)))
 
 
-def _body(error: GatewayError) -> dict[str, dict[str, object]]:
+def error_body(error: GatewayError) -> JsonObject:
+    """Return `{"error": {...}}`, which OpenAI's other formats share."""
     error_type, code = _words(error)
-    told: dict[str, object] = {
+    told: JsonObject = {
         "message": scrubbed(error.message, "the request failed"),
         "type": error_type,
         "param": error.path,
