@@ -89,7 +89,7 @@ def raw(provider: Dialect) -> Relay:
 def translated(provider: Dialect, client: Dialect) -> Relay:
     """Return the relay to a client of another format."""
     encoder = client.encoder(context())
-    return TranslatedRelay(client, provider.decoder(PROFILE), encoder, "request_1")
+    return TranslatedRelay(provider.decoder(PROFILE), encoder)
 
 
 # --- measuring --------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ VENDOR: Final[Mapping[str, str]] = {
 
 _CURIOUS: Final[Mapping[str, JsonObject]] = {
     "messages": {"thinking": {"type": "adaptive", "display": "summarized"}},
-    "chat": {},
+    "chat": {"stream": True, "stream_options": {"include_usage": True}},
     "responses": {
         "reasoning": {"effort": "low", "summary": "auto"},
         "include": ["reasoning.encrypted_content"],

@@ -1,0 +1,1 @@
+"""Promises that hold between any two formats, whichever are registered."""
