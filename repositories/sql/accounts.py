@@ -153,8 +153,10 @@ class SqlAccounts:
         def work(connection: Connection) -> Account:
             bump(connection)  # its lock keeps others from writing between our two statements
             require(connection, accounts, account_id, "account")
-            metadata = {**facts, **_read(connection, account_id).metadata}
-            _change(connection, account_id, {"metadata": to_json(metadata), "updated_at": now})
+            known = _read(connection, account_id).metadata
+            missing = {key: facts[key] for key in facts if known.get(key) is None}
+            values = {"metadata": to_json({**known, **missing}), "updated_at": now}
+            _change(connection, account_id, values)
             return _read(connection, account_id)
 
         return await self._db.run(work)

@@ -111,7 +111,8 @@ class FakeTransport:
         self, request: UpstreamRequest, egress: EgressProxy | None, *, first_byte_timeout_s: float
     ) -> FakeResponse:
         headers = request.headers
-        key = headers.get("x-api-key") or headers["authorization"].removeprefix("Bearer ")
+        key = headers.get("x-api-key") or headers.get("x-goog-api-key")
+        key = key or headers["authorization"].removeprefix("Bearer ")
         egress_id = egress.id if egress is not None else None
         sent = Sent(key, egress_id, request, first_byte_timeout_s)
         self.sent.append(sent)

@@ -21,6 +21,7 @@ from models.errors import (
 )
 from models.json_types import JsonObject
 from providers import anthropic
+from providers.base import Provider
 from repositories.base import ProviderRepository
 from services import catalog as catalog_module
 from services.catalog import Catalog
@@ -56,8 +57,9 @@ class House:
         script: Script,
         accounts: Sequence[StoredAccount] | int = 1,
         proxies: Sequence[EgressProxy] = (),
+        provider: Provider | None = None,
     ) -> None:
-        self.rig = Rig(script, accounts, proxies=proxies)
+        self.rig = Rig(script, accounts, proxies=proxies, providers=[provider or make_provider()])
         self.stored = Stored()
         self.catalog = Catalog(
             lambda: self.rig.snapshot,
@@ -67,6 +69,7 @@ class House:
             cast(ProviderRepository, self.stored),
             self.rig.clock,
             user_agent="aigateway/test",
+            tell=self.rig.told.append,
         )
 
     @property

@@ -1,3 +1,4 @@
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -220,3 +221,32 @@ async def test_a_token_state_is_set_with_its_reason(stores: Repositories) -> Non
     assert stored is not None
     assert (stored.account.token_state, stored.account.token_error) == (state, "e" * 255)
     assert await stores.revisions.current() == before + 1
+
+
+async def test_metadata_is_completed_without_losing_what_others_wrote(
+    stores: Repositories,
+) -> None:
+    created = await _add(stores)
+    await stores.accounts.update(created.id, AccountChange(metadata={"a": 1, "b": None, "c": None}))
+    before = await stores.revisions.current()
+    completed = await stores.accounts.complete_metadata(created.id, {"a": 2, "b": 3, "d": 4})
+    assert completed.metadata == {"a": 1, "b": 3, "c": None, "d": 4}
+    assert await stores.revisions.current() == before + 1
+    stored = await stores.accounts.get(created.id)
+    assert stored is not None
+    assert (stored.account, stored.credentials) == (completed, OAUTH)
+    with pytest.raises(NotFound):
+        await stores.accounts.complete_metadata("0" * 32, {"project_id": "p"})
+
+
+async def test_metadata_completed_at_the_same_time_keeps_every_part(stores: Repositories) -> None:
+    created = await _add(stores)
+    await asyncio.gather(
+        *(
+            stores.accounts.complete_metadata(created.id, {f"k{number}": number})
+            for number in range(8)
+        )
+    )
+    stored = await stores.accounts.get(created.id)
+    assert stored is not None
+    assert {f"k{number}": number for number in range(8)}.items() <= stored.account.metadata.items()
