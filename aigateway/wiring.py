@@ -18,6 +18,7 @@ from dialects import DIALECTS
 from handlers.catalog import ModelList
 from handlers.endpoint import Endpoint
 from handlers.inference import Inference
+from handlers.stored_responses import StoredResponseRoutes
 from models.account import EgressPolicy
 from models.clock import SystemClock
 from models.errors import GatewayError
@@ -34,6 +35,7 @@ from services.answers import Limits
 from services.authenticator import Authenticator
 from services.background import Background, open_background
 from services.catalog import Catalog
+from services.conversations import Conversations
 from services.cooldown import Cooldowns, Pauses
 from services.discovery import Discoveries, open_discoveries
 from services.egresses import Egresses
@@ -51,12 +53,16 @@ from services.retention import delete_old_logs, delete_old_runs
 from services.schedule import Schedule, open_schedule
 from services.snapshot import Snapshot, Snapshots
 from services.statistics import Statistics
+from services.stored_responses import Keeping, StoredResponses
 from services.tokens import Tokens, open_tokens
 from services.transport import HttpTransport, open_transport
 
 logger = logging.getLogger(__name__)
 
 USER_AGENT: Final = f"aigateway/{__version__}"
+
+# Dialects whose requests may go on from a stored answer; only those of the first are stored.
+_REMEMBERED: Final = ("responses", "responses.count")
 
 _TOKENS_S: Final = 30.0
 _HOUR_S: Final = 3_600.0
@@ -79,6 +85,7 @@ class House:
     executor: Executor
     catalog: Catalog
     authenticator: Authenticator
+    stored_responses: StoredResponses
     gateway: Gateway
 
     def model_endpoints(self) -> list[Endpoint]:
@@ -90,8 +97,13 @@ class House:
             self.clock,
             max_body_bytes=self.settings.server.max_body_bytes,
             strict=self.settings.translation.strict,
+            memories=dict.fromkeys(_REMEMBERED, Conversations(self.stored_responses)),
         )
-        return [*inference.endpoints(), *ModelList(self.catalog, DIALECTS).endpoints()]
+        return [
+            *inference.endpoints(),
+            *StoredResponseRoutes(self.stored_responses).endpoints(),
+            *ModelList(self.catalog, DIALECTS).endpoints(),
+        ]
 
 
 @asynccontextmanager
@@ -156,6 +168,7 @@ async def open_house(settings: Settings) -> AsyncGenerator[House, None]:
             _executor(settings, snapshots, pool, tokens, discoveries, transport, news, clock),
             catalog,
             _authenticator(settings, snapshots, vault, clock),
+            _stored_responses(settings, shared, vault),
             _gateway(settings, repositories, shared, snapshots, guard, vault, recorder, clock),
         )
         _follow(house, news)
@@ -317,6 +330,12 @@ def _authenticator(
         clock,
         admin_key=admin_key.get_secret_value() if admin_key is not None else None,
     )
+
+
+def _stored_responses(settings: Settings, shared: SharedState, vault: Vault) -> StoredResponses:
+    chosen = settings.responses
+    keeping = Keeping(is_on=chosen.store, ttl_s=chosen.ttl_s, max_bytes=chosen.max_bytes)
+    return StoredResponses(shared, vault, keeping)
 
 
 def _gateway(

@@ -162,6 +162,20 @@ class Translation(_Frozen):
     them and saying so in `x-aigateway-dropped`. A request chooses by `x-aigateway-strict: true`."""
 
 
+class Responses(_Frozen):
+    """Answers of the Responses format that clients may come back to, kept where Redis is, else in
+    this process until it stops. Sealed with the master key; each API key sees its own."""
+
+    store: bool = True
+    """Keep them, unless a request says `store: false`. Off: `previous_response_id` is refused."""
+
+    ttl_s: Annotated[float, Field(ge=60, le=31_536_000)] = 604_800
+    """How long one is kept."""
+
+    max_bytes: Annotated[int, Field(ge=1024, le=64 * 1024 * 1024)] = 4 * 1024 * 1024
+    """The largest that is kept, as JSON, all the conversation before it included."""
+
+
 class Egress(_Frozen):
     """How accounts leave the house."""
 
@@ -289,6 +303,7 @@ class Settings(_Frozen):
     security: Security = Field(default_factory=Security)
     routing: Routing = Field(default_factory=Routing)
     translation: Translation = Field(default_factory=Translation)
+    responses: Responses = Field(default_factory=Responses)
     egress: Egress = Field(default_factory=Egress)
     retry: Retry = Field(default_factory=Retry)
     cooldown: Cooldown = Field(default_factory=Cooldown)

@@ -1,21 +1,26 @@
 """The model list, in the shape of the caller's own API."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from aiohttp import web
 
 from dialects.base import Dialect
 from dialects.fields import dumps
-from handlers.endpoint import Access, Endpoint
-from handlers.gate import caller_dialect
+from handlers.callers import CHAT, caller_dialect
+from handlers.endpoint import Access, Endpoint, Handler
+from handlers.model_pages import page_of
 from services.catalog import Catalog
 
-CALLER = "caller"
+CALLER: Final = "caller"
 """Stands for a dialect in an `Endpoint` where the caller's headers decide."""
+
+_LISTS: Final = ("/v1/models", "/v1beta/models")
+_PREFIX: Final = "models/"
 
 
 class ModelList:
-    """`GET /v1/models` and `GET /v1/models/{id}`."""
+    """`GET /v1/models` and `/v1beta/models`, and `/{id}` below each."""
 
     def __init__(self, catalog: Catalog, dialects: Mapping[str, Dialect]) -> None:
         self._catalog = catalog
@@ -23,33 +28,47 @@ class ModelList:
 
     def endpoints(self) -> list[Endpoint]:
         return [
-            Endpoint(
-                "GET",
-                "/v1/models",
-                self._all,
-                Access.KEY,
-                "List the models that can be asked for",
-                "models",
-                dialect=CALLER,
-            ),
-            Endpoint(
-                "GET",
-                "/v1/models/{id:.+}",
-                self._one,
-                Access.KEY,
-                "Tell about one model",
-                "models",
-                dialect=CALLER,
-            ),
+            endpoint
+            for path in _LISTS
+            for endpoint in (
+                _endpoint(path, self._all(), "List the models that can be asked for"),
+                _endpoint(path + "/{id:.+}", self._one(), "Tell about one model"),
+            )
         ]
 
-    async def _all(self, request: web.Request) -> web.StreamResponse:
-        dialect = self._dialects[caller_dialect(request)]
-        return _json(dumps(dialect.encode_models(self._catalog.models())))
+    def _all(self) -> Handler:
+        async def serve(request: web.Request) -> web.StreamResponse:
+            caller = caller_dialect(request)
+            page = page_of(caller, self._catalog.models(), request.query)
+            listed = self._speaker(caller).encode_models(page.models)
+            return _json(dumps({**listed, **page.marks}))
 
-    async def _one(self, request: web.Request) -> web.StreamResponse:
-        dialect = self._dialects[caller_dialect(request)]
-        return _json(dumps(dialect.encode_model(self._catalog.model(request.match_info["id"]))))
+        return serve
+
+    def _one(self) -> Handler:
+        async def serve(request: web.Request) -> web.StreamResponse:
+            dialect = self._speaker(caller_dialect(request))
+            # Google's clients may write a model's name as the whole resource.
+            model_id = request.match_info["id"].removeprefix(_PREFIX)
+            return _json(dumps(dialect.encode_model(self._catalog.model(model_id))))
+
+        return serve
+
+    def _speaker(self, name: str) -> Dialect:
+        return self._dialects.get(name) or self._dialects[CHAT]
+
+
+def _endpoint(path: str, handler: Handler, summary: str) -> Endpoint:
+    return Endpoint(
+        "GET",
+        path,
+        handler,
+        Access.KEY,
+        summary,
+        "models",
+        dialect=CALLER,
+        takes_query_key=True,
+    )
 
 
 def _json(body: bytes) -> web.Response:

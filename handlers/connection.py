@@ -14,6 +14,8 @@ from typing import Any, Final
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
+from handlers.double_names import forgiving_parser
+
 logger = logging.getLogger(__name__)
 
 SERVER: Final = "aigateway"
@@ -38,6 +40,7 @@ class TimedConnection(RequestHandler):
 
     def __init__(self, manager: "TimedServer", **kwargs: Any) -> None:  # noqa: ANN401 - aiohttp's own
         super().__init__(manager, **kwargs)
+        self._parser = forgiving_parser(self)
         self._head_timeout_s = manager.head_timeout_s
         self._head_timer: asyncio.TimerHandle | None = None
         self._stall_timeout_s = manager.stall_timeout_s

@@ -39,3 +39,5 @@ class Endpoint:
     """Pydantic model of the query string."""
     dialect: str | None = None
     """Name of the dialect in which errors of this route are told; None for `/api/v1` form."""
+    takes_query_key: bool = False
+    """Whether the caller's key may stand in the query string, as Google's clients may put it."""

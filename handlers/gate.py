@@ -10,6 +10,7 @@ from aiohttp.typedefs import Middleware
 
 from dialects.base import Dialect
 from dialects.fields import dumps
+from handlers.callers import CHAT, caller_dialect
 from handlers.connection import SERVER
 from handlers.endpoint import Access, Endpoint, Handler
 from models.errors import BadRequest, ErrorKind, Forbidden, GatewayError, NotFound, UpstreamError
@@ -99,7 +100,8 @@ class Gate:
     async def _admit(self, request: web.Request, endpoint: Endpoint) -> None:
         if endpoint.access is Access.PUBLIC:
             return
-        principal = await self._authenticator.authenticate(request.headers)
+        query_key = request.query.get("key", "") if endpoint.takes_query_key else ""
+        principal = await self._authenticator.authenticate(request.headers, query_key)
         if endpoint.access is Access.ADMIN and not principal.is_admin:
             raise Forbidden("this needs an admin key")
         request[PRINCIPAL] = principal
@@ -131,14 +133,7 @@ class Gate:
                 return self._dialects[endpoint.dialect]
         elif not request.path.startswith("/v1"):
             return None
-        return self._dialects[caller_dialect(request)]
-
-
-def caller_dialect(request: web.Request) -> str:
-    """Tell Anthropic's clients from others where the path serves both."""
-    if "anthropic-version" in request.headers or request.path.startswith("/v1/messages"):
-        return "messages"
-    return "chat"
+        return self._dialects.get(caller_dialect(request)) or self._dialects[CHAT]
 
 
 def _is_gone(request: web.Request) -> bool:

@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Final
+from types import MappingProxyType
+from typing import Final, Protocol
 
 from aiohttp import web
 
 from dialects.base import Dialect, Operation
 from dialects.fields import parse_object
+from handlers.callers import GEMINI, family
 from handlers.calls import JSON_OR_CURL, check_type, read_body
 from handlers.endpoint import Access, Endpoint, Handler
+from handlers.framing import framing_of
 from handlers.gate import HEADERS, PRINCIPAL, REQUEST_ID
 from models.errors import BadRequest, ErrorKind, GatewayError
 from models.exchange import ProxyRequest, RequestRecord
@@ -20,17 +23,28 @@ from services.answers import Reply
 from services.executor import Executor
 
 _CLIENT_LEFT: Final = 499
-_STREAM_HEADERS: Final = {
-    "content-type": "text/event-stream; charset=utf-8",
-    "cache-control": "no-store",
-    "x-accel-buffering": "no",
-}
+_STREAM_HEADERS: Final = {"cache-control": "no-store", "x-accel-buffering": "no"}
 _SUMMARIES: Final = {
     Operation.GENERATE: "Ask a model in the {} format, whole or streamed",
     Operation.COUNT: "Count the input tokens of a request ({})",
     Operation.EMBED: "Turn texts into vectors ({})",
 }
 _JSON_HEADERS: Final = {"content-type": "application/json", "cache-control": "no-store"}
+
+
+NO_MEMORIES: Final[Mapping[str, "Memory"]] = MappingProxyType({})
+
+
+class Memory(Protocol):
+    """What the clients of a dialect may leave with us between two requests."""
+
+    async def recall(self, request: ProxyRequest) -> ProxyRequest:
+        """Return the request with everything written out that it refers to."""
+        ...
+
+    async def keep(self, asked: ProxyRequest, recalled: ProxyRequest, reply: Reply) -> Reply:
+        """Return the reply, which is kept on its way if the client wants that."""
+        ...
 
 
 class Inference:
@@ -45,14 +59,19 @@ class Inference:
         *,
         max_body_bytes: int,
         strict: bool = False,
+        memories: Mapping[str, Memory] = NO_MEMORIES,
     ) -> None:
-        """`strict`: refuse what would be dropped, unless the request says otherwise."""
+        """`strict`: refuse what would be dropped, unless the request says otherwise.
+
+        `memories`: by dialect, where one has any.
+        """
         self._executor = executor
         self._record = record
         self._dialects = dialects
         self._clock = clock
         self._max_body_bytes = max_body_bytes
         self._strict = strict
+        self._memories = memories
 
     def endpoints(self) -> list[Endpoint]:
         """The endpoints of every dialect, at the dialect's own paths."""
@@ -65,6 +84,7 @@ class Inference:
                 _SUMMARIES[dialect.operation].format(dialect.name),
                 "models",
                 dialect=dialect.name,
+                takes_query_key=family(dialect.name) == GEMINI,
             )
             for dialect in self._dialects.values()
             for path in dialect.paths
@@ -93,13 +113,13 @@ class Inference:
         try:
             call = await self._read(request, dialect, record, started)
             try:
-                reply = await self._executor.open(call, record)
+                reply = await self._answered(call, record)
             finally:
                 request[HEADERS] = _about(record, principal, request_id)
             if reply.chunks is None:
                 record.status = 200
                 return web.Response(body=reply.body, headers={**_JSON_HEADERS, **reply.headers})
-            return await _stream(request, reply, record)
+            return await _stream(request, dialect, reply, record)
         except GatewayError as error:
             record.error_code = error.code
             record.status = dialect.encode_error(error, record.id).status
@@ -113,6 +133,13 @@ class Inference:
         finally:
             record.latency_ms = (self._clock.monotonic() - started) * 1000.0
             self._record(record)
+
+    async def _answered(self, call: ProxyRequest, record: RequestRecord) -> Reply:
+        memory = self._memories.get(call.dialect)
+        if memory is None:
+            return await self._executor.open(call, record)
+        recalled = await memory.recall(call)
+        return await memory.keep(call, recalled, await self._executor.open(recalled, record))
 
     async def _read(
         self, request: web.Request, dialect: Dialect, record: RequestRecord, started: float
@@ -160,15 +187,20 @@ def _about(record: RequestRecord, principal: Principal, request_id: str) -> dict
     return headers
 
 
-async def _stream(request: web.Request, reply: Reply, record: RequestRecord) -> web.StreamResponse:
+async def _stream(
+    request: web.Request, dialect: Dialect, reply: Reply, record: RequestRecord
+) -> web.StreamResponse:
+    framing = framing_of(dialect, request.query)
+    named = {"content-type": framing.content_type}
     try:
         assert reply.chunks is not None  # noqa: S101 - for the type checker
-        response = web.StreamResponse(headers={**_STREAM_HEADERS, **reply.headers})
+        response = web.StreamResponse(headers={**_STREAM_HEADERS, **named, **reply.headers})
         await response.prepare(request)
         record.status = 200
         async for chunk in reply.chunks:
-            await response.write(chunk)
+            if told := framing.feed(chunk):
+                await response.write(told)
     finally:
         await reply.aclose()
-    await response.write_eof()
+    await response.write_eof(framing.end())
     return response

@@ -8,9 +8,11 @@ from handlers.catalog import ModelList
 from handlers.endpoint import Endpoint
 from handlers.inference import Inference
 from handlers.routes import all_endpoints
+from handlers.stored_responses import StoredResponseRoutes
 from models.clock import SystemClock
 from services.catalog import Catalog
 from services.executor import Executor
+from services.stored_responses import StoredResponses
 
 
 def listed_endpoints(dialects: Mapping[str, Dialect], version: str) -> list[Endpoint]:
@@ -23,4 +25,7 @@ def listed_endpoints(dialects: Mapping[str, Dialect], version: str) -> list[Endp
         max_body_bytes=0,
     )
     models = ModelList(cast(Catalog, None), dialects)
-    return all_endpoints([*inference.endpoints(), *models.endpoints()], version)
+    stored = StoredResponseRoutes(cast(StoredResponses, None))
+    return all_endpoints(
+        [*inference.endpoints(), *stored.endpoints(), *models.endpoints()], version
+    )

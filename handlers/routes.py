@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from handlers import accounts, api_keys, egresses, health, providers_api, stats
+from handlers import accounts, api_keys, egresses, health, providers_api, root, stats
 from handlers.endpoint import Endpoint
 from handlers.reference import Reference
 
@@ -17,5 +17,6 @@ def all_endpoints(model_routes: Sequence[Endpoint], version: str) -> list[Endpoi
         *api_keys.endpoints(),
         *stats.endpoints(),
         *health.endpoints(),
+        *root.endpoints(),
     ]
     return [*routes, *Reference(routes, version).endpoints()]

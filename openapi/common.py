@@ -53,6 +53,12 @@ class HealthAnswer(Answer):
     """What it leans on: `database`, and `redis` where one is configured."""
 
 
+class NameAnswer(Answer):
+    """What answers here."""
+
+    name: Literal["aigateway"]
+
+
 class LiveAnswer(Answer):
     """Whether the process is alive."""
 

@@ -14,7 +14,12 @@ from openapi.formats import FORMATS, Format
 
 _REF: Final = "#/components/schemas/{model}"
 _PARAMETER: Final = re.compile(r"\{(\w+)(?::[^}]*)?\}")
-_SECURITY: Final[list[Json]] = [{"bearer": []}, {"apiKey": []}]
+_SCHEMES: Final[JsonObject] = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+    "googleApiKey": {"type": "apiKey", "in": "header", "name": "x-goog-api-key"},
+    "queryKey": {"type": "apiKey", "in": "query", "name": "key"},
+}
 
 _TAGS: Final = {
     "models": "Model calls, in the formats of the vendors' own clients. Any valid key.",
@@ -67,6 +72,8 @@ class Route(Protocol):
     def query(self) -> type[object] | None: ...
     @property
     def dialect(self) -> str | None: ...
+    @property
+    def takes_query_key(self) -> bool: ...
 
 
 def build_document(routes: Sequence[Route], version: str) -> JsonObject:
@@ -90,10 +97,7 @@ def build_document(routes: Sequence[Route], version: str) -> JsonObject:
         "tags": _tags(routes),
         "paths": paths,
         "components": {
-            "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer"},
-                "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
-            },
+            "securitySchemes": _SCHEMES,
             "responses": responses,
             "schemas": {name: schemas[name] for name in sorted(used)},
         },
@@ -175,7 +179,7 @@ def _operation(route: Route, schemas: dict[str, Json]) -> JsonObject:
         "tags": [route.tag],
         "summary": route.summary,
         "description": _ACCESS[access] + (f" {vendor.text}" if vendor else ""),
-        "security": [] if access == "public" else _SECURITY,
+        "security": [] if access == "public" else _security(route),
         "x-access": access,
     }
     if vendor is not None and vendor.docs is not None:
@@ -186,6 +190,12 @@ def _operation(route: Route, schemas: dict[str, Json]) -> JsonObject:
         operation["requestBody"] = {"required": True, "content": content}
     operation["responses"] = {str(route.status): _success(route, vendor), **_errors(route, vendor)}
     return operation
+
+
+def _security(route: Route) -> list[Json]:
+    """Return the places for a key; one of them suffices."""
+    names = [name for name in _SCHEMES if name != "queryKey" or route.takes_query_key]
+    return [{name: []} for name in names]
 
 
 def _operation_id(route: Route) -> str:

@@ -33,7 +33,8 @@ def split(document: JsonObject) -> dict[str, str]:
 
 
 def _path_file(path: str) -> str:
-    return f"paths/{'_'.join(re.findall(r'[A-Za-z0-9.-]+', path))}.yaml"
+    words = re.findall(r"[A-Za-z0-9.-]+", path) or ["root"]
+    return f"paths/{'_'.join(words)}.yaml"
 
 
 def _moved(part: Json, schemas: str, index: str) -> Json:

@@ -15,11 +15,16 @@ _QUEUE = 1_000
 
 _SWEEP_EVERY_S = 60.0
 
+MAX_BYTES = 64 * 1024 * 1024
+"""Of all values and their keys together. Beyond it the ones written longest ago go first: whoever
+reads shared state must live with their loss anyway."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
     value: bytes
     ends_at: float
+    size_bytes: int
 
 
 class MemoryState:
@@ -27,10 +32,12 @@ class MemoryState:
 
     mode: Literal["memory", "redis"] = "memory"
 
-    def __init__(self, clock: Clock | None = None) -> None:
+    def __init__(self, clock: Clock | None = None, *, max_bytes: int = MAX_BYTES) -> None:
         self._clock = clock or SystemClock()
         self._counters = Counters()
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[str, _Entry] = {}  # those written last stand last
+        self._size_bytes = 0
+        self._max_bytes = max_bytes
         self._today: dict[str, tuple[int, int]] = {}
         self._swept_at = 0.0
         self._listeners: dict[str, set[asyncio.Queue[bytes | None]]] = {}
@@ -50,10 +57,15 @@ class MemoryState:
     async def put(self, key: str, value: bytes, ttl_s: float) -> None:
         now = self._clock.now()
         self._sweep(now)
-        self._entries[key] = _Entry(value, now + ttl_s)
+        self._drop(key)
+        entry = _Entry(value, now + ttl_s, len(key) + len(value))
+        self._entries[key] = entry
+        self._size_bytes += entry.size_bytes
+        while self._size_bytes > self._max_bytes:
+            self._drop(next(iter(self._entries)))
 
     async def delete(self, key: str) -> None:
-        self._entries.pop(key, None)
+        self._drop(key)
 
     async def count_today(self, counts: Mapping[str, int], *, now: float) -> None:
         self._sweep(now)
@@ -95,10 +107,16 @@ class MemoryState:
                     queue.get_nowait()
             queue.put_nowait(None)
 
+    def _drop(self, key: str) -> None:
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._size_bytes -= entry.size_bytes
+
     def _sweep(self, now: float) -> None:
         """Drop what has ended, now and then; readers look at the end themselves."""
         if abs(now - self._swept_at) < _SWEEP_EVERY_S:
             return
         self._swept_at = now
-        self._entries = {k: entry for k, entry in self._entries.items() if now < entry.ends_at}
+        for key in [key for key, entry in self._entries.items() if entry.ends_at <= now]:
+            self._drop(key)
         self._today = {k: (value, end) for k, (value, end) in self._today.items() if now < end}

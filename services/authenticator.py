@@ -1,7 +1,7 @@
-"""Who calls: a key from the headers, looked up by its hash in the snapshot."""
+"""Who calls: a key out of the request, looked up by its hash in the snapshot."""
 
 import hmac
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from auth.keys import hash_key
@@ -37,22 +37,34 @@ class Authenticator:
         self._clock = clock
         self._admin_hash = hash_key(admin_key, pepper) if admin_key else None
 
-    async def authenticate(self, headers: Mapping[str, str]) -> Principal:
+    async def authenticate(self, headers: Mapping[str, str], query_key: str = "") -> Principal:
         """Return the caller; raises Unauthorized.
 
-        Where both `x-api-key` and `Authorization: Bearer` come, `x-api-key` wins. Unknown,
-        expired and switched-off keys are told apart by nobody.
+        Programs send their key in `x-api-key`, `x-goog-api-key`, `Authorization: Bearer`, or, where
+        the route takes it, in the query string; some fill two of these and one with a placeholder.
+        The first that is good counts, in this order. Unknown, expired and switched-off keys are
+        told apart by nobody.
         """
-        key_hash = hash_key(_presented(headers), self._pepper)
-        if self._admin_hash is not None and hmac.compare_digest(key_hash, self._admin_hash):
-            return EXTERNAL_ADMIN
-        key = self._snapshot().keys.get(key_hash)
-        if key is None:
-            await self._look_again()
-            key = self._snapshot().keys.get(key_hash)
-        if key is None or not self._is_good(key):
+        hashes = [hash_key(key, self._pepper) for key in _presented(headers, query_key)]
+        if not hashes:
             raise Unauthorized(_REFUSED)
-        return Principal(key.id, key.name, key.is_admin, key.expires_at)
+        found = self._found(hashes)
+        if found is None:
+            await self._look_again()
+            found = self._found(hashes)
+        if found is None:
+            raise Unauthorized(_REFUSED)
+        return found
+
+    def _found(self, hashes: Sequence[bytes]) -> Principal | None:
+        known = self._snapshot().keys
+        for key_hash in hashes:
+            if self._admin_hash is not None and hmac.compare_digest(key_hash, self._admin_hash):
+                return EXTERNAL_ADMIN
+            key = known.get(key_hash)
+            if key is not None and self._is_good(key):
+                return Principal(key.id, key.name, key.is_admin, key.expires_at)
+        return None
 
     def _is_good(self, key: ApiKey) -> bool:
         if not key.is_active:
@@ -60,12 +72,15 @@ class Authenticator:
         return key.expires_at is None or key.expires_at > self._clock.now()
 
 
-def _presented(headers: Mapping[str, str]) -> str:
-    key = headers.get("x-api-key", "").strip()
-    if not key:
-        authorization = headers.get("authorization", "")
-        if authorization[:7].lower() == _BEARER:
-            key = authorization[7:].strip()
-    if not key or len(key) > _MAX_KEY_LENGTH:
-        raise Unauthorized(_REFUSED)
-    return key
+def _presented(headers: Mapping[str, str], query_key: str) -> list[str]:
+    """Return what may be a key: four at most, each once, none of a length that keys do not have."""
+    authorization = headers.get("authorization", "")
+    is_bearer = authorization[: len(_BEARER)].lower() == _BEARER
+    places = (
+        headers.get("x-api-key", ""),
+        headers.get("x-goog-api-key", ""),
+        authorization[len(_BEARER) :] if is_bearer else "",
+        query_key,
+    )
+    keys = dict.fromkeys(place.strip() for place in places)
+    return [key for key in keys if 0 < len(key) <= _MAX_KEY_LENGTH]

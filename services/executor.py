@@ -30,6 +30,7 @@ from services.discovery import Discoveries
 from services.hosts import sent_to_one_of
 from services.plan import Plan, make_plan
 from services.pool import RATE_KINDS, Lease, Pool
+from services.rate_limits import limits_told
 from services.snapshot import Snapshot
 from services.tokens import Tokens
 from services.unoffered import own_answer
@@ -199,6 +200,9 @@ class Executor:
         if reply.chunks is None:
             ended(None)
         record.first_byte_ms = (self._clock.monotonic() - request.started) * 1000.0
+        reply.headers |= limits_told(
+            response.headers, plan.upstream.name, plan.client.name, self._clock.now()
+        )
         if plan.dropped:
             reply.headers["x-aigateway-dropped"] = plan.dropped_names
         return reply

@@ -16,6 +16,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 # Which files may import a library: paths that start with one of these. The longest name decides.
 FENCES: dict[str, tuple[str, ...]] = {
     "aiohttp": ("services/transport.py",),
+    "aiohttp.http_exceptions": ("handlers/double_names.py",),
+    "aiohttp.http_parser": ("handlers/double_names.py",),
     "aiohttp.typedefs": ("aigateway/", "handlers/", "services/transport.py"),
     "aiohttp.web": ("aigateway/", "handlers/"),
     "aiohttp_socks": ("services/transport.py",),

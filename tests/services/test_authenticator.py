@@ -53,6 +53,12 @@ def keys_with(secret: str, **changes: object) -> dict[bytes, ApiKey]:
         {"X-Api-Key": "ak_good"},
         {"x-api-key": "ak_good", "authorization": "Bearer ak_other"},
         {"x-api-key": " ", "authorization": "Bearer ak_good"},
+        {"X-Goog-Api-Key": "ak_good"},
+        {"x-api-key": "placeholder", "authorization": "Bearer ak_good"},
+        {"x-api-key": "ak_good", "authorization": "Bearer placeholder"},
+        {"x-goog-api-key": "placeholder", "authorization": "Bearer ak_good"},
+        {"x-api-key": "a", "x-goog-api-key": "ak_good", "authorization": "Bearer b"},
+        {"x-api-key": "x" * 600, "authorization": "Bearer ak_good"},
     ],
 )
 async def test_a_known_key_gets_in_and_nothing_is_looked_up(headers: dict[str, str]) -> None:
@@ -86,7 +92,7 @@ async def test_what_is_no_key_is_refused_without_a_look(headers: dict[str, str])
     "headers",
     [
         {"x-api-key": "ak_bad"},
-        {"x-api-key": "ak_bad", "authorization": "Bearer ak_good"},
+        {"x-api-key": "ak_bad", "authorization": "Bearer ak_bad", "x-goog-api-key": "ak_bad"},
         {"x-api-key": "AK_GOOD"},
         {"x-api-key": "' OR '1'='1"},
         {"x-api-key": "ключ"},
@@ -98,6 +104,31 @@ async def test_an_unknown_key_is_refused_after_a_look(headers: dict[str, str]) -
     with pytest.raises(Unauthorized):
         await house.name(headers)
     assert house.looks == 1
+
+
+async def test_of_two_good_keys_the_first_place_counts() -> None:
+    house = House()
+    house.add("ak_good")
+    both = {"x-api-key": "ak_good", "authorization": f"Bearer {ADMIN}"}
+    assert await house.name(both) == "mine"
+    both = {"x-goog-api-key": ADMIN, "authorization": "Bearer ak_good"}
+    assert await house.name(both) == EXTERNAL_ADMIN.name
+
+
+async def test_a_key_that_is_switched_off_does_not_lock_out_a_good_one() -> None:
+    house = House()
+    house.add("ak_off", is_active=False)
+    both = {"x-api-key": "ak_off", "authorization": f"Bearer {ADMIN}"}
+    assert await house.name(both) == EXTERNAL_ADMIN.name
+
+
+async def test_a_key_of_the_query_string_counts_only_where_it_was_looked_for() -> None:
+    house = House()
+    house.add("ak_good")
+    found = await house.authenticator.authenticate({"x-api-key": "placeholder"}, "ak_good")
+    assert found.name == "mine"
+    with pytest.raises(Unauthorized):
+        await house.authenticator.authenticate({"key": "ak_good"})
 
 
 async def test_a_key_made_elsewhere_a_moment_ago_gets_in() -> None:

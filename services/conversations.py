@@ -1,0 +1,172 @@
+"""Requests of the Responses format that go on from a stored answer, and answers to be stored.
+
+A provider's account knows nothing of what another one answered, so what a request refers to is
+written out before any provider is chosen: the items that led to the earlier answer, its own items,
+then the new ones.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Final
+
+from dialects import sse
+from dialects.fields import dumps, parse_lenient
+from models.errors import BadRequest, ErrorKind, NotFound
+from models.exchange import ProxyRequest
+from models.json_types import Json, JsonObject
+from services.answers import Reply
+from services.stored_responses import StoredResponse, StoredResponses
+
+_PREVIOUS: Final = "previous_response_id"
+_COMPLETE: Final = frozenset({"completed", "incomplete"})
+_ENDS: Final = (b"response.completed", b"response.incomplete")
+_LIFECYCLE: Final = (*_ENDS, b"response.created", b"response.in_progress", b"response.failed")
+_REPLAYED: Final = frozenset({"message", "function_call", "custom_tool_call", "reasoning"})
+"""Items that stand for themselves without their id; a provider looks others up by it."""
+
+
+class Conversations:
+    """What clients of the Responses format leave with us between two requests."""
+
+    def __init__(self, stored: StoredResponses) -> None:
+        self._stored = stored
+
+    async def recall(self, request: ProxyRequest) -> ProxyRequest:
+        """Return the request with everything written out that it refers to.
+
+        Raises BadRequest for an answer that is not known, StorageUnavailable when nobody knows.
+        """
+        payload = request.payload
+        previous = payload.get(_PREVIOUS)
+        items = input_items(payload)
+        if previous is None and not any(_is_reference(item) for item in items):
+            return request
+        told = await self._resolved(request.key_id, items)
+        if previous is not None:
+            told = [*await self._earlier(request.key_id, previous), *told]
+        payload = {key: value for key, value in payload.items() if key != _PREVIOUS}
+        payload["input"] = told
+        return replace(request, payload=payload, body=dumps(payload))
+
+    async def keep(self, asked: ProxyRequest, recalled: ProxyRequest, reply: Reply) -> Reply:
+        """Return the reply; what it brings is stored before its last piece is given.
+
+        `asked` is the request as it came. A client that wants nothing stored pays for nothing.
+        """
+        is_wanted = self._stored.keeping.is_on and asked.payload.get("store") is not False
+        previous = asked.payload.get(_PREVIOUS)
+        if not is_wanted and previous is None:
+            return reply
+        keeper = _Keeper(self._stored, recalled, previous, is_wanted=is_wanted)
+        if reply.chunks is None:
+            reply.body = await keeper.whole(reply.body)
+        else:
+            reply.chunks = keeper.stream(reply.chunks)
+        return reply
+
+    async def _earlier(self, key_id: str, previous: Json) -> list[Json]:
+        if not isinstance(previous, str):
+            raise BadRequest(f"{_PREVIOUS}: expected a string", path=_PREVIOUS)
+        try:
+            stored = await self._stored.get(key_id, previous)
+        except NotFound:
+            raise BadRequest(
+                f"Previous response with id {previous[:128]!r} not found.",
+                kind=ErrorKind.RESPONSE_NOT_FOUND,
+                path=_PREVIOUS,
+            ) from None
+        return [*stored.input, *_replayed(stored.output)]
+
+    async def _resolved(self, key_id: str, items: Sequence[Json]) -> list[Json]:
+        """Return the items, with those in place of references that we know; others stay."""
+        told: list[Json] = []
+        for item in items:
+            found = None
+            if isinstance(item, dict) and _is_reference(item):
+                found = await self._stored.item(key_id, str(item["id"]))
+            told += [item] if found is None else _replayed([found])
+        return told
+
+
+class _Keeper:
+    """Looks at one answer on its way to the client."""
+
+    def __init__(
+        self, stored: StoredResponses, request: ProxyRequest, previous: Json, *, is_wanted: bool
+    ) -> None:
+        self._stored = stored
+        self._request = request
+        self._previous = previous
+        self._is_wanted = is_wanted
+        self._marks = _ENDS if previous is None else _LIFECYCLE
+
+    async def whole(self, body: bytes) -> bytes:
+        response = parse_lenient(body)
+        if response is None or response.get("object") != "response":
+            return body
+        told = self._told(response)
+        await self._keep(told)
+        return body if told is response else dumps(told)
+
+    async def stream(self, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                is_marked = any(mark in chunk for mark in self._marks)
+                yield await self._seen(chunk) if is_marked else chunk
+
+    async def _seen(self, frames: bytes) -> bytes:
+        """Take whole frames, some of which may tell of the answer as a whole."""
+        parser = sse.Parser()
+        told: list[bytes] = []
+        for name, data in (*parser.feed(frames), *parser.end()):
+            told.append(sse.frame(await self._event(data), name or None))
+        return frames if self._previous is None else b"".join(told)
+
+    async def _event(self, data: bytes) -> bytes:
+        event = parse_lenient(data)
+        response = event.get("response") if event is not None else None
+        if event is None or not isinstance(response, dict):
+            return data
+        told = self._told(response)
+        await self._keep(told)
+        return data if told is response else dumps({**event, "response": told})
+
+    def _told(self, response: JsonObject) -> JsonObject:
+        """Return the answer's object, which names the answer that it goes on from."""
+        return response if self._previous is None else {**response, _PREVIOUS: self._previous}
+
+    async def _keep(self, response: JsonObject) -> None:
+        if self._is_wanted and response.get("status") in _COMPLETE:
+            stored = StoredResponse(input_items(self._request.payload), response)
+            await self._stored.put(self._request.key_id, stored)
+
+
+def input_items(payload: JsonObject) -> list[Json]:
+    """Return a request's input as a list; what is neither text nor list gives an empty one."""
+    given = payload.get("input")
+    if isinstance(given, str):
+        return [{"type": "message", "role": "user", "content": given}]
+    return list(given) if isinstance(given, list) else []
+
+
+def _is_reference(item: Json) -> bool:
+    if not isinstance(item, dict) or not isinstance(item.get("id"), str):
+        return False
+    return item.get("type") == "item_reference" or item.keys() - {"type"} == {"id"}
+
+
+def _replayed(output: Sequence[JsonObject]) -> list[Json]:
+    """Return an answer's items as input for whichever account serves next.
+
+    It would look ids up and find nothing. Reasoning without its encrypted content is nothing but
+    its id.
+    """
+    replayed: list[Json] = []
+    for item in output:
+        kind = item.get("type")
+        if kind == "reasoning" and not item.get("encrypted_content"):
+            continue
+        keeps_id = kind not in _REPLAYED
+        replayed.append({k: value for k, value in item.items() if keeps_id or k != "id"})
+    return replayed

@@ -1,0 +1,163 @@
+"""Answers of the Responses format that clients come back to: kept per API key, sealed, for a time.
+
+They lie in shared state, so every replica finds them. That state may be lost; an answer never is:
+what cannot be kept is given all the same. Without Redis they end with the process.
+"""
+
+import asyncio
+import logging
+import re
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+from auth.vault import Vault
+from dialects.fields import dumps, parse_object
+from models.errors import BadRequest, GatewayError, NotFound, StorageUnavailable
+from models.json_types import Json, JsonObject
+from repositories.base import SharedState
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_TABLE: Final = "responses"
+_COLUMN: Final = "shared"
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
+# Smaller ones are packed faster than a thread is asked to.
+_INLINE_BYTES: Final = 16 * 1024
+_MAX_ITEMS: Final = 128
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResponse:
+    """What a later request may build upon."""
+
+    input: Sequence[Json] = field(repr=False)
+    """Every item that led to the answer, those of earlier answers included."""
+    response: JsonObject = field(repr=False)
+    """The answer as the client got it."""
+
+    @property
+    def output(self) -> list[JsonObject]:
+        """The items of the answer."""
+        output = self.response.get("output")
+        return (
+            [item for item in output if isinstance(item, dict)] if isinstance(output, list) else []
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """Whether, for how long and up to which size answers are kept."""
+
+    is_on: bool = True
+    ttl_s: float = 604_800.0
+    max_bytes: int = 4 * 1024 * 1024
+    """Of one answer and all its input, as JSON; larger ones are not kept."""
+
+
+class StoredResponses:
+    """The kept answers of all keys; each key sees its own."""
+
+    def __init__(self, shared: SharedState, vault: Vault, keeping: Keeping) -> None:
+        self._shared = shared
+        self._vault = vault
+        self.keeping = keeping
+        self._has_complained = False
+
+    async def put(self, key_id: str, stored: StoredResponse) -> None:
+        """Keep an answer, if it may be; never raises for one that cannot be kept."""
+        response_id = stored.response.get("id")
+        if not isinstance(response_id, str) or _ID.fullmatch(response_id) is None:
+            return
+        try:
+            plain = dumps({"input": list(stored.input), "response": stored.response})
+        except BadRequest:  # a provider nested its answer too deeply
+            return
+        if len(plain) > self.keeping.max_bytes:
+            self._complain(len(plain))
+            return
+        place = f"{key_id}:{response_id}"
+        sealed = await _aside(len(plain), lambda: self._sealed(place, plain))
+        ttl_s = self.keeping.ttl_s
+        await self._shared.put(_key(place), sealed, ttl_s)
+        # Clients may name single items of an answer instead of the whole.
+        names = [f"{key_id}:item:{item_id}" for item_id in _item_ids(stored)]
+        await asyncio.gather(
+            *(self._shared.put(_key(name), response_id.encode(), ttl_s) for name in names)
+        )
+
+    async def get(self, key_id: str, response_id: str) -> StoredResponse:
+        """Return a kept answer; raises NotFound, or StorageUnavailable when nobody knows."""
+        place = f"{key_id}:{response_id}"
+        sealed = await self._found(place) if _ID.fullmatch(response_id) else None
+        opened = None
+        if sealed is not None:
+            opened = await _aside(len(sealed), lambda: self._opened(place, sealed))
+        if opened is None:
+            raise NotFound("there is no stored response with this id", path="id")
+        return opened
+
+    async def item(self, key_id: str, item_id: str) -> JsonObject | None:
+        """Return one item of a kept answer, None when there is none. Raises StorageUnavailable."""
+        if _ID.fullmatch(item_id) is None:
+            return None
+        response_id = await self._found(f"{key_id}:item:{item_id}")
+        if response_id is None:
+            return None
+        try:
+            stored = await self.get(key_id, response_id.decode("ascii", "replace"))
+        except NotFound:
+            return None
+        return next((item for item in stored.output if item.get("id") == item_id), None)
+
+    async def delete(self, key_id: str, response_id: str) -> None:
+        """Forget an answer; raises NotFound or StorageUnavailable."""
+        stored = await self.get(key_id, response_id)
+        places = [f"{key_id}:item:{item_id}" for item_id in _item_ids(stored)]
+        for place in (*places, f"{key_id}:{response_id}"):
+            await self._shared.delete(_key(place))
+
+    async def _found(self, place: str) -> bytes | None:
+        found = await self._shared.get(_key(place))
+        if found is None and not self._shared.is_available:
+            raise StorageUnavailable("stored responses cannot be read now", retry_after_s=1)
+        return found
+
+    def _sealed(self, place: str, plain: bytes) -> bytes:
+        packed = zlib.compress(plain, 1)
+        return self._vault.seal(packed, table=_TABLE, column=_COLUMN, row_id=place).encode()
+
+    def _opened(self, place: str, sealed: bytes) -> StoredResponse | None:
+        try:
+            text = sealed.decode("ascii", "replace")
+            packed = self._vault.open(text, table=_TABLE, column=_COLUMN, row_id=place)
+            fields = parse_object(zlib.decompress(packed))
+            told, response = fields["input"], fields["response"]
+            if isinstance(told, list) and isinstance(response, dict):
+                return StoredResponse(told, response)
+        except (GatewayError, zlib.error, KeyError):
+            pass  # the cause may show the content
+        logger.warning("a stored response cannot be opened: another master key, or release")
+        return None
+
+    def _complain(self, size_bytes: int) -> None:
+        if not self._has_complained:
+            self._has_complained = True
+            logger.warning("a response is too large to be stored", extra={"bytes": size_bytes})
+
+
+async def _aside(size_bytes: int, work: Callable[[], T]) -> T:
+    """Do what takes long for large values in a thread."""
+    return work() if size_bytes <= _INLINE_BYTES else await asyncio.to_thread(work)
+
+
+def _key(place: str) -> str:
+    return f"responses:{place}"
+
+
+def _item_ids(stored: StoredResponse) -> list[str]:
+    ids = [item_id for item in stored.output if isinstance(item_id := item.get("id"), str)]
+    return [item_id for item_id in ids if _ID.fullmatch(item_id)][:_MAX_ITEMS]
