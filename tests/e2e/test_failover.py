@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from tests.e2e.harness import Rig, open_rig
+from tests.fakes.formats.messages import messages_stream
 from tests.fakes.provider import Failure
-from tests.fakes.scenarios import Scenario, messages_stream
+from tests.fakes.scenarios import Scenario
 
 ASK: dict[str, Any] = {
     "model": "claude-fake",

@@ -20,8 +20,10 @@ from tests.e2e.sdk_calls import (
     ask_openai,
     openai_client,
 )
+from tests.fakes.formats.chat import chat_stream
+from tests.fakes.formats.messages import messages_stream
 from tests.fakes.provider import Failure, Kind
-from tests.fakes.scenarios import Call, Scenario, chat_stream, messages_stream
+from tests.fakes.scenarios import Call, Scenario
 from tests.waiting import until
 
 KINDS: list[Kind] = ["messages", "chat", "glm"]
@@ -476,6 +478,7 @@ async def test_the_same_format_on_both_sides_passes_byte_for_byte(
 
 async def test_the_same_format_reaches_the_provider_byte_for_byte(rig: Rig) -> None:
     provider = await rig.add_provider("messages")
+    provider.refuses = False  # it knows the field of tomorrow
     body = (
         b'{ "model" : "claude-fake","max_tokens":5,\n "tomorrow":{"n":123456789012345678901,'
         b'"model":"x","f":1.10},"messages":[{"role":"user","content":"h\\u00e9llo"}]}'

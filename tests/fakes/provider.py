@@ -1,4 +1,4 @@
-"""A pretend provider: a real HTTP server that speaks Messages, Chat or GLM's Chat.
+"""A pretend provider: a real HTTP server that speaks the formats of one of them.
 
 It keeps a journal of what it was asked, answers a scenario, refuses what the real provider
 would refuse, and fails on demand: per key, in turn, before or inside a stream.
@@ -8,29 +8,20 @@ import argparse
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import get_args
 
 from aiohttp import web
 
-from tests.fakes import scenarios
-from tests.fakes.scenarios import Scenario
+from tests.fakes.formats.base import Endpoint, Refused, Seen
+from tests.fakes.formats.code_assist import Onboarding
+from tests.fakes.origins import Kind, endpoints, error_of
+from tests.fakes.scenarios import Scenario, compact
 
-Kind = Literal["messages", "chat", "glm"]
+__all__ = ["Failure", "FakeProvider", "Kind", "Seen", "error_body", "refusal"]
 
-
-@dataclass(frozen=True)
-class Seen:
-    """One request as the provider got it."""
-
-    path: str
-    headers: Mapping[str, str]
-    payload: dict[str, Any]
-    body: bytes
-    key: str
-    """The credential that signed it."""
-    peer: str
+WORDS = "the provider's own words"
 
 
 @dataclass(frozen=True)
@@ -49,6 +40,8 @@ class FakeProvider:
 
     kind: Kind
     scenario: Scenario = field(default_factory=Scenario)
+    refuses: bool = True
+    """Whether malformed requests get the real provider's answer."""
     respond: Callable[[Seen], Scenario] | None = None
     """Chooses the scenario by the request; without it every answer is `scenario`."""
     failures: list[Failure] = field(default_factory=list)
@@ -69,6 +62,8 @@ class FakeProvider:
     hang_after: int | None = None
     """Fall silent for ever after so many pieces."""
     models: tuple[str, ...] = ("fake-model",)
+    onboarding: Onboarding = field(default_factory=Onboarding)
+    """Code Assist: how accounts find their project."""
     seen: list[Seen] = field(default_factory=list)
     by_key: Counter[str] = field(default_factory=Counter)
     sent: list[bytes] = field(default_factory=list)
@@ -79,10 +74,8 @@ class FakeProvider:
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=64 * 1024 * 1024)
-        path = "/v1/messages" if self.kind == "messages" else "/chat/completions"
-        models = "/v1/models" if self.kind == "messages" else "/models"
-        app.router.add_post(path, self._answer)
-        app.router.add_get(models, self._models)
+        for endpoint in endpoints(self.kind, lambda: self.models, self.onboarding):
+            app.router.add_route(endpoint.method, endpoint.path, self._handler(endpoint))
         app.router.add_get("/journal", self._journal)
         return app
 
@@ -95,31 +88,47 @@ class FakeProvider:
         self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         return runner
 
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
-        seen = await self._note(request)
-        if self.delay_s:
-            await self._wait(self.delay_s)
-        failure = self.failures_by_key.get(seen.key) or self._next_failure()
-        if failure is None:
-            failure = refusal(self.kind, seen)
+    def _handler(
+        self, endpoint: Endpoint
+    ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            return await self._answer(request, endpoint)
+
+        return handle
+
+    async def _answer(self, request: web.Request, endpoint: Endpoint) -> web.StreamResponse:
+        seen = await _read(request)
+        failure = await self._met(seen) if endpoint.counts else None
+        if failure is None and self.refuses:
+            failure = refusal(endpoint, seen)
         if failure is not None:
             return web.Response(
                 status=failure.status,
-                body=failure.body or error_body(self.kind, failure.status),
+                body=failure.body or endpoint.error(failure.status, WORDS),
                 headers=dict(failure.headers),
                 content_type=failure.content_type,
             )
-        if seen.payload.get("stream"):
-            return await self._stream(request, seen)
-        whole = scenarios.messages_json if self.kind == "messages" else scenarios.chat_json
-        body = scenarios.compact(whole(self._scenario(seen))).encode()
-        self.sent.append(body)
+        if endpoint.stream is not None and endpoint.wants_stream(seen):
+            return await self._stream(request, endpoint, seen)
+        body = compact(endpoint.whole(self.scenario, seen)).encode()
+        if endpoint.counts:
+            self.sent.append(body)
         return web.Response(body=body, content_type="application/json")
 
-    async def _stream(self, request: web.Request, seen: Seen) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+    async def _met(self, seen: Seen) -> Failure | None:
+        """Put a call of a model down, and return the failure that it meets."""
+        self.seen.append(seen)
+        self.by_key[seen.key] += 1
+        if self.delay_s:
+            await self._wait(self.delay_s)
+        return self.failures_by_key.get(seen.key) or self._next_failure()
+
+    async def _stream(
+        self, request: web.Request, endpoint: Endpoint, seen: Seen
+    ) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"content-type": endpoint.stream_type(seen)})
         await response.prepare(request)
-        pieces = self._pieces(seen)
+        pieces = self._pieces(endpoint, seen)
         self.sent.append(b"".join(pieces))
         self.open_streams += 1
         try:
@@ -142,44 +151,17 @@ class FakeProvider:
             self.open_streams -= 1
         return response
 
-    def _pieces(self, seen: Seen) -> list[bytes]:
+    def _pieces(self, endpoint: Endpoint, seen: Seen) -> list[bytes]:
         if self.raw_streams:
             return self.raw_streams.pop(0)
         if self.raw_stream is not None:
             return list(self.raw_stream)
-        whole = list(self._events(seen))
+        assert endpoint.stream is not None
+        whole = list(endpoint.stream(self.scenario, seen))
         if self.split_bytes is None:
             return whole
         data, size = b"".join(whole), self.split_bytes
         return [data[start : start + size] for start in range(0, len(data), size)]
-
-    def _events(self, seen: Seen) -> Iterable[bytes]:
-        if self.kind == "messages":
-            return scenarios.messages_stream(self._scenario(seen))
-        options = seen.payload.get("stream_options") or {}
-        return scenarios.chat_stream(
-            self._scenario(seen),
-            include_usage=bool(options.get("include_usage")),
-            usage_with_finish=self.kind == "glm",
-        )
-
-    def _scenario(self, seen: Seen) -> Scenario:
-        return self.respond(seen) if self.respond else self.scenario
-
-    async def _note(self, request: web.Request) -> Seen:
-        body = await request.read()
-        try:
-            payload = json.loads(body)
-        except ValueError:
-            payload = {}
-        key = request.headers.get("x-api-key") or request.headers.get(
-            "authorization", ""
-        ).removeprefix("Bearer ")
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        seen = Seen(request.path, headers, payload, body, key, str(request.remote))
-        self.seen.append(seen)
-        self.by_key[key] += 1
-        return seen
 
     async def _wait(self, delay_s: float) -> None:
         try:
@@ -191,137 +173,51 @@ class FakeProvider:
     def _next_failure(self) -> Failure | None:
         return self.failures.pop(0) if self.failures else None
 
-    async def _models(self, _request: web.Request) -> web.Response:
-        if self.kind == "messages":
-            created = "2026-01-01T00:00:00Z"
-            data = [
-                {"type": "model", "id": name, "display_name": name, "created_at": created}
-                for name in self.models
-            ]
-            return web.json_response({"data": data, "has_more": False})
-        entries = [
-            {"id": name, "object": "model", "created": 1_760_000_000, "owned_by": "fake"}
-            for name in self.models
-        ]
-        return web.json_response({"object": "list", "data": entries})
-
     async def _journal(self, _request: web.Request) -> web.Response:
         return web.json_response({"total": len(self.seen), "by_key": dict(self.by_key)})
 
 
-# --- what the real providers refuse -----------------------------------------------------------
-
-
-def error_body(kind: Kind, status: int, message: str = "the provider's own words") -> bytes:
-    """An error in the provider's own format."""
-    if kind == "messages":
-        names = {
-            400: "invalid_request_error",
-            401: "authentication_error",
-            403: "permission_error",
-            404: "not_found_error",
-            413: "request_too_large",
-            429: "rate_limit_error",
-            529: "overloaded_error",
-        }
-        error = {"type": names.get(status, "api_error"), "message": message}
-        return json.dumps({"type": "error", "error": error, "request_id": "req_fake"}).encode()
-    if kind == "glm":
-        codes = {400: "1214", 401: "1000", 404: "1211", 429: "1302", 529: "1305"}
-        return json.dumps(
-            {"error": {"code": codes.get(status, "500"), "message": message}}
-        ).encode()
-    kinds: dict[int, tuple[str, str | None]] = {
-        400: ("invalid_request_error", "invalid_value"),
-        401: ("invalid_request_error", "invalid_api_key"),
-        404: ("invalid_request_error", "model_not_found"),
-        429: ("requests", "rate_limit_exceeded"),
-    }
-    name, code = kinds.get(status, ("server_error", None))
-    told = {"message": message, "type": name, "param": None, "code": code}
-    return json.dumps({"error": told}).encode()
-
-
-def refusal(kind: Kind, seen: Seen) -> Failure | None:
-    """What the real provider would answer to a malformed request; None when it is fine."""
+async def _read(request: web.Request) -> Seen:
+    body = await request.read()
     try:
-        problem = (_messages_problem if kind == "messages" else _chat_problem)(seen.payload)
-        if problem is None and kind == "glm":
-            problem = _glm_problem(seen.payload)
+        payload = json.loads(body)
+    except ValueError:
+        payload = {}
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    key = headers.get("x-api-key") or headers.get("x-goog-api-key")
+    key = key or headers.get("authorization", "").removeprefix("Bearer ")
+    model = request.match_info.get("model") or payload.get("model")
+    return Seen(
+        request.path,
+        headers,
+        payload,
+        body,
+        key,
+        str(request.remote),
+        dict(request.query),
+        str(model or ""),
+    )
+
+
+def error_body(kind: Kind, status: int, message: str = WORDS) -> bytes:
+    """Return an error in the provider's own format."""
+    return error_of(kind)(status, message)
+
+
+def refusal(endpoint: Endpoint, seen: Seen) -> Failure | None:
+    """Return what the real provider would answer to a malformed request; None when it is fine."""
+    try:
+        endpoint.check(seen)
+    except Refused as refused:
+        return Failure(refused.status, endpoint.error(refused.status, refused.message))
     except (AttributeError, IndexError, KeyError, TypeError) as error:
-        problem = f"a field has the wrong type: {error}"
-    return None if problem is None else Failure(400, error_body(kind, 400, problem))
-
-
-def _messages_problem(payload: dict[str, Any]) -> str | None:
-    messages = payload.get("messages")
-    if not isinstance(payload.get("max_tokens"), int):
-        return "max_tokens: field required"
-    if not isinstance(messages, list) or not messages:
-        return "messages: at least one message is required"
-    if messages[0].get("role") != "user":
-        return "messages: first message must use the user role"
-    waiting: list[str] = []
-    for place, message in enumerate(messages):
-        content = message["content"]
-        blocks = content if isinstance(content, list) else [{"type": "text", "text": content}]
-        answered = [b["tool_use_id"] for b in blocks if b["type"] == "tool_result"]
-        if set(answered) != set(waiting):
-            return f"messages.{place}: tool_use ids without tool_result blocks: {waiting}"
-        kinds = [b["type"] == "tool_result" for b in blocks]
-        if kinds != sorted(kinds, reverse=True):
-            return f"messages.{place}: tool_result blocks must come first"
-        if any(b["type"] == "text" and not b["text"].strip() for b in blocks):
-            return f"messages.{place}: text content blocks must contain non-whitespace text"
-        waiting = [b["id"] for b in blocks if b["type"] == "tool_use"]
-    if payload.get("tool_choice") and not payload.get("tools"):
-        return "tool_choice: tools are required"
-    return None
-
-
-def _chat_problem(payload: dict[str, Any]) -> str | None:
-    messages = payload.get("messages")
-    if not isinstance(messages, list) or not messages:
-        return "messages: must not be empty"
-    waiting: list[str] = []
-    for place, message in enumerate(messages):
-        if message["role"] == "tool":
-            if message.get("tool_call_id") not in waiting:
-                return f"messages[{place}]: tool message without a preceding tool_calls"
-            waiting.remove(message["tool_call_id"])
-        elif waiting:
-            return f"messages[{place}]: tool_calls must be followed by tool messages: {waiting}"
-        waiting += [call["id"] for call in message.get("tool_calls") or []]
-        if any(len(call["id"]) > 40 for call in message.get("tool_calls") or []):
-            return f"messages[{place}]: string_above_max_length"
-    if payload.get("tools") == []:
-        return "tools: empty_array"
-    if payload.get("tool_choice") is not None and not payload.get("tools"):
-        return "'tool_choice' is only allowed when 'tools' are specified"
-    if payload.get("stream_options") and not payload.get("stream"):
-        return "stream_options is only allowed when stream is true"
-    if "max_tokens" in payload and "max_completion_tokens" in payload:
-        return "max_tokens and max_completion_tokens must not both be set"
-    return None
-
-
-def _glm_problem(payload: dict[str, Any]) -> str | None:
-    if any(message["role"] == "developer" for message in payload["messages"]):
-        return "messages parameter illegal"
-    if not any(message["role"] == "user" for message in payload["messages"]):
-        return "messages parameter illegal"
-    if payload.get("tool_choice") not in (None, "auto"):
-        return "Tool choice must be auto"
-    if "max_completion_tokens" in payload or "stream_options" in payload:
-        return "unknown parameter"
-    if (payload.get("response_format") or {}).get("type") == "json_schema":
-        return "response_format: only text and json_object"
+        return Failure(400, endpoint.error(400, f"a field has the wrong type: {error!r}"))
     return None
 
 
 async def _main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--kind", choices=["messages", "chat", "glm"], required=True)
+    parser.add_argument("--kind", choices=get_args(Kind), required=True)
     parser.add_argument("--port", type=int, required=True)
     arguments = parser.parse_args()
     provider = FakeProvider(arguments.kind)

@@ -12,7 +12,8 @@ import pytest
 
 from tests.e2e.cluster import Cluster, open_cluster
 from tests.fakes.faults import Behaviour, Exchange, FaultyProvider
-from tests.fakes.scenarios import Scenario, messages_stream
+from tests.fakes.formats.messages import messages_stream
+from tests.fakes.scenarios import Scenario
 from tests.fault import upstream_faults as faults
 from tests.fault.live_streams import PATHS, request_bytes
 from tests.fault.whole_program import ASK, IS_FULL, tell

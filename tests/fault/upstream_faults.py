@@ -9,8 +9,9 @@ from functools import cache
 from typing import Final
 
 from tests.fakes.faults import Behaviour, Exchange
+from tests.fakes.formats.messages import messages_json, messages_stream
 from tests.fakes.provider import error_body
-from tests.fakes.scenarios import Scenario, compact, messages_json, messages_stream
+from tests.fakes.scenarios import Scenario, compact
 
 JSON: Final = {"content-type": "application/json"}
 EVENTS: Final = {"content-type": "text/event-stream"}

@@ -8,8 +8,9 @@ from urllib.parse import quote
 from aiohttp import web
 
 from tests.e2e.harness import MODELS, PROVIDER_IDS, Rig
+from tests.fakes.formats.messages import messages_stream
 from tests.fakes.provider import Failure, FakeProvider
-from tests.fakes.scenarios import Scenario, messages_stream
+from tests.fakes.scenarios import Scenario
 from tests.security.requests import PATHS, PLAIN
 from tests.security.stage import Stage
 

@@ -16,7 +16,9 @@ from models.content import Message, Text
 from models.errors import StreamBroken
 from models.profile import Profile
 from services.relay import RawRelay, Relay, TranslatedRelay
-from tests.fakes.scenarios import Call, Scenario, chat_stream, messages_stream
+from tests.fakes.formats.chat import chat_stream
+from tests.fakes.formats.messages import messages_stream
+from tests.fakes.scenarios import Call, Scenario
 from tests.security.test_request_fuzz import ANY_JSON
 
 REQUEST = ChatRequest("m", True, (Message("user", (Text("x"),)),))

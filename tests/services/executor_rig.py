@@ -22,9 +22,9 @@ from services.executor import Executor
 from services.pool import Pool
 from services.tokens import Tokens
 from tests.builders import make_provider, make_snapshot, make_stored
-from tests.fakes import scenarios
 from tests.fakes.clock import FakeClock
-from tests.fakes.scenarios import Scenario
+from tests.fakes.formats import chat, messages
+from tests.fakes.scenarios import Scenario, compact
 from tests.fakes.transport import Answer, FakeTransport, Sent, streamed, whole
 
 _BEGAN = 1_800_000_000.0
@@ -166,13 +166,13 @@ def chat_answer(request: Sent, scenario: Scenario | None = None) -> Answer:
     payload = json.loads(request.request.body)
     if payload.get("stream"):
         usage = bool((payload.get("stream_options") or {}).get("include_usage"))
-        return streamed(scenarios.chat_stream(scenario, include_usage=usage))
-    return whole(scenarios.compact(scenarios.chat_json(scenario)).encode())
+        return streamed(chat.chat_stream(scenario, include_usage=usage))
+    return whole(compact(chat.chat_json(scenario)).encode())
 
 
 def messages_answer(request: Sent, scenario: Scenario | None = None) -> Answer:
     """What a healthy Messages provider answers."""
     scenario = scenario or Scenario()
     if json.loads(request.request.body).get("stream"):
-        return streamed(scenarios.messages_stream(scenario))
-    return whole(scenarios.compact(scenarios.messages_json(scenario)).encode())
+        return streamed(messages.messages_stream(scenario))
+    return whole(compact(messages.messages_json(scenario)).encode())

@@ -11,14 +11,14 @@ from providers import glm
 from services.answers import Limits
 from services.cooldown import EVERY_MODEL
 from tests.builders import make_provider, make_stored
-from tests.fakes import scenarios
-from tests.fakes.scenarios import Scenario
+from tests.fakes.formats import chat, messages
+from tests.fakes.scenarios import Scenario, compact
 from tests.fakes.transport import Answer, Piece, Sent, Silence, streamed, whole
 from tests.services.executor_rig import Rig, chat_answer, make_request, messages_answer
 
 ONE = f"{1:032x}"
-CHAT = list(scenarios.chat_stream(Scenario(), include_usage=True))
-MESSAGES = list(scenarios.messages_stream(Scenario()))
+CHAT = list(chat.chat_stream(Scenario(), include_usage=True))
+MESSAGES = list(messages.messages_stream(Scenario()))
 FRAMES = {"chat": CHAT, "messages": MESSAGES}
 OVERLOADED = {
     "chat": b'data: {"error":{"message":"busy","type":"server_error","code":"1305"}}\n\n',
@@ -338,8 +338,8 @@ async def test_usage_is_not_asked_for_where_the_operator_says_so() -> None:
 async def test_a_whole_answer_to_a_stream_request_is_told_as_a_stream(
     client: str, upstream: str
 ) -> None:
-    write = scenarios.chat_json if upstream == "chat" else scenarios.messages_json
-    body = scenarios.compact(write(Scenario())).encode()
+    write = chat.chat_json if upstream == "chat" else messages.messages_json
+    body = compact(write(Scenario())).encode()
     provider = make_provider(dialect=DIALECTS[upstream])
     rig = Rig(lambda _: whole(body), providers=[provider])
     sent = await rig.ask(make_request(client, stream=True))
@@ -423,7 +423,7 @@ async def test_silence_while_holding_back_is_no_error() -> None:
 async def test_half_a_surrogate_pair_in_a_whole_answer_becomes_a_replacement(
     client: str, upstream: str
 ) -> None:
-    tell = scenarios.messages_json if upstream == "messages" else scenarios.chat_json
+    tell = messages.messages_json if upstream == "messages" else chat.chat_json
     cut = json.dumps(tell(Scenario(text=("cut \ud83d",)))).encode()
     assert b"\\ud83d" in cut
     rig = Rig(lambda _: whole(cut), 1, providers=[make_provider(dialect=DIALECTS[upstream])])

@@ -14,7 +14,9 @@ from models.errors import ErrorKind
 from models.profile import Profile
 from models.usage import Usage
 from services.relay import RawRelay, Relay, TranslatedRelay
-from tests.fakes.scenarios import Call, Scenario, chat_stream, messages_stream
+from tests.fakes.formats.chat import chat_stream
+from tests.fakes.formats.messages import messages_stream
+from tests.fakes.scenarios import Call, Scenario
 
 MESSAGES, CHAT = DIALECTS["messages"], DIALECTS["chat"]
 SCENARIO = Scenario(

@@ -1,0 +1,1 @@
+"""The pretend providers refuse what the real ones refuse, and nothing else."""
