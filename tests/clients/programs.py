@@ -56,7 +56,7 @@ async def run(
     """
     place = installed(group)
     command = [str(place / program), *arguments]
-    environ = _environment(place, folder) | environment
+    environ = {**_environment(place, folder), **environment}
     work = folder / "work"
     work.mkdir(exist_ok=True)
     process = await asyncio.create_subprocess_exec(
@@ -106,5 +106,3 @@ def written(file: Path, text: str) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
     return file
-
-

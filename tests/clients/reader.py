@@ -24,21 +24,22 @@ ARGUMENTS: Mapping[str, Mapping[str, Any]] = {
 
 @dataclass(frozen=True)
 class Reader:
-    """Answers by the request: first the tool call, and with its result the words.
+    """Answers the question with the tool call first, and with its result in words.
 
-    What has no such tool, as the request for a title, gets an answer in words at once.
+    Every other question, and every request without such a tool, gets its answer in words at once.
     """
 
     arguments: Mapping[str, Mapping[str, Any]]
 
     def __call__(self, seen: Seen) -> Scenario:
-        if NOTE in seen.body.decode():
+        asked = seen.body.decode()
+        if NOTE in asked:
             return Scenario(text=("The note says ", NOTE, "."))
-        for name in offered(seen.payload):
+        for name in offered(seen.payload) if QUESTION in asked else ():
             if (given := self.arguments.get(name)) is not None:
                 call = Call("call_reader1", name, given)
                 return Scenario(text=("Let me look. ",), calls=(call,), stop="tools")
-        return Scenario(text=("A note",))
+        return Scenario()
 
 
 def place_note(folder: Path) -> None:

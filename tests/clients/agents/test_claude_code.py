@@ -7,11 +7,10 @@ import pytest
 from tests.clients.checks import check_received
 from tests.clients.programs import Finished, run
 from tests.clients.reader import NOTE, QUESTION, place_note, teach
-from tests.e2e.harness import MODELS, Rig
+from tests.e2e.harness import MODELS, PROVIDER_IDS, Rig
 from tests.fakes.provider import Kind
 
-KINDS: tuple[Kind, ...] = ("messages", "chat", "glm")
-every_kind = pytest.mark.parametrize("kind", KINDS)
+every_kind = pytest.mark.parametrize("kind", PROVIDER_IDS)
 
 
 async def claude(rig: Rig, folder: Path, kind: Kind, *arguments: str) -> Finished:
@@ -39,9 +38,7 @@ async def test_a_plain_prompt_is_answered(rig: Rig, tmp_path: Path, kind: Kind) 
 
 
 @every_kind
-async def test_a_tool_is_run_and_its_result_answered(
-    rig: Rig, tmp_path: Path, kind: Kind
-) -> None:
+async def test_a_tool_is_run_and_its_result_answered(rig: Rig, tmp_path: Path, kind: Kind) -> None:
     provider = await rig.add_provider(kind)
     teach(provider)
     place_note(tmp_path)
