@@ -3,9 +3,19 @@
 from collections.abc import Mapping
 from typing import Final
 
-from dialects.anthropic import MESSAGES
+from dialects.anthropic import MESSAGES, MESSAGES_COUNT
 from dialects.base import Dialect
 from dialects.openai_chat import CHAT
+from dialects.openai_completions import COMPLETIONS
+from dialects.openai_embeddings import EMBEDDINGS
 
-DIALECTS: Final[Mapping[str, Dialect]] = {dialect.name: dialect for dialect in (MESSAGES, CHAT)}
-"""Every dialect by its name: the one line that registers one."""
+_ALL: Final[tuple[Dialect, ...]] = (
+    MESSAGES,
+    MESSAGES_COUNT,
+    CHAT,
+    COMPLETIONS,
+    EMBEDDINGS,
+)
+
+DIALECTS: Final[Mapping[str, Dialect]] = {dialect.name: dialect for dialect in _ALL}
+"""Every dialect by its name."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from dialects.anthropic import MESSAGES
+from dialects.anthropic import MESSAGES, MESSAGES_COUNT
 from dialects.base import Dialect
 from models.chat import Effort
 from models.errors import Blame, ErrorKind, UpstreamError
@@ -64,7 +64,7 @@ PROVIDER: Final = Provider(
         signing.anthropic,
         profile,
         fixed_headers={"anthropic-version": API_VERSION},
-    ).spoken(),
+    ).spoken(MESSAGES_COUNT),
     diagnose=diagnose,
 )
 

@@ -6,6 +6,8 @@ from typing import Final
 from dialects.anthropic import MESSAGES
 from dialects.base import Dialect
 from dialects.openai_chat import CHAT
+from dialects.openai_completions import COMPLETIONS
+from dialects.openai_embeddings import EMBEDDINGS
 from models.errors import BadRequest
 from models.profile import Profile, ProfileOf
 from models.provider import StoredProvider
@@ -35,7 +37,8 @@ def operator_provider(stored: StoredProvider) -> Provider:
     return Provider(
         id=stored.id,
         name=stored.name,
-        offers=offer.spoken(),
+        # Whether a server that resembles Anthropic's counts tokens is not known: few do.
+        offers=offer.spoken() if is_messages else offer.spoken(COMPLETIONS, EMBEDDINGS),
         diagnose=failures.diagnose,
         prefixes=stored.prefixes or (),
     )
@@ -73,7 +76,11 @@ def chat_profile(model: str) -> Profile:
     if name.startswith("glm-"):
         return replace(glm.profile(name), model=model)
     return Profile(
-        model, legacy_max_tokens=True, reasoning_content=name.startswith(_KEPT_REASONING)
+        model,
+        # Google's own server of this format wants the signatures of its calls back.
+        vendor="gemini" if name.startswith("gemini-") else "",
+        legacy_max_tokens=True,
+        reasoning_content=name.startswith(_KEPT_REASONING),
     )
 
 

@@ -9,6 +9,7 @@ from dialects.anthropic import MESSAGES
 from dialects.base import Dialect
 from dialects.fields import parse_lenient
 from dialects.openai_chat import CHAT
+from dialects.openai_embeddings import EMBEDDINGS
 from models.chat import Effort
 from models.errors import Blame, ErrorKind, UpstreamError
 from models.profile import Profile
@@ -123,7 +124,7 @@ def at_base_url(provider: Provider, base_url: str) -> Provider:
     speaks one format only."""
     if base_url.endswith(_MESSAGES_PATH):
         return replace(provider, offers=(replace(_MESSAGES, base_url=base_url),))
-    offers = [replace(_CHAT, base_url=base_url)]
+    offers = [replace(offer, base_url=base_url) for offer in (_CHAT, _EMBEDDINGS)]
     for path in _CHAT_PATHS:
         if base_url.endswith(path):
             origin = base_url.removesuffix(path)
@@ -156,7 +157,11 @@ _MESSAGES: Final = Offer(
     fixed_headers={"anthropic-version": API_VERSION},
 )
 
-PROVIDER: Final = Provider(id="glm", name="GLM", offers=(_CHAT, _MESSAGES), diagnose=diagnose)
+_EMBEDDINGS: Final = replace(_CHAT, dialect=EMBEDDINGS, adapt=None)
+
+PROVIDER: Final = Provider(
+    id="glm", name="GLM", offers=(_CHAT, _MESSAGES, _EMBEDDINGS), diagnose=diagnose
+)
 
 
 def _by_code(failure: Failure) -> Verdict | None:

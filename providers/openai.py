@@ -4,6 +4,8 @@ import re
 from typing import Final
 
 from dialects.openai_chat import CHAT
+from dialects.openai_completions import COMPLETIONS
+from dialects.openai_embeddings import EMBEDDINGS
 from models.chat import Effort
 from models.profile import Profile
 from providers import failures, signing
@@ -64,7 +66,9 @@ def knows(model: str) -> bool:
 PROVIDER: Final = Provider(
     id="openai",
     name="OpenAI",
-    offers=Offer(CHAT, "https://api.openai.com/v1", signing.bearer, profile).spoken(),
+    offers=Offer(CHAT, "https://api.openai.com/v1", signing.bearer, profile).spoken(
+        COMPLETIONS, EMBEDDINGS
+    ),
     diagnose=failures.diagnose,
 )
 

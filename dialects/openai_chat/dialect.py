@@ -6,6 +6,7 @@ from typing import Final
 from dialects.base import (
     NO_ADDRESS,
     Encoded,
+    Encoder,
     ErrorBody,
     ErrorFacts,
     Inspected,
@@ -79,7 +80,7 @@ class ChatDialect:
     def decoder(self, profile: Profile) -> ChatDecoder:
         return ChatDecoder(profile.vendor)
 
-    def encoder(self, context: ReplyContext) -> ChatEncoder:
+    def encoder(self, context: ReplyContext) -> Encoder:
         return ChatEncoder(context)
 
     def sniffer(self, *, hide_usage: bool) -> ChatSniffer:

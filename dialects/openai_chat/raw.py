@@ -8,18 +8,24 @@ from dialects.raw_json import add_member, members, refuse_duplicates, replace_va
 from models.errors import BadRequest
 from models.json_types import JsonObject
 
-_CHECKED: Final = ("model", "stream", "max_tokens", "max_completion_tokens", "messages")
+_CHECKED: Final = ("model", "stream", "max_tokens", "max_completion_tokens")
 
 
 def inspect(body: bytes, payload: JsonObject) -> Inspected:
     """Check what is routed and billed; the rest is the provider's to judge."""
-    refuse_duplicates(body, payload, _CHECKED)
+    asked = routed(body, payload, "messages")
+    fields.objects(payload, "messages")
+    return asked
+
+
+def routed(body: bytes, payload: JsonObject, content: str) -> Inspected:
+    """Check what all of OpenAI's formats share; `content` names what the model shall read."""
+    refuse_duplicates(body, payload, (*_CHECKED, content))
     model = fields.text(payload, "model")
     if not model:
         raise BadRequest("model: must not be empty", path="model")
     fields.optional_integer(payload, "max_tokens")
     fields.optional_integer(payload, "max_completion_tokens")
-    fields.objects(payload, "messages")
     return Inspected(model, fields.optional_bool(payload, "stream") is True)
 
 

@@ -90,5 +90,7 @@ class ChatSniffer:
         elif reason:
             self.finished = True
         delta = choice.get("delta")
-        if isinstance(delta, dict) and any(delta.get(key) for key in _CONTENT_KEYS):
+        has_content = isinstance(delta, dict) and any(delta.get(key) for key in _CONTENT_KEYS)
+        # `text` is a legacy text completion's.
+        if has_content or choice.get("text"):
             self.started = True
