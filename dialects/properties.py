@@ -1,4 +1,4 @@
-"""Property names of tools within what Anthropic accepts.
+"""Property names of tools within what Anthropic and Google accept.
 
 One bad name among the root properties of one tool fails a whole request; deeper ones are not
 looked at. `renames.Restorer` gives the names back in the arguments of an answer.
@@ -10,6 +10,9 @@ from typing import Final
 
 from dialects.names import changed_names, wire_names
 from models.json_types import JsonObject
+
+LEFT_OUT: Final = "\0"
+"""Stands for the client's name of a property that only the provider was told of."""
 
 _BAD_CHARACTER: Final = re.compile(r"[^a-zA-Z0-9_.-]")
 
@@ -42,8 +45,10 @@ def renamed_schema(schema: JsonObject, names: Mapping[str, str]) -> JsonObject:
 
 
 def renamed_arguments(arguments: JsonObject, names: Mapping[str, str]) -> JsonObject:
-    """Return arguments with their root keys renamed, order kept."""
-    return {names.get(key, key): value for key, value in arguments.items()}
+    """Return arguments with their root keys renamed, order kept, and without those left out."""
+    renamed = {names.get(key, key): value for key, value in arguments.items()}
+    renamed.pop(LEFT_OUT, None)
+    return renamed
 
 
 def _told(child: object, name: str) -> JsonObject:

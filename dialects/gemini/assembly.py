@@ -1,0 +1,244 @@
+"""Answers of the Gemini format, whole or in chunks, put together into events.
+
+Each chunk is an answer of its own that continues the one before. Runs of text and of thoughts
+join across chunks; calls and media come whole. Nothing but the end of the stream says that the
+answer is complete: a finish reason may be followed by more.
+"""
+
+import hashlib
+from datetime import datetime
+from typing import Final
+
+from dialects.arguments import arguments_text
+from dialects.fields import Mender, mended
+from dialects.gemini.constants import CLAUDE, DIALECT, VENDOR
+from dialects.gemini.errors import upstream_error
+from dialects.gemini.finish import UNSIGNED, read_finish
+from dialects.gemini.media import inline_of
+from dialects.gemini.signed import read_signature
+from dialects.gemini.usage import read_usage
+from dialects.scrub import scrubbed
+from models.chat import FinishReason
+from models.content import Media, Opaque, Part, Reasoning, Text, ToolCall
+from models.errors import StreamBroken, UpstreamError
+from models.events import Delta, Event, Failed, Finish, PartEnd, PartStart, Progress, Start
+from models.json_types import Json, JsonObject
+from models.usage import NO_USAGE
+
+_OPAQUE: Final = (
+    "executableCode",
+    "codeExecutionResult",
+    "toolCall",
+    "toolResponse",
+    "fileData",
+    "functionResponse",
+)
+
+
+class Assembly:
+    """Turns parsed answers into events. After `is_done` nothing more comes out."""
+
+    def __init__(self, origin: str = "") -> None:
+        """`origin`: whose signatures these are; found by the model's name where it is empty."""
+        self.is_done = False
+        self._origin = origin
+        self._started: Start | None = None
+        self._open: Text | Reasoning | None = None
+        self._mender = Mender()
+        self._calls: set[str] = set()
+        self._has_parts = False
+        self._reason = ""
+        self._explanation = ""
+        self._is_blocked = False
+        self._usage = NO_USAGE
+        self._out: list[Event] = []
+
+    def chunk(self, payload: JsonObject, data: bytes) -> list[Event]:
+        """Return the events of one answer; `data` are its bytes, kept with an error."""
+        if self.is_done:
+            return []
+        if "error" in payload:
+            return self.failed(upstream_error(payload, data))
+        self._start(payload)
+        usage = read_usage(payload)
+        candidate = _candidate(payload)
+        if candidate is not None:
+            for part in _objects(_object(candidate, "content"), "parts"):
+                self._part(part)
+            self._finish(candidate)
+        elif _object(payload, "promptFeedback").get("blockReason"):
+            self._is_blocked = True
+        if usage not in (NO_USAGE, self._usage):
+            self._usage = self._usage.updated(usage)
+            self._out.append(Progress(self._usage))
+        return self._taken()
+
+    def complete(self) -> list[Event]:
+        """There is no more: the answer is complete if a reason for that was told."""
+        if self.is_done:
+            return []
+        if self._reason == UNSIGNED:
+            return self.failed(UpstreamError("the model misses a signature of its own thoughts"))
+        if self._started is None or not (self._reason or self._is_blocked):
+            return self.failed(StreamBroken("the provider's answer ended before it was complete"))
+        self._close()
+        reason = read_finish(self._reason, has_calls=bool(self._calls))
+        if self._is_blocked and not self._reason:
+            reason = FinishReason.CONTENT_FILTER
+        if reason is FinishReason.MALFORMED and not self._has_parts and self._explanation:
+            told = Delta(scrubbed(self._explanation, "the model's answer is malformed"))
+            self._out += [PartStart(Text("")), told, PartEnd()]
+        self.is_done = True
+        self._out.append(Finish(reason, usage=self._usage))
+        return self._taken()
+
+    def failed(self, error: UpstreamError) -> list[Event]:
+        """The answer broke off."""
+        if self.is_done:
+            return []
+        self.is_done = True
+        return [*self._taken(), Failed(error)]
+
+    def _taken(self) -> list[Event]:
+        out, self._out = self._out, []
+        return out
+
+    # --- the answer ---------------------------------------------------------------------------
+
+    def _start(self, payload: JsonObject) -> None:
+        if self._started is not None:
+            return
+        model = _text(payload, "modelVersion")
+        self._origin = self._origin or (CLAUDE if model.startswith("claude") else VENDOR)
+        created = _epoch(payload.get("createTime"))
+        self._started = Start(_text(payload, "responseId"), model, created)
+        self._out.append(self._started)
+
+    def _finish(self, candidate: JsonObject) -> None:
+        self._reason = _text(candidate, "finishReason") or self._reason
+        self._explanation = _text(candidate, "finishMessage") or self._explanation
+
+    # --- parts --------------------------------------------------------------------------------
+
+    def _part(self, part: JsonObject) -> None:
+        call, blob = part.get("functionCall"), part.get("inlineData")
+        if isinstance(call, dict):
+            self._call(call, part)
+        elif blob is not None:
+            media = None if part.get("thought") is True else inline_of(blob)
+            if media is not None:  # sketches made while thinking are no part of the answer
+                self._whole(media)
+        elif any(key in part for key in _OPAQUE):
+            self._whole(Opaque(DIALECT, part))
+        elif part.get("thought") is True:
+            self._thought(_raw_text(part), self._signature(part))
+        else:
+            # A signature of plain text is Google's advice, not its demand: it has no place here.
+            self._text(Text, _raw_text(part))
+
+    def _thought(self, text: str, signature: str | None) -> None:
+        if text or (signature and not isinstance(self._open, Reasoning)):
+            self._text(Reasoning, text, is_forced=True)
+        if signature:
+            self._out.append(Delta(signature=signature))
+            self._close()
+
+    def _text(
+        self, kind: type[Text] | type[Reasoning], text: str, *, is_forced: bool = False
+    ) -> None:
+        if not text and not is_forced:
+            return
+        if not isinstance(self._open, kind):
+            self._close()
+            self._open = Text("") if kind is Text else Reasoning("", origin=self._origin)
+            self._begin(self._open)
+        text = self._mender.push(text)
+        if text:
+            self._out.append(Delta(text))
+
+    def _call(self, call: JsonObject, part: JsonObject) -> None:
+        self._close()
+        number = len(self._calls)
+        name = _text(call, "name") or f"tool_{number}"
+        arguments = _arguments(call.get("args"))
+        call_id = _text(call, "id")
+        if not call_id or call_id in self._calls:
+            call_id = self._made_up(number, name, arguments)
+        self._calls.add(call_id)
+        signature = self._signature(part)
+        origin = self._origin if signature else None
+        self._begin(ToolCall(call_id, name, "", signature=signature, origin=origin))
+        if arguments:
+            self._out.append(Delta(arguments))
+        self._out.append(PartEnd())
+
+    def _made_up(self, number: int, name: str, arguments: str) -> str:
+        """Return an id that is the same however the stream is cut, and another in each answer."""
+        started = self._started or Start("", "")
+        seed = repr((started.id, started.model, number, name, arguments))
+        digest = hashlib.sha256(seed.encode("utf-8", "surrogatepass")).hexdigest()
+        return f"call_{digest[:24]}"
+
+    def _signature(self, part: JsonObject) -> str | None:
+        found = read_signature(_text(part, "thoughtSignature"))
+        return found.value if found is not None else None
+
+    def _whole(self, part: Media | Opaque) -> None:
+        self._close()
+        self._begin(part)
+        self._out.append(PartEnd())
+
+    def _begin(self, part: Part) -> None:
+        self._has_parts = True
+        self._out.append(PartStart(part))
+
+    def _close(self) -> None:
+        if self._open is None:
+            return
+        self._open = None
+        rest = self._mender.flush()
+        if rest:
+            self._out.append(Delta(rest))
+        self._out.append(PartEnd())
+
+
+def _candidate(payload: JsonObject) -> JsonObject | None:
+    """Return the first answer; the others were not asked for."""
+    candidates = _objects(payload, "candidates")
+    return next((one for one in candidates if one.get("index") in (None, 0)), None)
+
+
+def _arguments(value: Json) -> str:
+    if value is None or isinstance(value, str):
+        return mended(value or "")
+    return arguments_text(value)
+
+
+def _raw_text(part: JsonObject) -> str:
+    value = part.get("text")
+    return value if isinstance(value, str) else ""
+
+
+def _text(payload: JsonObject, key: str) -> str:
+    value = payload.get(key)
+    return mended(value) if isinstance(value, str) else ""
+
+
+def _object(payload: JsonObject, key: str) -> JsonObject:
+    value = payload.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _objects(payload: JsonObject, key: str) -> list[JsonObject]:
+    value = payload.get(key)
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _epoch(value: Json) -> int:
+    if not isinstance(value, str):
+        return 0
+    try:
+        moment = datetime.fromisoformat(value)
+        return max(0, int(moment.timestamp())) if moment.tzinfo is not None else 0
+    except (ValueError, OverflowError):
+        return 0

@@ -1,0 +1,140 @@
+"""`generationConfig` of the Gemini format, read."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from dialects import fields
+from dialects.efforts import parse_effort
+from dialects.gemini.canonical import integer, number, word
+from dialects.gemini.read_schema import read_schema
+from dialects.stops import checked_stops
+from models.chat import OutputFormat, Sampling, Thinking
+from models.errors import BadRequest
+from models.json_types import JsonObject
+
+CONFIG: Final = "generationConfig"
+_THINKING: Final = f"{CONFIG}.thinkingConfig"
+_LEVELS: Final = {0: "THINKING_LEVEL_UNSPECIFIED", 1: "LOW", 2: "MEDIUM", 3: "HIGH", 4: "MINIMAL"}
+_SCHEMAS: Final = ("responseJsonSchema", "_responseJsonSchema", "responseSchema")
+_READ: Final = frozenset(
+    {
+        "candidateCount",
+        "frequencyPenalty",
+        "logprobs",
+        "maxOutputTokens",
+        "presencePenalty",
+        "responseLogprobs",
+        "seed",
+        "stopSequences",
+        "temperature",
+        "thinkingConfig",
+        "topK",
+        "topP",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What `generationConfig` says."""
+
+    max_tokens: int | None
+    stop: tuple[str, ...]
+    sampling: Sampling
+    thinking: Thinking
+    output: OutputFormat
+    rest: JsonObject
+    """What only Google knows: path -> value."""
+
+
+def read_config(payload: JsonObject) -> Config:
+    """Read `generationConfig`, an empty one where there is none."""
+    config = fields.optional_mapping(payload, CONFIG) or {}
+    output, of_output = _read_output(config)
+    rest = {
+        f"{CONFIG}.{key}": value
+        for key, value in config.items()
+        if key not in _READ and key not in of_output and not _says_nothing(key, value)
+    }
+    return Config(
+        read_max_tokens(config),
+        checked_stops(
+            fields.optional_texts(config, "stopSequences", CONFIG), f"{CONFIG}.stopSequences"
+        ),
+        _read_sampling(config),
+        _read_thinking(config),
+        output,
+        rest,
+    )
+
+
+def read_max_tokens(config: JsonObject) -> int | None:
+    """Return the longest answer wanted."""
+    value = integer(config, "maxOutputTokens", CONFIG)
+    if value is not None and value < 1:
+        raise fields.wrong(f"{CONFIG}.maxOutputTokens", "a positive integer")
+    return value
+
+
+def _says_nothing(key: str, value: object) -> bool:
+    return value is None or (key == "responseModalities" and value in ([], ["TEXT"], ["text"]))
+
+
+def _read_sampling(config: JsonObject) -> Sampling:
+    return Sampling(
+        temperature=number(config, "temperature", CONFIG),
+        top_p=number(config, "topP", CONFIG),
+        top_k=integer(config, "topK", CONFIG),
+        frequency_penalty=number(config, "frequencyPenalty", CONFIG),
+        presence_penalty=number(config, "presencePenalty", CONFIG),
+        seed=integer(config, "seed", CONFIG),
+        n=integer(config, "candidateCount", CONFIG),
+        logprobs=fields.optional_bool(config, "responseLogprobs", CONFIG),
+        top_logprobs=integer(config, "logprobs", CONFIG),
+    )
+
+
+def _read_thinking(config: JsonObject) -> Thinking:
+    thinking = fields.optional_mapping(config, "thinkingConfig", CONFIG) or {}
+    shown = fields.optional_bool(thinking, "includeThoughts", _THINKING)
+    level = word(thinking, "thinkingLevel", _LEVELS, _THINKING)
+    budget = integer(thinking, "thinkingBudget", _THINKING)
+    if level in (None, "THINKING_LEVEL_UNSPECIFIED"):
+        return _budgeted(budget, shown)
+    if budget is not None:
+        raise BadRequest(
+            f"{_THINKING}: only one of thinkingLevel and thinkingBudget can be set", path=_THINKING
+        )
+    effort = parse_effort(str(level).lower())
+    if effort is None:
+        raise fields.wrong(f"{_THINKING}.thinkingLevel", "one of MINIMAL, LOW, MEDIUM, HIGH")
+    return Thinking("effort", effort=effort, shown=shown)
+
+
+def _budgeted(budget: int | None, shown: bool | None) -> Thinking:
+    match budget:
+        case None:
+            return Thinking(shown=shown)
+        case -1:
+            return Thinking("auto", shown=shown)
+        case 0:
+            return Thinking("off", shown=shown)
+        case _ if budget > 0:
+            return Thinking("budget", budget, shown=shown)
+        case _:
+            raise fields.wrong(f"{_THINKING}.thinkingBudget", "-1, 0 or a number of tokens")
+
+
+def _read_output(config: JsonObject) -> tuple[OutputFormat, frozenset[str]]:
+    """Return the shape of the answer and the fields that said it."""
+    mime = fields.optional_text(config, "responseMimeType", CONFIG)
+    if mime == "text/plain":
+        return OutputFormat(), frozenset({"responseMimeType", *_SCHEMAS})
+    schemas = [fields.optional_mapping(config, key, CONFIG) for key in _SCHEMAS]
+    schema = next((schema for schema in schemas if schema is not None), None)
+    if mime not in (None, "", "application/json") or (mime is None and schema is None):
+        return OutputFormat(), frozenset()
+    said = frozenset({"responseMimeType", *_SCHEMAS})
+    if schema is None:
+        return OutputFormat("json_object" if mime else "text"), said
+    return OutputFormat("json_schema", schema=read_schema(schema)), said

@@ -1,0 +1,36 @@
+"""Signatures in `thoughtSignature`: Google's own, and those of others that it carries.
+
+Clients decode the field to bytes, so a tag of ours is base64 once more.
+"""
+
+import base64
+import binascii
+from typing import Final
+
+from dialects.foreign import ESCAPE
+from dialects.gemini.canonical import standard_base64
+from dialects.gemini.constants import VENDOR
+from dialects.signatures import Signature, is_tag, tagged, untagged
+
+_ESCAPES: Final = frozenset(
+    standard_base64(value) for value in (ESCAPE, "context_engineering_is_the_way_to_go")
+)
+
+
+def read_signature(value: str | None) -> Signature | None:
+    """Return whose signature it is; None for nothing, a damaged tag or a stand-in for one."""
+    standard = standard_base64(value or "")
+    if not standard or standard in _ESCAPES:
+        return None
+    try:
+        text = base64.b64decode(standard, validate=True).decode("ascii")
+    except (binascii.Error, ValueError):
+        return Signature(VENDOR, standard)
+    return untagged(text) if is_tag(text) else Signature(VENDOR, standard)
+
+
+def written_signature(signature: str, origin: str | None) -> str:
+    """Return a signature as this format carries it to a client."""
+    if origin == VENDOR:
+        return signature
+    return base64.b64encode(tagged(origin or "unknown", signature).encode()).decode()

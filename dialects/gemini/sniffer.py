@@ -1,0 +1,60 @@
+"""Looks into a raw Gemini stream for what is billed, and for how it ends."""
+
+from typing import Final
+
+from dialects.gemini.decoder import read_chunk
+from dialects.gemini.errors import upstream_error
+from dialects.gemini.usage import read_usage
+from dialects.sniff import Span, marked_frames, read_span
+from models.errors import UpstreamError
+from models.json_types import JsonObject
+from models.usage import NO_USAGE, Usage
+
+# Inside JSON strings quotes are escaped, so text of an answer cannot look like these keys.
+_RARE: Final = (b'"finishReason"', b'"blockReason"', b'"error"')
+_USAGE: Final = b'"usageMetadata"'
+_CONTENT: Final = b'"parts"'
+
+
+class StreamSniffer:
+    """Reads the frames that hold the end or an error, and the last with usage."""
+
+    def __init__(self) -> None:
+        self.usage: Usage = NO_USAGE
+        self.ended = False
+        """Never: this format's end marker is the end of the stream."""
+        self.finished = False
+        self.started = False
+        self.error: UpstreamError | None = None
+
+    def feed(self, frames: bytes) -> bytes:
+        """Take whole frames and return them, the very same object."""
+        if not self.started and _CONTENT in frames:
+            self.started = True
+        at = frames.rfind(_USAGE)  # cumulative and in nearly every frame: only the last counts
+        spans = {*marked_frames(frames, _RARE)}
+        if at >= 0:
+            spans.update(marked_frames(frames, (_USAGE,), at))
+        for span in sorted(spans):
+            self._look(frames, span)
+        return frames
+
+    def _look(self, frames: bytes, span: Span) -> None:
+        event = read_span(frames, span)
+        payload = read_chunk(event[1]) if event else None
+        if event is None or payload is None:
+            return
+        if "error" in payload and self.error is None:
+            self.error = upstream_error(payload, event[1])
+        self.usage = self.usage.updated(read_usage(payload))
+        self.finished = self.finished or _tells_end(payload)
+
+
+def _tells_end(payload: JsonObject) -> bool:
+    feedback, candidates = payload.get("promptFeedback"), payload.get("candidates")
+    if isinstance(feedback, dict) and feedback.get("blockReason") and not candidates:
+        return True
+    return any(
+        isinstance(one, dict) and bool(one.get("finishReason"))
+        for one in (candidates if isinstance(candidates, list) else ())
+    )
