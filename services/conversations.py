@@ -121,7 +121,7 @@ class _Keeper:
         told: list[bytes] = []
         for name, data in (*parser.feed(frames), *parser.end()):
             told.append(sse.frame(await self._event(data), name or None))
-        return frames if self._previous is None else b"".join(told)
+        return b"".join(told) if told and self._previous is not None else frames
 
     async def _event(self, data: bytes) -> bytes:
         event = parse_lenient(data)

@@ -1,0 +1,265 @@
+"""Requests that go on from a stored answer, and answers that are stored on their way."""
+
+import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from auth.vault import Vault
+from models.errors import BadRequest, ErrorKind
+from models.exchange import ProxyRequest
+from models.json_types import JsonObject
+from repositories.shared_memory import MemoryState
+from services.answers import Reply
+from services.conversations import Conversations
+from services.stored_responses import Keeping, StoredResponse, StoredResponses
+from tests.fakes.clock import FakeClock
+from tests.services.executor_rig import make_request
+
+MESSAGE = {
+    "id": "msg_1",
+    "type": "message",
+    "role": "assistant",
+    "status": "completed",
+    "content": [{"type": "output_text", "text": "Sunny.", "annotations": []}],
+}
+CALL = {"id": "fc_1", "type": "function_call", "call_id": "call_1", "name": "wx", "arguments": "{}"}
+SIGNED = {"id": "rs_1", "type": "reasoning", "summary": [], "encrypted_content": "gAAA"}
+UNSIGNED = {"id": "rs_2", "type": "reasoning", "summary": []}
+SEARCH = {"id": "ws_1", "type": "web_search_call", "status": "completed"}
+FIRST: JsonObject = {"role": "user", "content": "Weather?"}
+
+
+def without_id(item: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in item.items() if key != "id"}
+
+
+def response(*output: dict[str, Any], **fields: object) -> dict[str, Any]:
+    told = {"id": "resp_1", "object": "response", "status": "completed", "output": list(output)}
+    return {**told, "previous_response_id": None, **fields}
+
+
+def asked(**fields: Any) -> ProxyRequest:  # noqa: ANN401 - JSON
+    request = make_request("responses")
+    payload = {"model": "gpt-x", **fields}
+    return replace(request, payload=payload, body=json.dumps(payload).encode(), key_id="key-1")
+
+
+class House:
+    """Conversations over shared state of this process."""
+
+    def __init__(self, keeping: Keeping | None = None) -> None:
+        self.shared = MemoryState(FakeClock())
+        self.stored = StoredResponses(self.shared, Vault.of(b"k" * 32), keeping or Keeping())
+        self.conversations = Conversations(self.stored)
+
+    async def has(self, *output: dict[str, Any], key_id: str = "key-1") -> None:
+        await self.stored.put(key_id, StoredResponse([FIRST], response(*output)))
+
+    async def answered(self, request: ProxyRequest, body: bytes) -> bytes:
+        recalled = await self.conversations.recall(request)
+        return (await self.conversations.keep(request, recalled, Reply(body))).body
+
+    async def streamed(self, request: ProxyRequest, *chunks: bytes) -> list[bytes]:
+        async def source() -> AsyncGenerator[bytes, None]:
+            for chunk in chunks:
+                yield chunk
+
+        recalled = await self.conversations.recall(request)
+        reply = await self.conversations.keep(request, recalled, Reply(chunks=source()))
+        assert reply.chunks is not None
+        async with aclosing(reply.chunks) as told:
+            return [chunk async for chunk in told]
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+def event(name: str, payload: dict[str, Any], **fields: object) -> bytes:
+    data = json.dumps({"type": name, **fields, "response": payload})
+    return f"event: {name}\ndata: {data}\n\n".encode()
+
+
+async def test_what_led_there_comes_first_then_the_answer_then_the_new_input(house: House) -> None:
+    await house.has(SIGNED, UNSIGNED, CALL)
+    result = {"type": "function_call_output", "call_id": "call_1", "output": "24C"}
+    request = asked(previous_response_id="resp_1", input=[result], instructions="Be brief.")
+    recalled = await house.conversations.recall(request)
+    assert (
+        json.loads(recalled.body)
+        == recalled.payload
+        == {
+            "model": "gpt-x",
+            "instructions": "Be brief.",
+            "input": [FIRST, without_id(SIGNED), without_id(CALL), result],
+        }
+    )
+
+
+async def test_text_becomes_a_message(house: House) -> None:
+    await house.has(MESSAGE, SEARCH)
+    recalled = await house.conversations.recall(asked(previous_response_id="resp_1", input="And?"))
+    assert recalled.payload["input"] == [
+        FIRST,
+        without_id(MESSAGE),
+        SEARCH,
+        {"type": "message", "role": "user", "content": "And?"},
+    ]
+
+
+async def test_a_request_that_refers_to_nothing_is_the_same_object(house: House) -> None:
+    for request in (asked(input="Hi"), asked(input=[FIRST]), asked(), asked(input=5)):
+        assert await house.conversations.recall(request) is request
+
+
+async def test_single_items_may_be_referred_to(house: House) -> None:
+    await house.has(UNSIGNED, CALL)
+    references = [{"type": "item_reference", "id": "rs_2"}, {"id": "fc_1"}]
+    unknown = {"type": "item_reference", "id": "fc_unknown"}
+    recalled = await house.conversations.recall(asked(input=[FIRST, *references, unknown]))
+    assert recalled.payload["input"] == [FIRST, without_id(CALL), unknown]
+
+
+@pytest.mark.parametrize(
+    ("previous", "kind"),
+    [
+        ("resp_2", ErrorKind.RESPONSE_NOT_FOUND),
+        ("", ErrorKind.RESPONSE_NOT_FOUND),
+        ("x" * 9_000, ErrorKind.RESPONSE_NOT_FOUND),
+        (5, ErrorKind.INVALID_REQUEST),
+        ({}, ErrorKind.INVALID_REQUEST),
+    ],
+)
+async def test_what_is_not_known_is_refused_by_name(
+    house: House, previous: object, kind: ErrorKind
+) -> None:
+    await house.has(MESSAGE, key_id="key-2")
+    with pytest.raises(BadRequest) as caught:
+        await house.conversations.recall(asked(previous_response_id=previous, input="And?"))
+    error = caught.value
+    assert (error.kind, error.status, error.path) == (kind, 400, "previous_response_id")
+    assert len(error.message) < 250
+
+
+async def test_another_keys_answer_is_not_known(house: House) -> None:
+    await house.has(MESSAGE, key_id="key-2")
+    with pytest.raises(BadRequest):
+        await house.conversations.recall(asked(previous_response_id="resp_1"))
+
+
+# --- keeping ----------------------------------------------------------------------------------
+
+
+async def test_a_whole_answer_is_kept_and_given_as_it_is(house: House) -> None:
+    body = json.dumps(response(MESSAGE)).encode()
+    assert await house.answered(asked(input=[FIRST]), body) is body
+    kept = await house.stored.get("key-1", "resp_1")
+    assert (list(kept.input), kept.response) == ([FIRST], response(MESSAGE))
+
+
+async def test_a_streamed_answer_is_kept_before_its_last_event_is_given(house: House) -> None:
+    created = event("response.created", response(status="in_progress"))
+    delta = b'data: {"type":"response.output_text.delta","delta":"response.completed"}\n\n'
+    last = event("response.completed", response(MESSAGE))
+
+    async def source() -> AsyncGenerator[bytes, None]:
+        for chunk in (created, delta, last):
+            yield chunk
+
+    request = asked(input=[FIRST], stream=True)
+    reply = await house.conversations.keep(request, request, Reply(chunks=source()))
+    assert reply.chunks is not None
+    async with aclosing(reply.chunks) as chunks:
+        assert [await anext(chunks), await anext(chunks)] == [created, delta]
+        assert house.shared._entries == {}
+        assert await anext(chunks) == last
+        assert (await house.stored.get("key-1", "resp_1")).output == [MESSAGE]
+
+
+async def test_a_last_event_without_its_blank_line_counts(house: House) -> None:
+    last = event("response.incomplete", response(MESSAGE, status="incomplete")).rstrip()
+    assert await house.streamed(asked(), b": ping\n\n", last) == [b": ping\n\n", last]
+    assert (await house.stored.get("key-1", "resp_1")).response["status"] == "incomplete"
+
+
+async def test_a_conversation_grows(house: House) -> None:
+    await house.answered(asked(input="Hi"), json.dumps(response(MESSAGE)).encode())
+    second = json.dumps(response(CALL, id="resp_2")).encode()
+    told = await house.answered(asked(previous_response_id="resp_1", input=[FIRST]), second)
+    assert json.loads(told)["previous_response_id"] == "resp_1"
+    kept = await house.stored.get("key-1", "resp_2")
+    hi = {"type": "message", "role": "user", "content": "Hi"}
+    assert list(kept.input) == [hi, without_id(MESSAGE), FIRST]
+    assert kept.response["previous_response_id"] == "resp_1"
+
+
+async def test_every_event_of_the_whole_answer_names_the_one_before(house: House) -> None:
+    await house.has(MESSAGE)
+    delta = b'event: x\ndata: {"previous_response_id":null}\n\n'
+    created = event("response.created", response(id="resp_2", status="in_progress"))
+    last = event("response.completed", response(MESSAGE, id="resp_2"), sequence_number=9)
+    request = asked(previous_response_id="resp_1", input="And?", stream=True)
+    told = await house.streamed(request, created + delta, delta, last)
+    assert told[1] == delta
+    assert told[0].endswith(delta)
+    for frame in (told[0].removesuffix(delta), told[2]):
+        name, _, data = frame.decode().partition("\ndata: ")
+        payload = json.loads(data)
+        assert name == f"event: {payload['type']}"
+        assert payload["response"]["previous_response_id"] == "resp_1"
+    assert (await house.stored.get("key-1", "resp_2")).output == [MESSAGE]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        response(MESSAGE, status="failed"),
+        response(status="in_progress"),
+        {"object": "response.input_tokens", "input_tokens": 5},
+        {"error": {"message": "no"}},
+    ],
+    ids=["failed", "in progress", "a count", "an error"],
+)
+async def test_what_is_no_complete_answer_is_not_kept(
+    house: House, payload: dict[str, Any]
+) -> None:
+    body = json.dumps(payload).encode()
+    assert await house.answered(asked(), body) == body
+    await house.streamed(asked(), event("response.failed", payload))
+    assert house.shared._entries == {}
+
+
+async def test_garbage_passes_as_it_is(house: House) -> None:
+    for garbage in (b"", b"\xff", b"[]", b"response.completed"):
+        assert await house.answered(asked(), garbage) == garbage
+        assert await house.streamed(asked(), garbage) == [garbage]
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+async def test_who_wants_nothing_kept_pays_for_nothing(is_on: bool) -> None:
+    house = House(Keeping(is_on=is_on))
+    request = asked(input="Hi", **({"store": False} if is_on else {}))
+    reply = Reply(json.dumps(response(MESSAGE)).encode())
+    chunks = _one()
+    streamed = Reply(chunks=chunks)
+    assert await house.conversations.keep(request, request, reply) is reply
+    kept = await house.conversations.keep(request, request, streamed)
+    assert kept.chunks is chunks
+    assert house.shared._entries == {}
+
+
+async def _one() -> AsyncGenerator[bytes, None]:
+    yield b""
+
+
+async def test_an_answer_may_go_on_without_being_kept(house: House) -> None:
+    await house.has(MESSAGE)
+    request = asked(previous_response_id="resp_1", input="And?", store=False)
+    told = await house.answered(request, json.dumps(response(CALL, id="resp_2")).encode())
+    assert json.loads(told)["previous_response_id"] == "resp_1"
+    assert not any("resp_2" in key for key in house.shared._entries)
