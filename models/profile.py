@@ -18,6 +18,9 @@ class Profile:
     vendor: str = ""
     """Family whose signed reasoning it accepts back: `anthropic`, `openai`, `glm`, `gemini`,
     `claude-ca` (Claude behind Code Assist, whose signatures are valid nowhere else), or ``."""
+    is_guest: bool = False
+    """Served in another vendor's format, whose clients do not know its rules: their requests are
+    written anew even where they are in that format (Claude behind Code Assist)."""
     max_output_tokens: int | None = None
     """Documented cap of the answer, where known."""
     reasoning: bool = True

@@ -70,6 +70,8 @@ def make_plan(request: ProxyRequest, client: Dialect, route: Route, *, wants_usa
     if offer.dialect is not client:
         return _translated(request, client, route, offer)
     if offer.adapt is not None:
+        if offer.profile(route.model).is_guest:
+            return _translated(request, client, route, offer)
         return _adapted(request, client, route, offer, offer.adapt)
     body, hides_usage = client.prepare_raw(
         request.body,

@@ -57,7 +57,7 @@ def test_secrets_are_in_headers_and_never_in_the_url(
         assert request.url.startswith(offer.base_url)
         signed = [name for name, value in request.headers.items() if SECRET in value]
         assert len(signed) == 1
-        assert signed[0] in ("authorization", "x-api-key")
+        assert signed[0] in ("authorization", "x-api-key", "x-goog-api-key")
         assert request.headers["user-agent"] == "aigateway/0"
         assert SECRET not in repr(request)
 
@@ -165,4 +165,6 @@ def test_the_built_in_ones_are_these() -> None:
         ("anthropic", "https://api.anthropic.com"),
         ("openai", "https://api.openai.com/v1"),
         ("glm", "https://open.bigmodel.cn/api/paas/v4"),
+        ("gemini", "https://generativelanguage.googleapis.com"),
+        ("antigravity", "https://cloudcode-pa.googleapis.com"),
     ]
