@@ -1,0 +1,252 @@
+"""The events of a Responses stream, put together into parts that never overlap.
+
+Items form a queue. The first one is told as it comes; what comes for later ones waits until
+those before are complete.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Final
+
+from dialects.fields import mended
+from dialects.finish import agreed
+from dialects.openai_responses.errors import stream_failure
+from dialects.openai_responses.output_items import (
+    ARGUMENTS,
+    INPUT,
+    RAW,
+    REFUSAL,
+    SUMMARY,
+    TEXT,
+    CallItem,
+    Item,
+    MessageItem,
+    OtherItem,
+    ReasoningItem,
+    Slot,
+)
+from dialects.openai_responses.usage import read_usage
+from models.chat import FinishReason
+from models.errors import BadRequest, StreamBroken, UpstreamError
+from models.events import Event, Failed, Finish, Start
+from models.json_types import Json, JsonObject
+
+_FIRST_TEXT: Final[Slot] = (TEXT, 0)
+_ENDS: Final = frozenset({"response.completed", "response.incomplete"})
+_FAILURES: Final = frozenset({"response.failed", "response.cancelled", "error"})
+_DELTAS: Final[Mapping[str, str]] = {
+    "response.output_text.delta": TEXT,
+    "response.refusal.delta": REFUSAL,
+    "response.reasoning_text.delta": RAW,
+    "response.reasoning_summary_text.delta": SUMMARY,
+    "response.function_call_arguments.delta": ARGUMENTS,
+    "response.custom_tool_call_input.delta": INPUT,
+}
+_WHOLES: Final[Mapping[str, tuple[str, str]]] = {
+    "response.output_text.done": (TEXT, "text"),
+    "response.refusal.done": (REFUSAL, "refusal"),
+    "response.reasoning_text.done": (RAW, "text"),
+    "response.reasoning_summary_text.done": (SUMMARY, "text"),
+    "response.function_call_arguments.done": (ARGUMENTS, "arguments"),
+    "response.custom_tool_call_input.done": (INPUT, "input"),
+}
+_ITEM_OF: Final[Mapping[str, str]] = {
+    TEXT: "message",
+    REFUSAL: "message",
+    RAW: "reasoning",
+    SUMMARY: "reasoning",
+    ARGUMENTS: "function_call",
+    INPUT: "custom_tool_call",
+}
+
+
+class Assembly:
+    """Turns parsed events into neutral ones. After `is_done` nothing more comes out."""
+
+    def __init__(self) -> None:
+        self.is_done = False
+        self._out: list[Event] = []
+        self._is_started = False
+        self._items: dict[int, Item] = {}
+        self._by_id: dict[str, Item] = {}
+        self._queue: deque[Item] = deque()
+
+    def flush(self) -> list[Event]:
+        """Return what came together since the last call."""
+        out = self._out.copy()
+        self._out.clear()
+        return out
+
+    def take(self, kind: str, payload: JsonObject, data: bytes) -> None:
+        """Read one event; `data` are its bytes, kept with an error."""
+        if self.is_done:
+            return
+        if kind == "response.output_text.delta" and self._more(payload):
+            return
+        try:
+            self._take(kind, payload, data)
+        except BadRequest:  # of the writer of JSON, which knows no better
+            self.fail(StreamBroken("the provider's answer is nested too deeply"))
+
+    def whole(self, response: JsonObject) -> None:
+        """Read a whole answer, or what one came to in the end."""
+        self._start(response)
+        self._rest(response.get("output"))
+        has_calls = any(isinstance(item, CallItem) for item in self._items.values())
+        has_refusal = any(
+            isinstance(item, MessageItem) and item.has_refusal for item in self._items.values()
+        )
+        reason = agreed(_reason(response), has_calls=has_calls)
+        if reason is FinishReason.STOP and has_refusal:
+            reason = FinishReason.REFUSAL
+        self.is_done = True
+        self._out.append(Finish(reason, usage=read_usage(response)))
+
+    def fail(self, error: UpstreamError) -> None:
+        """The answer broke off."""
+        if not self.is_done:
+            self.is_done = True
+            self._out.append(Failed(error))
+
+    # --- events -------------------------------------------------------------------------------
+
+    def _more(self, payload: JsonObject) -> bool:
+        """Tell more of a message's first text, which most events are; say whether it was that."""
+        index, text = payload.get("output_index"), payload.get("delta")
+        item = self._items.get(index) if isinstance(index, int) else None
+        if item is None or item.slot != _FIRST_TEXT or payload.get("content_index") != 0:
+            return False
+        if isinstance(text, str) and text:
+            item.more(text)
+        return True
+
+    def _take(self, kind: str, payload: JsonObject, data: bytes) -> None:
+        if kind in _DELTAS:
+            self._text(_DELTAS[kind], payload)
+        elif kind in _WHOLES:
+            self._whole_text(*_WHOLES[kind], payload)
+        elif kind == "response.output_item.added":
+            item = _object(payload, "item")
+            kind, item_id = _text(item, "type"), _text(item, "id")
+            self._item(payload, kind, item_id, is_new=True).added(item)
+        elif kind == "response.output_item.done":
+            item = _object(payload, "item")
+            self._item(payload, _text(item, "type"), _text(item, "id")).done(item)
+            self._advance()
+        else:
+            self._response(kind, payload, data)
+
+    def _response(self, kind: str, payload: JsonObject, data: bytes) -> None:
+        response = _object(payload, "response")
+        is_failed = response.get("status") in ("failed", "cancelled")
+        if kind in _FAILURES or payload.get("error") or is_failed:
+            self.fail(stream_failure(payload, data))
+        elif kind in _ENDS:
+            self.whole(response)
+        elif kind in ("response.created", "response.queued", "response.in_progress"):
+            self._start(response)
+
+    def _start(self, response: JsonObject) -> None:
+        if self._is_started:
+            return
+        self._is_started = True
+        created = response.get("created_at")
+        is_time = isinstance(created, int | float) and not isinstance(created, bool)
+        at = int(created) if is_time and isinstance(created, int | float) and created > 0 else 0
+        self._out.append(Start(_text(response, "id"), _text(response, "model"), at))
+
+    def _text(self, channel: str, payload: JsonObject) -> None:
+        text = payload.get("delta")
+        item = self._item(payload, _ITEM_OF[channel], _text(payload, "item_id"))
+        if isinstance(text, str):
+            item.text((channel, _place(channel, payload)), text)
+
+    def _whole_text(self, channel: str, key: str, payload: JsonObject) -> None:
+        item = self._item(payload, _ITEM_OF[channel], _text(payload, "item_id"))
+        item.whole((channel, _place(channel, payload)), _text(payload, key))
+
+    # --- items --------------------------------------------------------------------------------
+
+    def _item(self, payload: JsonObject, kind: str, item_id: str, *, is_new: bool = False) -> Item:
+        index = payload.get("output_index")
+        place = index if isinstance(index, int) else -1
+        known = self._by_id.get(item_id) or self._items.get(place)
+        # Some servers number every item alike.
+        if known is None or (is_new and known.is_done):
+            return self._made(place, kind, item_id)
+        return known
+
+    def _made(self, index: int, kind: str, item_id: str) -> Item:
+        self._start({})
+        place = index if index >= 0 else len(self._items)
+        while place in self._items:
+            place += 1
+        item = self._items[place] = self._new(kind, place)
+        if item_id:
+            self._by_id[item_id] = item
+        self._queue.append(item)
+        return item
+
+    def _new(self, kind: str, place: int) -> Item:
+        sink: list[Event] = [] if self._queue else self._out
+        match kind:
+            case "message":
+                return MessageItem(sink)
+            case "reasoning":
+                return ReasoningItem(sink)
+            case "function_call" | "custom_tool_call":
+                return CallItem(sink, place, is_custom=kind == "custom_tool_call")
+            case _:
+                return OtherItem(sink)
+
+    def _advance(self) -> None:
+        while self._queue and self._queue[0].is_done:
+            self._queue.popleft()
+            if self._queue:
+                head = self._queue[0]
+                self._out += head.sink
+                head.sink = self._out
+
+    def _rest(self, output: Json) -> None:
+        """Tell what the end of a stream knows more than its events did."""
+        for index, item in enumerate(output if isinstance(output, list) else ()):
+            if not isinstance(item, dict):
+                continue
+            item_id = _text(item, "id")
+            known = self._by_id.get(item_id) or self._items.get(index)
+            told = known or self._made(index, _text(item, "type"), item_id)
+            if not told.is_done:
+                told.done(item)
+                self._advance()
+        for open_item in [*self._queue]:
+            open_item.done({})
+            self._advance()
+
+
+def _place(channel: str, payload: JsonObject) -> int:
+    if channel in (ARGUMENTS, INPUT):
+        return 0
+    index = payload.get("summary_index" if channel == SUMMARY else "content_index")
+    return index if isinstance(index, int) else 0
+
+
+def _reason(response: JsonObject) -> FinishReason:
+    if response.get("status") != "incomplete":
+        return FinishReason.STOP
+    match _object(response, "incomplete_details").get("reason"):
+        case "max_output_tokens" | "max_tokens":
+            return FinishReason.LENGTH
+        case "content_filter":
+            return FinishReason.CONTENT_FILTER
+        case _:
+            return FinishReason.OTHER
+
+
+def _object(payload: JsonObject, key: str) -> JsonObject:
+    value = payload.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _text(payload: JsonObject, key: str) -> str:
+    value = payload.get(key)
+    return mended(value) if isinstance(value, str) else ""

@@ -1,0 +1,119 @@
+"""The Responses format as a dialect: what the modules of this package can do, in one object."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from dialects.base import (
+    NO_ADDRESS,
+    Encoded,
+    ErrorBody,
+    ErrorFacts,
+    Inspected,
+    ModelEntry,
+    Operation,
+    ReplyContext,
+)
+from dialects.openai_chat import catalogue
+from dialects.openai_chat.errors import encode_error
+from dialects.openai_responses import errors, raw
+from dialects.openai_responses.decoder import ResponsesDecoder
+from dialects.openai_responses.encoder import ResponsesEncoder
+from dialects.openai_responses.read_parts import DIALECT
+from dialects.openai_responses.read_request import read_request
+from dialects.openai_responses.response import read_response, write_response
+from dialects.openai_responses.sniffer import ResponsesSniffer
+from dialects.openai_responses.usage import read_usage
+from dialects.openai_responses.write_request import write_request
+from dialects.spelling import spelled
+from models.chat import ChatRequest, ChatResponse
+from models.errors import GatewayError
+from models.json_types import JsonObject
+from models.profile import Profile
+from models.usage import Usage
+
+_SPELLINGS: Final = {
+    "effort": ("reasoning.effort",),
+    "max_tokens": ("max_output_tokens",),
+    "reasoning": ("input.reasoning",),
+    "reasoning_effort": ("reasoning.effort",),
+    "response_format": ("text.format",),
+    "strict": ("tools.strict",),
+    "thinking": ("reasoning.effort", "reasoning.summary"),
+    "user": ("safety_identifier", "user"),
+    "verbosity": ("text.verbosity",),
+}
+
+
+class Responses:
+    """OpenAI's Responses, without what OpenAI would keep between two requests."""
+
+    name = DIALECT
+    operation = Operation.GENERATE
+    paths: tuple[str, ...] = ("/v1/responses",)
+    models_path = "/models"
+    ping = b": ping\n\n"
+    forwarded_headers: frozenset[str] = frozenset()
+    """None: organisation and project belong to the account, not to the client."""
+
+    def upstream_path(self, model: str, *, stream: bool) -> str:
+        return "/responses"
+
+    def inspect(
+        self, body: bytes, payload: JsonObject, address: Mapping[str, str] = NO_ADDRESS
+    ) -> Inspected:
+        return raw.inspect(body, payload)
+
+    def prepare_raw(
+        self, body: bytes, payload: JsonObject, model: str, *, ask_usage: bool
+    ) -> tuple[bytes, bool]:
+        """Usage comes with every answer, so nothing has to be asked for."""
+        return raw.prepare_raw(body, payload, model), False
+
+    def decode_request(self, payload: JsonObject) -> ChatRequest:
+        return read_request(payload)
+
+    def field_names(self, dropped: Sequence[str], payload: JsonObject) -> tuple[str, ...]:
+        return spelled(dropped, payload, _SPELLINGS)
+
+    def encode_request(self, request: ChatRequest, profile: Profile) -> Encoded:
+        return write_request(request, profile)
+
+    def decode_response(self, payload: JsonObject) -> ChatResponse:
+        return read_response(payload)
+
+    def encode_response(self, response: ChatResponse, context: ReplyContext) -> JsonObject:
+        return write_response(response, context)
+
+    def decoder(self, profile: Profile) -> ResponsesDecoder:
+        return ResponsesDecoder()
+
+    def encoder(self, context: ReplyContext) -> ResponsesEncoder:
+        return ResponsesEncoder(context)
+
+    def sniffer(self, *, hide_usage: bool) -> ResponsesSniffer:
+        return ResponsesSniffer()
+
+    def read_usage(self, payload: JsonObject) -> Usage:
+        return read_usage(payload)
+
+    def read_error(self, payload: JsonObject) -> ErrorFacts | None:
+        return errors.read_error(payload)
+
+    def encode_error(self, error: GatewayError, request_id: str) -> ErrorBody:
+        """Write an error answer; this format has its request id in a header only."""
+        return encode_error(error)
+
+    def encode_stream_error(self, error: GatewayError, request_id: str) -> bytes:
+        return errors.encode_stream_error(error)
+
+    def read_models(self, payload: JsonObject) -> list[ModelEntry]:
+        return catalogue.read_models(payload)
+
+    def encode_models(self, models: Sequence[ModelEntry]) -> JsonObject:
+        return catalogue.encode_models(models)
+
+    def encode_model(self, model: ModelEntry) -> JsonObject:
+        return catalogue.encode_model(model)
+
+
+RESPONSES: Final = Responses()

@@ -1,0 +1,76 @@
+"""Reasoning items: whose thoughts they hold, and how other vendors' travel in them.
+
+OpenAI encrypts what its models thought and takes it back as `encrypted_content`. What other
+vendors want back travels in the same field, in a tag of ours: a signature, a block that is
+encrypted as a whole, or only whose unsigned thoughts these are.
+"""
+
+from typing import Final
+
+from dialects.openai_responses.read_parts import VENDOR
+from dialects.signatures import is_tag, tagged, untagged
+from models.content import Reasoning, ToolCall
+from models.json_types import Json, JsonObject
+
+_REDACTED: Final = "+redacted"
+_UNSIGNED: Final = "+unsigned"
+_UNKNOWN: Final = "unknown"
+
+
+def read_reasoning(item: JsonObject) -> Reasoning | ToolCall | None:
+    """Read an item of a history.
+
+    A ToolCall stands for the signature of the call that follows; None for an item that holds
+    nothing, or a damaged tag. Foreign to no vendor's rules, so nothing is refused.
+    """
+    text = summary_text(item)
+    carried = item.get("encrypted_content")
+    if not isinstance(carried, str) or not carried:
+        return Reasoning(text) if text else None
+    if not is_tag(carried):
+        return Reasoning(text, carried, VENDOR)
+    found = untagged(carried)
+    if found is None:
+        return None
+    if found.is_of_call:
+        return ToolCall("", "", "", signature=found.value, origin=found.vendor)
+    if found.vendor.endswith(_REDACTED):
+        origin = found.vendor.removesuffix(_REDACTED)
+        return Reasoning("", origin=origin, redacted=found.value)
+    if found.vendor.endswith(_UNSIGNED):
+        return Reasoning(text, origin=found.vendor.removesuffix(_UNSIGNED))
+    return Reasoning(text, found.value, found.vendor)
+
+
+def summary_text(item: JsonObject) -> str:
+    """Return what an item shows: its summaries, else the raw thoughts."""
+    return "\n\n".join(_texts(item.get("summary"))) or "".join(_texts(item.get("content")))
+
+
+def encrypted_content(part: Reasoning) -> str | None:
+    """Return what brings the thoughts back to their vendor; None where there is nothing."""
+    if part.redacted is not None:
+        return tagged(f"{part.origin or _UNKNOWN}{_REDACTED}", part.redacted)
+    if part.signature and part.origin == VENDOR:
+        return part.signature
+    if part.signature:
+        return tagged(part.origin or _UNKNOWN, part.signature)
+    if part.origin and part.origin != VENDOR:
+        return tagged(f"{part.origin}{_UNSIGNED}", "-")
+    return None
+
+
+def call_carrier(call: ToolCall) -> str | None:
+    """Return the `encrypted_content` of the item that carries a call's signature before it."""
+    if not call.signature:
+        return None
+    return tagged(call.origin or _UNKNOWN, call.signature, is_of_call=True)
+
+
+def _texts(parts: Json) -> list[str]:
+    found = []
+    for part in parts if isinstance(parts, list) else ():
+        text = part.get("text") if isinstance(part, dict) else None
+        if isinstance(text, str) and text:
+            found.append(text)
+    return found

@@ -1,0 +1,55 @@
+"""Looking on while a Responses stream passes untouched."""
+
+from typing import Final
+
+from dialects.fields import parse_lenient
+from dialects.openai_responses.errors import stream_failure
+from dialects.openai_responses.usage import read_usage
+from dialects.sniff import marked_frames, read_span
+from models.errors import UpstreamError
+from models.json_types import JsonObject
+from models.usage import NO_USAGE
+
+# Inside JSON strings quotes are escaped, so text of an answer cannot look like these.
+_MARKERS: Final = (
+    b'"response.completed"',
+    b'"response.incomplete"',
+    b'"response.failed"',
+    b'"type":"error"',
+    b'"type": "error"',
+    b'"error":{',
+    b'"error": {',
+)
+_CONTENT: Final = (b'"response.output_', b'.delta"')
+_ENDS: Final = frozenset({"response.completed", "response.incomplete"})
+
+
+class ResponsesSniffer:
+    """Reads usage, end, errors and the beginning of content out of whole frames."""
+
+    def __init__(self) -> None:
+        self.usage = NO_USAGE
+        self.ended = False
+        self.finished = False
+        self.started = False
+        self.error: UpstreamError | None = None
+
+    def feed(self, frames: bytes) -> bytes:
+        """Take whole frames in and return them, the very same object. Never raises."""
+        if not self.started and any(mark in frames for mark in _CONTENT):
+            self.started = True
+        for span in marked_frames(frames, _MARKERS):
+            event = read_span(frames, span)
+            payload = parse_lenient(event[1]) if event else None
+            if event is not None and payload is not None:
+                self._look(payload, event[1])
+        return frames
+
+    def _look(self, payload: JsonObject, data: bytes) -> None:
+        kind, response = payload.get("type"), payload.get("response")
+        if isinstance(response, dict):
+            self.usage = self.usage.updated(read_usage(response))
+        if kind in ("error", "response.failed") or isinstance(payload.get("error"), dict):
+            self.error = self.error or stream_failure(payload, data)
+        elif kind in _ENDS:
+            self.ended = self.finished = True
