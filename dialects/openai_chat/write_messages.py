@@ -31,6 +31,8 @@ from models.errors import Unrepresentable
 from models.json_types import Json, JsonObject
 
 NOT_EXECUTED: Final = "Error: [tool call was not executed]"
+_SAYS_ERROR: Final = ("error:", '{"error":')
+"""How results begin that say themselves that they are errors; Gemini's are JSON."""
 
 
 def written_messages(request: ChatRequest, out: Outgoing) -> list[Json]:
@@ -184,7 +186,7 @@ def _result_text(result: ToolResult) -> str:
                     path=where,
                 )
     text = "\n".join(line for line in lines if line)
-    if not result.is_error or text.lower().startswith("error:"):
+    if not result.is_error or text.lower().startswith(_SAYS_ERROR):
         return text
     return f"Error: {text}" if text else "Error: the tool failed"
 
