@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Final
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from dialects import fields
 from dialects.base import (
@@ -80,7 +80,7 @@ def path_of(model: str, method: str) -> str:
 
 def model_in(address: Mapping[str, str]) -> str:
     """Return the model that an address names."""
-    model = bare_model(unquote(address.get("model", "")))
+    model = bare_model(address.get("model", ""))
     if not model:
         raise BadRequest("model: expected its name in the path", path="model")
     return model

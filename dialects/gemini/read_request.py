@@ -10,6 +10,7 @@ from dialects.gemini.read_config import CONFIG, read_config
 from dialects.gemini.read_contents import ContentsReader, read_system
 from dialects.gemini.read_tools import read_tool_choice, read_tools
 from models.chat import ChatRequest
+from models.errors import Unrepresentable
 from models.json_types import Json, JsonObject
 
 _READ: Final = frozenset(
@@ -25,6 +26,8 @@ def read_request(payload: JsonObject) -> ChatRequest:
     What only Google knows is kept in `extras`: fields inside others by their path.
     """
     body = canonical(payload)
+    if body.get("cachedContent"):
+        raise Unrepresentable("cachedContent: only Google has what is in it", path="cachedContent")
     reader = ContentsReader()
     messages = reader.read(body)
     config = read_config(body)
