@@ -1,10 +1,10 @@
 """How the events of a stream are put on the wire."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final, Protocol
 
 from dialects.base import Dialect
-from dialects.sse import Parser, ServerEvent
+from dialects.gemini.array import ArrayWriter
 from handlers.callers import GEMINI, family
 
 _SSE: Final = "text/event-stream; charset=utf-8"
@@ -37,28 +37,10 @@ class ServerEvents:
         return b""
 
 
-class JsonArray:
+class JsonArray(ArrayWriter):
     """One JSON array that grows, an element for each event."""
 
     content_type = _JSON
-
-    def __init__(self) -> None:
-        self._events = Parser()
-        self._opening = b"["
-
-    def feed(self, frames: bytes) -> bytes:
-        return self._told(self._events.feed(frames))
-
-    def end(self) -> bytes:
-        rest = self._told(self._events.end())
-        return rest + (b"[]" if self._opening == b"[" else b"]")
-
-    def _told(self, events: Sequence[ServerEvent]) -> bytes:
-        told = []
-        for _, data in events:
-            told += [self._opening, data]
-            self._opening = b",\r\n"
-        return b"".join(told)
 
 
 def framing_of(dialect: Dialect, query: Mapping[str, str]) -> Framing:

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import aiohttp
 from aiohttp import web
 
 from auth.keys import hash_key
+from auth.vault import Vault
 from dialects import DIALECTS
 from handlers.app import build_app
 from handlers.calls import Pace
@@ -16,14 +17,19 @@ from handlers.catalog import ModelList
 from handlers.connection import TimedRunner
 from handlers.endpoint import Endpoint
 from handlers.inference import Inference
+from handlers.stored_responses import StoredResponseRoutes
 from models.exchange import RequestRecord
 from models.principal import ApiKey
+from repositories.shared_memory import MemoryState
 from services.authenticator import Authenticator
 from services.catalog import Catalog
+from services.conversations import Conversations
+from services.stored_responses import Keeping, StoredResponses
 from tests.services.executor_rig import Rig
 
 PEPPER = b"p" * 32
 KEY, ADMIN_KEY = "ak_client", "ak_admin"
+KEEPING = Keeping()
 QUICK = Pace(window_s=0.2, min_bytes_per_s=0)
 
 
@@ -33,7 +39,8 @@ class Served:
 
     url: str
     http: aiohttp.ClientSession
-    records: list[RequestRecord] = field(default_factory=list)
+    records: list[RequestRecord]
+    stored: StoredResponses
 
     async def call(
         self, method: str, path: str, body: object = None, *, key: str = KEY, **headers: str
@@ -76,6 +83,8 @@ async def serving(
     pace: Pace = QUICK,
     head_timeout_s: float = 5.0,
     stall_timeout_s: float = 300.0,
+    strict: bool = False,
+    keeping: Keeping = KEEPING,
 ) -> AsyncGenerator[Served, None]:
     """Serve the model routes and `extra` ones."""
     names = {KEY: False, ADMIN_KEY: True}
@@ -89,8 +98,15 @@ async def serving(
 
     authenticator = Authenticator(lambda: rig.snapshot, look, PEPPER, rig.clock)
     records: list[RequestRecord] = []
+    stored = StoredResponses(MemoryState(rig.clock), Vault.of(PEPPER), keeping)
     inference = Inference(
-        rig.executor, records.append, DIALECTS, rig.clock, max_body_bytes=max_body_bytes
+        rig.executor,
+        records.append,
+        DIALECTS,
+        rig.clock,
+        max_body_bytes=max_body_bytes,
+        strict=strict,
+        memories={"responses": Conversations(stored)},
     )
     catalog = Catalog(
         lambda: rig.snapshot,
@@ -101,7 +117,12 @@ async def serving(
         rig.clock,
         user_agent="test",
     )
-    endpoints = [*inference.endpoints(), *ModelList(catalog, DIALECTS).endpoints(), *extra]
+    endpoints = [
+        *inference.endpoints(),
+        *StoredResponseRoutes(stored).endpoints(),
+        *ModelList(catalog, DIALECTS).endpoints(),
+        *extra,
+    ]
     runner = TimedRunner(
         build_app(endpoints, authenticator, DIALECTS, pace),
         head_timeout_s=head_timeout_s,
@@ -113,6 +134,6 @@ async def serving(
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         async with aiohttp.ClientSession() as http:
             port = runner.addresses[0][1]
-            yield Served(f"http://127.0.0.1:{port}", http, records)
+            yield Served(f"http://127.0.0.1:{port}", http, records, stored)
     finally:
         await runner.cleanup()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -101,7 +102,7 @@ def parsed(pieces: list[bytes], loop: asyncio.AbstractEventLoop) -> list[tuple[o
 def cut(data: bytes, places: list[int]) -> list[bytes]:
     """Return the pieces of data between places."""
     ends = sorted({place % (len(data) + 1) for place in places} | {0, len(data)})
-    return [data[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+    return [data[start:end] for start, end in pairwise(ends)]
 
 
 @settings(max_examples=60, deadline=None)
