@@ -110,7 +110,7 @@ class FakeProvider:
             )
         if endpoint.stream is not None and endpoint.wants_stream(seen):
             return await self._stream(request, endpoint, seen)
-        body = compact(endpoint.whole(self.scenario, seen)).encode()
+        body = compact(endpoint.whole(self._scenario(seen), seen)).encode()
         if endpoint.counts:
             self.sent.append(body)
         return web.Response(body=body, content_type="application/json")
@@ -157,11 +157,14 @@ class FakeProvider:
         if self.raw_stream is not None:
             return list(self.raw_stream)
         assert endpoint.stream is not None
-        whole = list(endpoint.stream(self.scenario, seen))
+        whole = list(endpoint.stream(self._scenario(seen), seen))
         if self.split_bytes is None:
             return whole
         data, size = b"".join(whole), self.split_bytes
         return [data[start : start + size] for start in range(0, len(data), size)]
+
+    def _scenario(self, seen: Seen) -> Scenario:
+        return self.respond(seen) if self.respond else self.scenario
 
     async def _wait(self, delay_s: float) -> None:
         try:
