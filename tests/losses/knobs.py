@@ -243,10 +243,11 @@ THINKING: Final = [
         messages={"thinking": {"type": "enabled", "budget_tokens": 2000}},
         gemini=_thinks(thinkingBudget=2000),
     ),
-    knob(
+    beside(
+        knob("low", responses={"reasoning": {"effort": "low"}}, gemini=_thinks("LOW")),
         "thoughts shown",
         responses={"reasoning": {"effort": "low", "summary": "auto"}},
-        gemini=_thinks(includeThoughts=True),
+        gemini=_thinks("LOW", includeThoughts=True),
     ),
 ]
 

@@ -1,6 +1,6 @@
 """What becomes of a feature on its way to a provider, found by sending it there."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -37,12 +37,21 @@ class Fate(StrEnum):
     """Nothing arrives and nobody is told: this must not be."""
 
 
+@dataclass(frozen=True, slots=True)
+class Needless:
+    """A feature that may come to nothing without a word."""
+
+    why: str
+    formats: Container[str]
+    """Of providers where it is so."""
+
+
 NEEDLESS: Final = {
-    "cache marks": "these providers cache by themselves",
-    "thinking off": "the model does not think",
-    "tool choice: auto": "it is what happens anyway",
+    "cache marks": Needless("these providers cache by themselves", ("chat", "responses", "gemini")),
+    "thinking off": Needless("the model does not think", ("chat", "responses", "gemini")),
+    "thoughts shown": Needless("thoughts are passed on as they come", ("chat",)),
+    "tool choice: auto": Needless("it is what happens anyway", ("chat", "gemini")),
 }
-"""Features that may come to nothing without a word, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +128,8 @@ def outcome(feature: Feature, client: Dialect, target: Target) -> Outcome:
         return Outcome(Fate.CHANGED if arrived else Fate.DROPPED, named)
     if arrived and is_whole:
         return Outcome(Fate.CARRIED)
-    is_idle = feature.name in NEEDLESS and not arrived
+    needless = NEEDLESS.get(feature.name)
+    is_idle = needless is not None and plan.upstream.name in needless.formats and not arrived
     return Outcome(Fate.NEEDLESS if is_idle else Fate.VANISHED)
 
 

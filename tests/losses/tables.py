@@ -70,7 +70,7 @@ def _requests() -> Iterator[str]:
         yield from _table(
             ["", *head], ([name, *(_cell(row[at]) for at in shown)] for name, row in rows.items())
         )
-    yield "Needless: " + "; ".join(f"{name}: {why}" for name, why in NEEDLESS.items()) + "."
+    yield "Needless: " + "; ".join(f"{name}: {one.why}" for name, one in NEEDLESS.items()) + "."
     yield ""
 
 

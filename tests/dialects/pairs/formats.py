@@ -63,7 +63,8 @@ def heard(dialect: Dialect, chunks: Iterable[bytes]) -> list[Event]:
 
 def payloads(raw: bytes) -> list[JsonObject]:
     """Return what the frames of a stream hold, its end marker left out."""
-    datas = [frame.partition(b"data: ")[2] for frame in raw.split(b"\n\n")]
+    frames = raw.replace(b"\r\n", b"\n").split(b"\n\n")
+    datas = [frame.partition(b"data: ")[2] for frame in frames]
     return [orjson.loads(data) for data in datas if data and data != b"[DONE]"]
 
 
