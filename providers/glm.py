@@ -124,12 +124,13 @@ def at_base_url(provider: Provider, base_url: str) -> Provider:
     speaks one format only."""
     if base_url.endswith(_MESSAGES_PATH):
         return replace(provider, offers=(replace(_MESSAGES, base_url=base_url),))
-    offers = [replace(offer, base_url=base_url) for offer in (_CHAT, _EMBEDDINGS)]
+    offers = [replace(_CHAT, base_url=base_url)]
     for path in _CHAT_PATHS:
         if base_url.endswith(path):
             origin = base_url.removesuffix(path)
             offers.append(replace(_MESSAGES, base_url=origin + _MESSAGES_PATH))
             break
+    offers.append(replace(_EMBEDDINGS, base_url=base_url))
     return replace(provider, offers=tuple(offers))
 
 

@@ -3,6 +3,8 @@ import pytest
 from dialects.anthropic import MESSAGES
 from dialects.base import Dialect
 from dialects.openai_chat import CHAT
+from dialects.openai_completions import COMPLETIONS
+from dialects.openai_embeddings import EMBEDDINGS
 from models.errors import BadRequest
 from models.provider import StoredProvider
 from providers import anthropic, glm, openai
@@ -16,7 +18,7 @@ def stored(dialect: str = "chat", base_url: str | None = "https://x.test/v1/") -
 def test_an_operators_provider_speaks_its_format_at_its_address() -> None:
     chat = operator_provider(stored())
     assert (chat.id, chat.name, chat.prefixes) == ("own", "Own", ("own-",))
-    assert [offer.dialect for offer in chat.offers] == [CHAT]
+    assert [offer.dialect for offer in chat.offers] == [CHAT, COMPLETIONS, EMBEDDINGS]
     assert chat.main.base_url == "https://x.test/v1"
     assert chat.main.fixed_headers == {}
     messages = operator_provider(stored("messages", "https://x.test/a/b//"))
@@ -70,21 +72,27 @@ def test_glm_speaks_messages_at_its_anthropic_address_only() -> None:
     [
         (
             "https://api.z.ai/api/paas/v4",
-            [(CHAT, "https://api.z.ai/api/paas/v4"), (MESSAGES, "https://api.z.ai/api/anthropic")],
+            [
+                (CHAT, "https://api.z.ai/api/paas/v4"),
+                (MESSAGES, "https://api.z.ai/api/anthropic"),
+                (EMBEDDINGS, "https://api.z.ai/api/paas/v4"),
+            ],
         ),
         (
             "https://open.bigmodel.cn/api/coding/paas/v4/",
             [
                 (CHAT, "https://open.bigmodel.cn/api/coding/paas/v4"),
                 (MESSAGES, "https://open.bigmodel.cn/api/anthropic"),
+                (EMBEDDINGS, "https://open.bigmodel.cn/api/coding/paas/v4"),
             ],
         ),
         ("https://x.test/api/anthropic", [(MESSAGES, "https://x.test/api/anthropic")]),
-        ("https://x.test/v1", [(CHAT, "https://x.test/v1")]),
+        ("https://x.test/v1", [(CHAT, "https://x.test/v1"), (EMBEDDINGS, "https://x.test/v1")]),
     ],
 )
 def test_glms_formats_have_a_base_each_on_one_machine(
     base_url: str, offers: list[tuple[Dialect, str]]
 ) -> None:
     there = configured(glm.PROVIDER, StoredProvider("glm", "GLM", "chat", base_url))
-    assert [(offer.dialect, offer.base_url) for offer in there.offers] == offers
+    spoken = [offer for offer in there.offers if offer.dialect in (CHAT, MESSAGES)]
+    assert [(offer.dialect, offer.base_url) for offer in spoken] == offers
