@@ -8,11 +8,14 @@ from dialects.base import Dialect
 from dialects.openai_chat import CHAT
 from dialects.openai_completions import COMPLETIONS
 from dialects.openai_embeddings import EMBEDDINGS
+from dialects.openai_responses import RESPONSES, RESPONSES_COUNT
 
 _ALL: Final[tuple[Dialect, ...]] = (
     MESSAGES,
     MESSAGES_COUNT,
     CHAT,
+    RESPONSES,
+    RESPONSES_COUNT,
     COMPLETIONS,
     EMBEDDINGS,
 )

@@ -8,6 +8,7 @@ from dialects.base import Dialect
 from dialects.openai_chat import CHAT
 from dialects.openai_completions import COMPLETIONS
 from dialects.openai_embeddings import EMBEDDINGS
+from dialects.openai_responses import RESPONSES
 from models.errors import BadRequest
 from models.profile import Profile, ProfileOf
 from models.provider import StoredProvider
@@ -19,7 +20,7 @@ _KEPT_REASONING: Final = ("kimi", "moonshot")
 
 
 def operator_provider(stored: StoredProvider) -> Provider:
-    """Return an operator's own provider, which speaks one of the two formats.
+    """Return an operator's own provider, which speaks one of the formats below.
 
     Raises BadRequest for an unknown format or a missing address.
     """
@@ -84,14 +85,31 @@ def chat_profile(model: str) -> Profile:
     )
 
 
+def responses_profile(model: str) -> Profile:
+    """Return the facts about a model behind a server that speaks Responses.
+
+    Who has this format has it from OpenAI, efforts included.
+    """
+    name = model.lower().rpartition("/")[2]
+    if openai.knows(name):
+        return replace(openai.profile(name), model=model)
+    return Profile(model, efforts=("low", "medium", "high"), max_stops=0)
+
+
+_SPOKEN: Final[tuple[tuple[Dialect, ProfileOf], ...]] = (
+    (MESSAGES, messages_profile),
+    (CHAT, chat_profile),
+    (RESPONSES, responses_profile),
+)
+"""What an operator's own provider may speak."""
+
+
 def _spoken(stored: StoredProvider) -> tuple[Dialect, ProfileOf]:
-    if stored.dialect == MESSAGES.name:
-        return MESSAGES, messages_profile
-    if stored.dialect == CHAT.name:
-        return CHAT, chat_profile
-    raise BadRequest(
-        f"provider {stored.id}: dialect must be {MESSAGES.name} or {CHAT.name}", path="dialect"
-    )
+    for dialect, profile in _SPOKEN:
+        if stored.dialect == dialect.name:
+            return dialect, profile
+    known = ", ".join(dialect.name for dialect, _ in _SPOKEN)
+    raise BadRequest(f"provider {stored.id}: dialect must be one of {known}", path="dialect")
 
 
 def _trimmed(base_url: str) -> str:

@@ -6,6 +6,7 @@ from typing import Final
 from dialects.openai_chat import CHAT
 from dialects.openai_completions import COMPLETIONS
 from dialects.openai_embeddings import EMBEDDINGS
+from dialects.openai_responses import RESPONSES, RESPONSES_COUNT
 from models.chat import Effort
 from models.profile import Profile
 from providers import failures, signing
@@ -67,7 +68,7 @@ PROVIDER: Final = Provider(
     id="openai",
     name="OpenAI",
     offers=Offer(CHAT, "https://api.openai.com/v1", signing.bearer, profile).spoken(
-        COMPLETIONS, EMBEDDINGS
+        RESPONSES, RESPONSES_COUNT, COMPLETIONS, EMBEDDINGS
     ),
     diagnose=failures.diagnose,
 )
