@@ -105,8 +105,8 @@ def _items(scenario: Scenario, payload: Mapping[str, Any]) -> list[dict[str, Any
         items.append(_reasoning(scenario, payload))
     if scenario.text or scenario.refusal:
         items.append(_message(scenario))
-    customs = _custom_names(payload)
-    return items + [_call(call, call.name in customs) for call in scenario.calls]
+    tools = dict(_tools(payload))
+    return items + [_call(call, tools.get(call.name, {})) for call in scenario.calls]
 
 
 def _reasoning(scenario: Scenario, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,13 +146,24 @@ def _text_part(text: str) -> dict[str, Any]:
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
 
 
-def _custom_names(payload: Mapping[str, Any]) -> set[str]:
-    return {tool["name"] for tool in payload.get("tools") or () if tool["type"] == "custom"}
+def _tools(payload: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Return every tool by its name, with the `namespace` it is in, if any."""
+    given = payload.get("input")
+    items = [item for item in given if isinstance(item, dict)] if isinstance(given, list) else []
+    for holder in (payload, *items):
+        for tool in holder.get("tools") or ():
+            if tool["type"] == "namespace":
+                place = {"namespace": tool["name"]}
+                yield from ((inner["name"], {**inner, **place}) for inner in tool["tools"])
+            elif "name" in tool:
+                yield tool["name"], tool
 
 
-def _call(call: Call, is_custom: bool) -> dict[str, Any]:
+def _call(call: Call, tool: Mapping[str, Any]) -> dict[str, Any]:
     head = {"status": "completed", "call_id": call.id, "name": call.name}
-    if is_custom:
+    if "namespace" in tool:
+        head["namespace"] = tool["namespace"]
+    if tool.get("type") == "custom":
         text = call.arguments["input"]
         return {"id": f"ctc_{call.id}", "type": "custom_tool_call", **head, "input": text}
     arguments = compact(dict(call.arguments))
