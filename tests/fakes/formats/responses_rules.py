@@ -59,6 +59,8 @@ _ITEMS = {
     "item_reference": "id",
     "web_search_call": "id status action",
 }
+# What Codex puts on items when it believes that it calls OpenAI itself.
+_OF_CODEX = "internal_chat_message_metadata_passthrough"
 _PREFIXES = {
     "message": "msg",
     "function_call": "fc",
@@ -162,7 +164,7 @@ def _check_items(items: Sequence[Item], *, has_past: bool) -> None:
         where = f"input[{index}]"
         kind = item.get("type") or "message"
         need(kind in _ITEMS, f"Invalid value: '{kind}'. ({where})")
-        extra = stranger(item, {"type", *_ITEMS[kind].split()})
+        extra = stranger(item, {"type", _OF_CODEX, *_ITEMS[kind].split()})
         need(extra is None, f"Unknown parameter: '{where}.{extra}'.")
         _check_id(item, kind, where)
         match kind:
