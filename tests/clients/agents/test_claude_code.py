@@ -45,3 +45,17 @@ async def test_a_tool_is_run_and_its_result_answered(rig: Rig, tmp_path: Path, k
     done = await claude(rig, tmp_path, kind, "-p", QUESTION, "--allowedTools", "Bash")
     assert (done.code, done.out.strip()) == (0, f"The note says {NOTE}."), done.told
     check_received(rig, provider)
+
+
+@every_kind
+async def test_the_context_is_measured_without_asking_a_model(
+    rig: Rig, tmp_path: Path, kind: Kind
+) -> None:
+    provider = await rig.add_provider(kind)
+    done = await claude(rig, tmp_path, kind, "-p", "/context")
+    assert done.code == 0, done.told
+    assert "System prompt" in done.out, done.told
+    counting = ("/count_tokens", "/input_tokens", ":countTokens")
+    assert [seen.path for seen in provider.seen if not seen.path.endswith(counting)] == []
+    rows = await rig.logs(1)
+    assert {(row["dialect"], row["status"]) for row in rows} == {("messages.count", 200)}
