@@ -13,7 +13,13 @@ from dialects import fields
 from dialects.arguments import arguments_text
 from dialects.call_ids import CallIds
 from dialects.custom_tools import wrapped
-from dialects.openai_responses.read_parts import DIALECT, assistant_parts, texts, user_parts
+from dialects.openai_responses.read_parts import (
+    DIALECT,
+    assistant_parts,
+    has_annotations,
+    texts,
+    user_parts,
+)
 from dialects.openai_responses.read_tools import Tools
 from dialects.openai_responses.reasoning import read_reasoning
 from models.content import Media, Message, Opaque, Part, Role, Text, ToolCall, ToolResult
@@ -105,6 +111,8 @@ class _Reader:
                 self._turns.append(_Turn("user", where, [*parts]))
             case "assistant":
                 self._assistant(where).parts += assistant_parts(item, where)
+                if has_annotations(item):
+                    self._left_out.append("annotations")
             case "system" | "developer":
                 self._instruct(texts(item, "content", where), where)
             case _:

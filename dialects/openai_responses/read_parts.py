@@ -33,6 +33,13 @@ def assistant_parts(message: JsonObject, where: str) -> tuple[Text | Refusal, ..
     return tuple(_assistant_part(part, here) for part, here in _listed(message, "content", where))
 
 
+def has_annotations(message: JsonObject) -> bool:
+    """Say whether what the assistant said cites something; only OpenAI reads that again."""
+    content = message.get("content")
+    parts = content if isinstance(content, list) else []
+    return any(isinstance(part, dict) and bool(part.get("annotations")) for part in parts)
+
+
 def _listed(holder: JsonObject, key: str, where: str) -> Iterator[tuple[JsonObject, str]]:
     """Return the parts with their paths; a string is one text part."""
     content, path = holder.get(key), fields.join(where, key)
