@@ -10,8 +10,10 @@ from dialects.fields import dumps
 from dialects.renames import Restorer
 from dialects.stops import StopFilter, stopped
 from models.chat import ChatRequest, ChatResponse
-from models.errors import Unrepresentable
+from models.content import Part, Reasoning, ToolCall
+from models.errors import BadRequest, Unrepresentable
 from models.exchange import ProxyRequest
+from models.json_types import JsonObject
 from models.profile import Profile
 from providers.base import Offer, Route
 from services.relay import EventFilter, RawRelay, Relay, TranslatedRelay
@@ -85,8 +87,18 @@ def make_plan(request: ProxyRequest, client: Dialect, route: Route, *, wants_usa
 def _adapted(
     request: ProxyRequest, client: Dialect, route: Route, offer: Offer, adapt: Adapt
 ) -> Plan:
-    """The provider's own variant of the client's dialect: edit the request, relay the answer."""
-    encoded = adapt(request.payload, offer.profile(route.model))
+    """The provider's own variant of the client's dialect: edit the request, relay the answer.
+
+    What the variant lacks may be had in plainer words: free-text tools as functions, and the
+    legacy ones as tools. Then both ways are translated.
+    """
+    try:
+        encoded = adapt(request.payload, offer.profile(route.model))
+    except Unrepresentable as refusal:
+        try:
+            return _translated(request, client, route, offer)
+        except BadRequest:
+            raise refusal from None
     needs_filter = bool(encoded.stops or encoded.tool_names or encoded.properties)
     chat = client.decode_request(request.payload) if needs_filter else None
     return _planned(request, client, route, offer, encoded, chat)
@@ -168,6 +180,24 @@ def _filters(plan: Plan) -> list[EventFilter]:
         stops = StopFilter(plan.stops)
         filters.append(lambda events: [kept for event in events for kept in stops.feed(event)])
     return filters
+
+
+def decoded(plan: Plan, payload: JsonObject) -> ChatResponse:
+    """Read a provider's whole answer. Whose signatures are in it is known from who was asked: a
+    format may be that of several vendors. Raises UpstreamError."""
+    answer = plan.upstream.decode_response(payload)
+    vendor = plan.profile.vendor
+    return replace(answer, parts=tuple(_owned(part, vendor) for part in answer.parts))
+
+
+def _owned(part: Part, vendor: str) -> Part:
+    match part:
+        case Reasoning(redacted=None) if vendor:
+            return replace(part, origin=vendor)
+        case ToolCall(signature=str()) if vendor:
+            return replace(part, origin=vendor)
+        case _:
+            return part
 
 
 def filtered(plan: Plan, answer: ChatResponse) -> ChatResponse:

@@ -132,3 +132,23 @@ def test_a_whole_answer_passes_the_same_filters_as_a_stream() -> None:
     renaming = Plan(made.route, made.client, made.offer, b"", tool_names={"a_b": "a.b"})
     called = ChatResponse("id", "m", 1, (ToolCall("c", "a_b", "{}"),), FinishReason.TOOL_CALLS)
     assert filtered(renaming, called).parts == (ToolCall("c", "a.b", "{}"),)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"tools": [{"type": "custom", "custom": {"name": "sh", "description": "d"}}]},
+        {"functions": [{"name": "sh", "description": "d"}]},
+    ],
+    ids=["free text", "legacy"],
+)
+def test_tools_that_a_variant_lacks_are_said_as_those_it_has(fields: dict[str, Json]) -> None:
+    made = plan(glm.PROVIDER, model="glm-4.6", fields=fields)
+    tools = json.loads(made.body)["tools"]
+    assert [(tool["type"], tool["function"]["name"]) for tool in tools] == [("function", "sh")]
+    assert made.mode == "translated"
+
+
+def test_what_no_words_can_say_is_refused_in_the_variants_own() -> None:
+    with pytest.raises(Unrepresentable, match="GLM gives one answer only"):
+        plan(glm.PROVIDER, model="glm-4.6", fields={"n": 2})
