@@ -13,7 +13,10 @@ from openapi.common import ErrorAnswer
 from openapi.formats import FORMATS, Format
 
 _REF: Final = "#/components/schemas/{model}"
-_PARAMETER: Final = re.compile(r"\{(\w+)(?::[^}]*)?\}")
+_PARAMETER: Final = re.compile(r"\{(\w+)(?::([^}]*))?\}")
+_CHOICE: Final = re.compile(r"\w+(\|\w+)+", re.ASCII)
+_LITERAL: Final = re.compile(r"(\w+|:)(\|%.*)?", re.ASCII)
+"""A pattern that stands for one text, which may also come percent-encoded."""
 _SCHEMES: Final[JsonObject] = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
@@ -106,7 +109,13 @@ def build_document(routes: Sequence[Route], version: str) -> JsonObject:
 
 def plain_path(path: str) -> str:
     """Return the path without aiohttp's patterns: `/v1/models/{id:.+}` is `/v1/models/{id}`."""
-    return _PARAMETER.sub(r"{\1}", path)
+    return _PARAMETER.sub(_plain, path)
+
+
+def _plain(found: re.Match[str]) -> str:
+    name, pattern = found.groups()
+    literal = _LITERAL.fullmatch(pattern or "")
+    return literal[1] if literal is not None else f"{{{name}}}"
 
 
 def _tags(routes: Sequence[Route]) -> list[Json]:
@@ -205,9 +214,16 @@ def _operation_id(route: Route) -> str:
 
 def _path_parameters(route: Route) -> list[Json]:
     return [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-        for name in _PARAMETER.findall(route.path)
+        {"name": name, "in": "path", "required": True, "schema": _path_schema(pattern)}
+        for name, pattern in _PARAMETER.findall(route.path)
+        if _LITERAL.fullmatch(pattern) is None
     ]
+
+
+def _path_schema(pattern: str) -> JsonObject:
+    if _CHOICE.fullmatch(pattern) is None:
+        return {"type": "string"}
+    return {"type": "string", "enum": [*pattern.split("|")]}
 
 
 def _query_parameters(route: Route, schemas: dict[str, Json]) -> list[Json]:

@@ -200,3 +200,16 @@ def test_the_files_are_not_stale() -> None:
         check=False,
     )
     assert (told.returncode, told.stdout) == (0, ""), told.stderr
+
+
+@pytest.mark.parametrize(
+    ("path", "plain"),
+    [
+        ("/v1/models/{id:.+}", "/v1/models/{id}"),
+        ("/a/{id}/b", "/a/{id}/b"),
+        ("/m/{model:.+}{colon::|%3[Aa]}{method:count}", "/m/{model}:count"),
+        ("/m/{model:.+}{colon::|%3[Aa]}{method:one|two}", "/m/{model}:{method}"),
+    ],
+)
+def test_paths_are_shown_without_patterns(path: str, plain: str) -> None:
+    assert plain_path(path) == plain
