@@ -20,8 +20,23 @@ from config.sources import load_settings
 from repositories.sql.migrate import migrate
 from tests.fakes.provider import FakeProvider, Kind
 
-PROVIDER_IDS: Mapping[Kind, str] = {"messages": "anthropic", "chat": "openai", "glm": "glm"}
-MODELS: Mapping[Kind, str] = {"messages": "claude-fake", "chat": "gpt-fake", "glm": "glm-fake"}
+PROVIDER_IDS: Mapping[Kind, str] = {
+    "messages": "anthropic",
+    "chat": "openai",
+    "glm": "glm",
+    "gemini": "gemini",
+    "antigravity": "antigravity",
+}
+MODELS: Mapping[Kind, str] = {
+    "messages": "claude-fake",
+    "chat": "gpt-fake",
+    "glm": "glm-fake",
+    "gemini": "gemini/gemini-3-fake",
+    "antigravity": "antigravity/gemini-3-fake",
+}
+
+PROJECT = "project-told"
+"""The Code Assist project that an account's metadata names, where it does."""
 
 
 @dataclass
@@ -56,7 +71,7 @@ class Rig:
         provider_id = PROVIDER_IDS[kind]
         await self.api("PATCH", f"/providers/{provider_id}", {"base_url": fake.url})
         for number in range(accounts):
-            await self.add_account(provider_id, f"key-{number}")
+            await self.add_account(provider_id, f"key-{number}", **_fields(kind, number))
         self.providers[kind] = fake
         return fake
 
@@ -94,6 +109,14 @@ class Rig:
                 await asyncio.sleep(0.02)
         found: list[dict[str, Any]] = page["data"]
         return found
+
+
+def _fields(kind: Kind, number: int) -> dict[str, object]:
+    """Code Assist knows tokens only; the project of every other account has to be found out."""
+    if kind != "antigravity":
+        return {}
+    token: dict[str, object] = {"auth_type": "bearer", "auth_data": {"token": f"key-{number}"}}
+    return token if number % 2 else {**token, "metadata": {"project_id": PROJECT}}
 
 
 @asynccontextmanager

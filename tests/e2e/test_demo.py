@@ -15,7 +15,8 @@ import pytest
 from aigateway.serving import Refused
 from tests.e2e.cluster import Cluster, open_cluster
 from tests.e2e.harness import Rig, open_rig
-from tests.e2e.sdk_calls import anthropic_client, openai_client
+from tests.e2e.sdks.anthropic_messages import anthropic_client
+from tests.e2e.sdks.openai_chat import openai_client
 
 ASK: dict[str, Any] = {
     "model": "demo-chat",

@@ -77,6 +77,7 @@ def _messages(path: str, vendor: str) -> Endpoint:
         partial(messages_rules.check, vendor=vendor),
         lambda scenario, _: messages.messages_stream(scenario, vendor),
         asks_stream,
+        messages.stream_error,
     )
 
 
@@ -89,6 +90,7 @@ def _openai(names: Names) -> list[Endpoint]:
             chat_rules.check,
             lambda scenario, seen: chat.chat_stream(scenario, include_usage=_asks_usage(seen)),
             asks_stream,
+            chat.stream_error,
         ),
         Endpoint(
             "/responses",
@@ -97,6 +99,7 @@ def _openai(names: Names) -> list[Endpoint]:
             responses_rules.check,
             lambda scenario, seen: responses.response_stream(scenario, seen.payload),
             asks_stream,
+            responses.stream_error,
         ),
         Endpoint(
             "/responses/input_tokens",
@@ -112,6 +115,7 @@ def _openai(names: Names) -> list[Endpoint]:
                 scenario, include_usage=_asks_usage(seen)
             ),
             wants_stream=asks_stream,
+            stream_error=chat.stream_error,
         ),
         _embeddings(chat.error),
         _list("/models", lambda: chat.models_json(names()), chat.error),
@@ -129,6 +133,7 @@ def _glm(names: Names) -> list[Endpoint]:
                 scenario, include_usage=False, usage_with_finish=True
             ),
             asks_stream,
+            chat.glm_stream_error,
         ),
         _messages("/api/anthropic/v1/messages", "glm"),
         _embeddings(chat.glm_error),
@@ -147,6 +152,7 @@ def _gemini(names: Names) -> list[Endpoint]:
             gemini_rules.check,
             _gemini_stream,
             lambda _: True,
+            gemini.stream_error,
             lambda seen: "text/event-stream" if _is_sse(seen) else "application/json",
         ),
         Endpoint(
@@ -177,6 +183,7 @@ def _code_assist(names: Names, onboarding: Onboarding) -> list[Endpoint]:
             check,
             lambda scenario, seen: code_assist.wrapped_events(_chunks(scenario, seen)),
             lambda _: True,
+            gemini.stream_error,
         ),
         Endpoint(
             f"{root}countTokens",

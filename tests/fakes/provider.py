@@ -19,7 +19,7 @@ from tests.fakes.formats.code_assist import Onboarding
 from tests.fakes.origins import Kind, endpoints, error_of
 from tests.fakes.scenarios import Scenario, compact
 
-__all__ = ["Failure", "FakeProvider", "Kind", "Seen", "error_body", "refusal"]
+__all__ = ["Break", "Failure", "FakeProvider", "Kind", "Seen", "error_body", "refusal"]
 
 WORDS = "the provider's own words"
 
@@ -32,6 +32,16 @@ class Failure:
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     content_type: str = "application/json"
+
+
+@dataclass(frozen=True)
+class Break:
+    """How a stream fails to come to its end."""
+
+    after: int
+    """So many pieces of the scenario's stream come first; counted from the end if negative."""
+    status: int | None = None
+    """An error like this is told then; None for no word at all."""
 
 
 @dataclass
@@ -51,6 +61,8 @@ class FakeProvider:
     """Sent as it is instead of the scenario's stream."""
     raw_streams: list[list[bytes]] = field(default_factory=list)
     """The same for one stream after the other."""
+    breaks: list[Break] = field(default_factory=list)
+    """One for each stream, used up in order."""
     split_bytes: int | None = None
     """Cut the stream into pieces of so many bytes."""
     pause_s: float = 0.0
@@ -158,6 +170,8 @@ class FakeProvider:
             return list(self.raw_stream)
         assert endpoint.stream is not None
         whole = list(endpoint.stream(self._scenario(seen), seen))
+        if self.breaks:
+            return _broken(whole, self.breaks.pop(0), endpoint)
         if self.split_bytes is None:
             return whole
         data, size = b"".join(whole), self.split_bytes
@@ -178,6 +192,13 @@ class FakeProvider:
 
     async def _journal(self, _request: web.Request) -> web.Response:
         return web.json_response({"total": len(self.seen), "by_key": dict(self.by_key)})
+
+
+def _broken(pieces: list[bytes], how: Break, endpoint: Endpoint) -> list[bytes]:
+    if how.status is None:
+        return pieces[: how.after]
+    assert endpoint.stream_error is not None
+    return [*pieces[: how.after], endpoint.stream_error(how.status, WORDS)]
 
 
 async def _read(request: web.Request) -> Seen:

@@ -72,6 +72,8 @@ class Endpoint:
     """Raises Refused, or any error of a wrong type, for what the provider does not accept."""
     stream: Callable[[Scenario, Seen], Iterable[bytes]] | None = None
     wants_stream: Callable[[Seen], bool] = never
+    stream_error: Callable[[int, str], bytes] | None = None
+    """An error as the last event of a stream."""
     stream_type: Callable[[Seen], str] = events
     method: str = "POST"
     counts: bool = True

@@ -1,0 +1,116 @@
+"""The cells of the matrix: every SDK in front of every provider."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.e2e.harness import PROVIDER_IDS, Rig, open_rig
+from tests.e2e.sdks import SDKS
+from tests.e2e.sdks.asking import Ask, Got, Sdk
+from tests.fakes.provider import FakeProvider, Kind
+from tests.fakes.scenarios import Scenario
+
+
+@dataclass(frozen=True)
+class Target:
+    """A provider and the models that have what a scenario needs."""
+
+    kind: Kind
+    model: str
+    thinker: str = ""
+    """A model that thinks and is told so; the same where empty."""
+    viewer: str = ""
+    """A model that sees."""
+    base_path: str = ""
+    """Chooses among the formats of the provider, where its addresses do."""
+
+    @property
+    def dialect(self) -> str:
+        """The client whose requests pass as they are."""
+        native = {"messages": "anthropic", "gemini": "google"}
+        return "anthropic" if self.base_path else native.get(self.kind, "")
+
+    def named(self, model: str = "") -> str:
+        """Return the model's name with the provider's before it."""
+        return f"{PROVIDER_IDS[self.kind]}/{model or self.model}"
+
+
+TARGETS: Final[dict[str, Target]] = {
+    "anthropic": Target("messages", "claude-sonnet-4-5"),
+    "openai": Target("chat", "gpt-4.1", thinker="gpt-5"),
+    "gemini": Target("gemini", "gemini-3-pro-preview"),
+    "code-assist-gemini": Target("antigravity", "gemini-3-pro-high"),
+    "code-assist-claude": Target(
+        "antigravity", "claude-sonnet-4-6", thinker="claude-opus-4-6-thinking"
+    ),
+    "glm": Target("glm", "glm-4.6", viewer="glm-4.6v"),
+}
+KINDS: Final[tuple[Kind, ...]] = ("messages", "chat", "gemini", "antigravity", "glm")
+
+
+@dataclass
+class Cell:
+    """One SDK in front of one provider, streaming or not."""
+
+    rig: Rig
+    sdk_name: str
+    sdk: Sdk
+    target: Target
+    stream: bool
+
+    @property
+    def provider(self) -> FakeProvider:
+        return self.rig.providers[self.target.kind]
+
+    def plays(self, scenario: Scenario) -> Scenario:
+        """Let the provider answer so from now on."""
+        self.provider.scenario = scenario
+        return scenario
+
+    async def ask(self, ask: Ask | None = None, *, model: str = "") -> Got:
+        """Ask through the SDK."""
+        named = self.target.named(model)
+        return await self.sdk.ask(self.rig, named, ask or Ask(), stream=self.stream)
+
+
+def cells(*, streams: tuple[bool, ...] = (False, True)) -> pytest.MarkDecorator:
+    """Run a test in every cell."""
+    return pytest.mark.parametrize(
+        "cell",
+        [
+            pytest.param((sdk, target, stream), id=f"{sdk}-{target}-{'sse' if stream else 'json'}")
+            for sdk in SDKS
+            for target in TARGETS
+            for stream in streams
+        ],
+        indirect=True,
+    )
+
+
+@asynccontextmanager
+async def open_matrix(folder: Path) -> AsyncIterator[Rig]:
+    """Run one gateway with every provider behind it, each with two accounts."""
+    async with open_rig(folder) as rig:
+        for kind in KINDS:
+            await rig.add_provider(kind, accounts=2)
+        yield rig
+
+
+async def clear(rig: Rig) -> None:
+    """Make the providers forget what a test told them, and the gateway what it learned."""
+    for kind, fake in rig.providers.items():
+        fresh, told = FakeProvider(kind), {"seen", "sent", "by_key", "url", "onboarding"}
+        for name in vars(fresh).keys() - told:
+            setattr(fake, name, getattr(fresh, name))
+        for journal in (fake.seen, fake.sent, fake.by_key):
+            journal.clear()
+
+
+async def rested(rig: Rig) -> None:
+    """Let every account be used again."""
+    for account in (await rig.api("GET", "/accounts?limit=500"))["data"]:
+        await rig.api("POST", f"/accounts/{account['id']}/reset")

@@ -1,0 +1,60 @@
+"""Tool turns through the official SDKs: what the model said goes back to it as it was."""
+
+import pytest
+
+from tests.e2e.cells import Cell, cells
+from tests.e2e.received import received
+from tests.e2e.sdks.asking import Ask
+from tests.fakes.scenarios import Call, Scenario
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+CALLS = (Call("call_a", "wx", {"city": "Rome"}), Call("call_b", "wx", {"city": "Oslo"}))
+
+
+async def loop(cell: Cell, scenario: Scenario, ask: Ask, model: str = "") -> None:
+    """Ask, answer the calls, and let the provider judge what comes back."""
+    cell.plays(scenario)
+    first = await cell.ask(ask, model=model)
+    assert len(first.calls) == len(scenario.calls)
+    cell.plays(Scenario(text=("Sun and snow.",)))
+    results = {"0": "sun", "1": "snow"}
+    again = Ask(
+        ask.text, tools=ask.tools, thinks=ask.thinks, after=first, results=results, then=ask.then
+    )
+    second = await cell.ask(again, model=model)
+    assert second.text == "Sun and snow."
+    assert len(cell.provider.seen) == 2
+    told = received(cell.provider.seen[1])
+    assert told.results == ("sun", "snow")[: len(scenario.calls)]
+    assert ask.then is None or ask.then in told.texts
+
+
+@cells()
+@pytest.mark.parametrize("count", [1, 2])
+async def test_results_go_back_to_their_calls(cell: Cell, count: int) -> None:
+    said = Scenario(text=("I look. ",), calls=CALLS[:count], stop="tools")
+    await loop(cell, said, Ask("Weather?", tools=("wx",)))
+
+
+@cells()
+async def test_a_user_may_speak_after_the_results(cell: Cell) -> None:
+    said = Scenario(text=(), calls=CALLS, stop="tools")
+    await loop(cell, said, Ask("Weather?", tools=("wx",), then="And?"))
+
+
+@cells()
+async def test_thinking_goes_back_signed_and_unchanged_or_not_at_all(cell: Cell) -> None:
+    said = Scenario(thinking=("Let me ", "think."), text=(), calls=CALLS, stop="tools")
+    ask = Ask("Weather?", tools=("wx",), thinks=True)
+    await loop(cell, said, ask, cell.target.thinker)
+
+
+@cells()
+async def test_what_was_thought_and_said_is_part_of_the_talk(cell: Cell) -> None:
+    said = Scenario(
+        thinking=("Let me ", "think."), text=("I ", "look."), calls=CALLS[:1], stop="tools"
+    )
+    ask = Ask("Weather?", tools=("wx",), thinks=True)
+    await loop(cell, said, ask, cell.target.thinker)
+    assert "I look." in received(cell.provider.seen[1]).texts
