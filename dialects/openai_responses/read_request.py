@@ -13,8 +13,13 @@ from models.errors import BadRequest, ErrorKind, Unrepresentable
 from models.json_types import Json, JsonObject
 
 _ENCRYPTED: Final = "reasoning.encrypted_content"
-_USUAL: Final = frozenset({"auto", "disabled", "implicit", "in_memory", "standard"})
-"""Values that ask for nothing beyond what is done anyway; `truncation` is an exception."""
+_USUAL: Final = {
+    "context": "auto",
+    "mode": "standard",
+    "prompt_cache_retention": "in_memory",
+    "truncation": "disabled",
+}
+"""What asks for nothing beyond what is done anyway."""
 _ECHOED: Final = (
     "instructions",
     "max_output_tokens",
@@ -200,8 +205,4 @@ def _asks(key: str, value: Json) -> bool:
     if key == "include":
         wanted = value if isinstance(value, list) else []
         return any(name != _ENCRYPTED for name in wanted)
-    if (key, value) == ("truncation", "auto"):
-        return True
-    if isinstance(value, str) and value in _USUAL:
-        return False
-    return value not in (None, {}, [], False)
+    return value not in (None, {}, [], False, _USUAL.get(key))
