@@ -17,7 +17,7 @@ from models.exchange import ProxyRequest, RequestRecord
 from models.json_types import JsonObject
 from models.ports import Clock, UpstreamResponse
 from providers.failures import stream_error
-from services.plan import Plan, filtered, open_relay, reply_context, translated_relay
+from services.plan import Plan, decoded, filtered, open_relay, reply_context, translated_relay
 from services.relay import Relay
 from services.veil import hidden_frames
 
@@ -115,7 +115,7 @@ class Answers:
         if plan.request is None:
             given.record.usage = plan.upstream.read_usage(payload)
             return Reply(body)
-        answer = filtered(plan, plan.upstream.decode_response(payload))
+        answer = filtered(plan, decoded(plan, payload))
         if plan.client.operation is not Operation.COUNT:  # nothing was used up
             given.record.usage = answer.usage
         context = reply_context(given.request, plan.request)
@@ -153,7 +153,7 @@ class Answers:
         plan, request, response = given.plan, given.request, given.response
         body = await response.read(self._limits.max_response_bytes)
         response.close()
-        answer = plan.upstream.decode_response(_checked(plan, response, body))
+        answer = decoded(plan, _checked(plan, response, body))
         chat = plan.request or plan.client.decode_request(request.payload)
         relay = translated_relay(plan, request, chat)
         told = relay.write(list(replay(answer)))
