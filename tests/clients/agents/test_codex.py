@@ -76,3 +76,15 @@ async def test_a_free_text_tool_in_a_namespace_is_run(
     done = await codex(rig, tmp_path, entry, KNOWN_MODEL, QUESTION)
     assert (done.code, done.out.strip()) == (0, f"The note says {NOTE}."), done.told
     check_received(rig, provider)
+
+
+async def test_a_free_text_tool_is_run_on_a_model_that_knows_none(rig: Rig, tmp_path: Path) -> None:
+    provider = await rig.add_provider("messages")
+    house = {"id": "house", "name": "House", "dialect": "messages", "base_url": provider.url}
+    await rig.api("POST", "/providers", {**house, "prefixes": [KNOWN_MODEL]})
+    await rig.add_account("house", "key-0")
+    teach(provider, {**ARGUMENTS, "exec": {"input": CODE}})
+    place_note(tmp_path)
+    done = await codex(rig, tmp_path, "own", KNOWN_MODEL, QUESTION)
+    assert (done.code, done.out.strip()) == (0, f"The note says {NOTE}."), done.told
+    check_received(rig, provider)
