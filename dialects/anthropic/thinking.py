@@ -86,8 +86,9 @@ def plan(wish: Thinking, profile: Profile, max_tokens: int) -> Plan:
 
 def _display(wish: Thinking, profile: Profile) -> JsonObject:
     """Models with a budget show a summary unless told otherwise; later ones hide it."""
-    is_default = wish.display == "summarized" and profile.thinking == "manual"
-    return {} if wish.display is None or is_default else {"display": wish.display}
+    display = wish.display or ("summarized" if wish.shown else None)
+    is_default = display == "summarized" and profile.thinking == "manual"
+    return {} if display is None or is_default else {"display": display}
 
 
 def _meant(wish: Thinking) -> tuple[str, int | None, Effort | None]:

@@ -182,8 +182,13 @@ def _spellings() -> dict[str, tuple[str, ...]]:
         )
         for name, known in _FIELDS.items()
     }
-    service_tier = {"service_tier": ("serviceTier", "service_tier")}
-    return {**found, **service_tier, "reasoning": ("contents.parts.thought",)}
+    return {
+        **found,
+        "image": ("contents.parts.inlineData",),
+        "reasoning": ("contents.parts.thought",),
+        "service_tier": ("serviceTier", "service_tier"),
+        "tool_choice": ("toolConfig.functionCallingConfig",),
+    }
 
 
 _SPELLINGS: Final = _spellings()

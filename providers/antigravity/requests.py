@@ -48,6 +48,8 @@ _KNOWN_SETTINGS: Final = frozenset(
 _IMAGE_SETTING: Final = "imageConfig"
 # The envelope names the model; whether a request is kept is no matter of the answer.
 _SILENT: Final = frozenset({"model", "store"})
+_NAMES: Final = {"serviceTier": "service_tier"}
+"""What clients of other formats may have written is told by the name that all encoders use."""
 _SESSION_BITS: Final = (1 << 63) - 1
 
 
@@ -57,7 +59,7 @@ def adapt(payload: JsonObject, profile: Profile) -> Encoded:
     Raises BadRequest for a field that is given in both of its spellings.
     """
     request = canonical(payload)
-    dropped = [name for name in request if name not in _KNOWN | _SILENT]
+    dropped = [_NAMES.get(name, name) for name in request if name not in _KNOWN | _SILENT]
     edited: JsonObject = {name: value for name, value in request.items() if name in _KNOWN}
     edited["contents"] = contents = _contents(edited.get("contents"))
     _instruct(edited)

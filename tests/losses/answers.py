@@ -1,5 +1,6 @@
 """What becomes of an answer on its way to a client, found by telling it there and reading it."""
 
+import base64
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from typing import Final
 
 from dialects.base import Dialect, ReplyContext
 from dialects.fields import dumps
+from dialects.signatures import PREFIX
 from models.chat import ChatResponse, FinishReason
 from models.content import Inline, Media, Part, Reasoning, Refusal, Text, ToolCall
 from models.json_types import Json, JsonObject
@@ -179,8 +181,12 @@ def _has_call(parts: tuple[Part, ...]) -> bool:
     return any(isinstance(part, ToolCall) for part in parts)
 
 
+_TAGS: Final = (PREFIX, base64.b64encode(PREFIX.encode())[:-1].rstrip(b"=").decode())
+"""How a signature of another vendor begins, and how it does where it is base64 once more."""
+
+
 def _is_marked(text: str) -> bool:
-    return MARK in text or MARK_BASE64 in text
+    return any(mark in text for mark in (MARK, MARK_BASE64, *_TAGS))
 
 
 # --- why an answer ends -----------------------------------------------------------------------

@@ -219,6 +219,8 @@ def _thinks(level: str | None = None, **more: Json) -> JsonObject:
     return _config(thinkingConfig=config)
 
 
+_ROOM: Final = knob("room", messages={"max_tokens": 8000}, chat={}, responses={}, gemini={})
+
 THINKING: Final = [
     knob(
         "thinking off",
@@ -228,7 +230,8 @@ THINKING: Final = [
         gemini=_thinks(thinkingBudget=0),
     ),
     *(
-        knob(
+        beside(
+            _ROOM,
             f"thinking, effort {effort}",
             messages={"thinking": {"type": "adaptive"}, "output_config": {"effort": effort}},
             chat={"reasoning_effort": effort},
@@ -238,7 +241,7 @@ THINKING: Final = [
         for effort in ("low", "high")
     ),
     beside(
-        knob("limit", messages={"max_tokens": 8000}, gemini={}),
+        _ROOM,
         "thinking, budget",
         messages={"thinking": {"type": "enabled", "budget_tokens": 2000}},
         gemini=_thinks(thinkingBudget=2000),

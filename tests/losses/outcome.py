@@ -48,8 +48,13 @@ class Needless:
 
 NEEDLESS: Final = {
     "cache marks": Needless("these providers cache by themselves", ("chat", "responses", "gemini")),
-    "thinking off": Needless("the model does not think", ("chat", "responses", "gemini")),
-    "thoughts shown": Needless("thoughts are passed on as they come", ("chat",)),
+    "thinking off": Needless("the model does not think unasked", ("chat", "responses", "gemini")),
+    "thinking, unsigned": Needless("the service has no use for it", ("gemini",)),
+    "thoughts shown": Needless("thoughts come anyway", ("chat", "gemini")),
+    "stored answer": Needless(
+        "the gateway keeps what a Responses client wants kept",
+        ("messages", "chat", "gemini"),
+    ),
     "tool choice: auto": Needless("it is what happens anyway", ("chat", "gemini")),
 }
 
@@ -107,6 +112,7 @@ def planned(client: Dialect, target: Target, body: JsonObject, *, strict: bool =
         started=0.0,
         strict=strict,
     )
+    client.inspect(request.body, body, {"model": target.model, "method": "generateContent"})
     return make_plan(request, client, target.route, wants_usage=True)
 
 
