@@ -5,6 +5,7 @@ from typing import Final
 
 from dialects.anthropic import MESSAGES, MESSAGES_COUNT
 from dialects.base import Dialect
+from dialects.gemini import GEMINI, GEMINI_COUNT
 from dialects.openai_chat import CHAT
 from dialects.openai_completions import COMPLETIONS
 from dialects.openai_embeddings import EMBEDDINGS
@@ -16,6 +17,8 @@ _ALL: Final[tuple[Dialect, ...]] = (
     CHAT,
     RESPONSES,
     RESPONSES_COUNT,
+    GEMINI,
+    GEMINI_COUNT,
     COMPLETIONS,
     EMBEDDINGS,
 )
