@@ -67,6 +67,7 @@ class Assembly:
         self.is_done = False
         self._out: list[Event] = []
         self._is_started = False
+        self._is_mending = False
         self._items: dict[int, Item] = {}
         self._by_id: dict[str, Item] = {}
         self._queue: deque[Item] = deque()
@@ -76,6 +77,12 @@ class Assembly:
         out = self._out.copy()
         self._out.clear()
         return out
+
+    def mend(self) -> None:
+        """From now on text may hold halves of surrogate pairs, which are to be joined."""
+        self._is_mending = True
+        for item in self._items.values():
+            item.mend()
 
     def take(self, kind: str, payload: JsonObject, data: bytes) -> None:
         """Read one event; `data` are its bytes, kept with an error."""
@@ -182,6 +189,8 @@ class Assembly:
         while place in self._items:
             place += 1
         item = self._items[place] = self._new(kind, place)
+        if self._is_mending:
+            item.mend()
         if item_id:
             self._by_id[item_id] = item
         self._queue.append(item)

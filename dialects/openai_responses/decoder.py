@@ -45,6 +45,7 @@ class ResponsesDecoder:
             payload = orjson.loads(data)
         except orjson.JSONDecodeError:
             payload = parse_lenient(data)
+            self._assembly.mend()
         if isinstance(payload, dict):
             kind = payload.get("type")
             known = kind if isinstance(kind, str) else name.decode("latin-1")

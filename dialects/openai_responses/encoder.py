@@ -1,5 +1,7 @@
 """Events, written as a Responses stream for a client."""
 
+from collections.abc import Callable
+
 from dialects.base import ReplyContext
 from dialects.media_text import media_text
 from dialects.openai_responses.errors import encode_stream_error, response_error
@@ -39,6 +41,8 @@ class ResponsesEncoder:
         self._output: list[Json] = []
         self._item: WrittenItem | None = None
         self._part: Part | None = None
+        self._tell: Callable[[str], bytes] | None = None
+        """Writes more of the open part's text, once its first was written."""
         self._signature: str | None = None
         self._cited: list[JsonObject] = []
         self._has_refusal = False
@@ -50,6 +54,8 @@ class ResponsesEncoder:
         if self._is_done:
             return b""
         match event:
+            case Delta(text, None, None) if text and self._tell is not None:
+                return self._tell(text)
             case Delta():
                 return self._delta(event)
             case PartStart(part):
@@ -102,15 +108,15 @@ class ResponsesEncoder:
     # --- parts --------------------------------------------------------------------------------
 
     def _part_start(self, part: Part) -> bytes:
-        self._part = part
+        self._part, self._tell = part, None
         match part:
             case Text(text) | Refusal(text):
                 closed = b"" if isinstance(self._item, MessageWriter) else self._close()
                 self._cited = [*part.citations] if isinstance(part, Text) else []
-                return closed + (self._text(text) if text else b"")
+                return closed + self._text(text)
             case Reasoning(text):
                 self._signature = part.signature
-                return self._close() + (self._text(text) if text else b"")
+                return self._close() + self._text(text)
             case ToolCall():
                 return self._call(part)
             case Media():
@@ -125,21 +131,26 @@ class ResponsesEncoder:
             self._signature = delta.signature
         if delta.citation is not None:
             self._cited.append(delta.citation)
-        return self._text(delta.text) if delta.text else b""
+        return self._text(delta.text)
 
     def _text(self, text: str) -> bytes:
-        item = self._item
-        match self._part:
-            case Text() | Refusal() as part:
-                if isinstance(item, MessageWriter) and item.is_telling:
-                    return item.text(text)
-                return self._first_words(part) + self._text(text)
-            case Reasoning() if item is None:
-                return self._open(self._reasoning()) + self._text(text)
-            case Reasoning() | ToolCall() if item is not None:
-                return item.text(text)
-            case _:
-                return b""
+        if not text:
+            return b""
+        opened = b""
+        if self._tell is None:
+            match self._part:
+                case Text() | Refusal() as part:
+                    opened = self._first_words(part)
+                case Reasoning():
+                    opened = self._first_thought()
+                case _:
+                    return b""
+        return opened + (self._tell(text) if self._tell is not None else b"")
+
+    def _first_thought(self) -> bytes:
+        item = self._reasoning()
+        self._tell = item.text
+        return self._open(item)
 
     def _first_words(self, part: Text | Refusal) -> bytes:
         opened, item = b"", self._item
@@ -147,10 +158,12 @@ class ResponsesEncoder:
             item = MessageWriter(self._wire, len(self._output), self._id("msg"))
             opened = self._open(item)
         self._has_refusal |= isinstance(part, Refusal)
+        self._tell = item.text
         return opened + item.begin(part)
 
     def _part_end(self) -> bytes:
         part, self._part = self._part, None
+        self._tell = None
         match part, self._item:
             case Text() | Refusal(), MessageWriter(is_telling=True) as message:
                 return message.end(self._cited)
@@ -184,8 +197,8 @@ class ResponsesEncoder:
             carrier.encrypted_content = carried
             written += self._open(carrier) + self._close()
         item = self._call_item(call)
-        written += self._open(item)
-        return written + (item.text(call.arguments) if call.arguments else b"")
+        self._tell = item.text
+        return written + self._open(item) + self._text(call.arguments)
 
     def _call_item(self, call: ToolCall) -> CallWriter:
         tool = self._tools.get(call.name)

@@ -34,6 +34,10 @@ class Item(Protocol):
     """The text that is being told."""
     is_done: bool
 
+    def mend(self) -> None:
+        """From now on text may hold halves of surrogate pairs."""
+        ...
+
     def more(self, text: str) -> None:
         """Tell more of the text that is being told."""
         ...
@@ -64,10 +68,15 @@ class _Telling:
         self.is_done = False
         self._sent: dict[Slot, list[str]] = {}
         self._is_open = False
-        self._mender = Mender()
+        self._pieces: list[str] = []
+        self._mender: Mender | None = None
+
+    def mend(self) -> None:
+        self._mender = self._mender or Mender()
 
     def more(self, text: str) -> None:
-        text = self._mender.push(text)
+        if self._mender is not None:
+            text = self._mender.push(text)
         if text:
             self._pieces.append(text)
             self.sink.append(Delta(text))
@@ -101,7 +110,7 @@ class _Telling:
     def _close(self) -> None:
         if not self._is_open:
             return
-        if rest := self._mender.flush():
+        if self._mender is not None and (rest := self._mender.flush()):
             self.sink.append(Delta(rest))
         self.sink.append(PartEnd())
         self._is_open = False
@@ -171,11 +180,11 @@ class CallItem(_Telling):
         self._number = number
         self._is_custom = is_custom
         self._slot: Slot = (INPUT if is_custom else ARGUMENTS, 0)
-        self._pieces: list[str] = []
         self._sent[self._slot] = self._pieces
 
     def more(self, text: str) -> None:
-        text = self._mender.push(text)
+        if self._mender is not None:
+            text = self._mender.push(text)
         self._pieces.append(text)
         if self._is_open and text:
             self._show(text)
@@ -195,7 +204,7 @@ class CallItem(_Telling):
                 _text(item, "call_id") or _text(item, "id") or f"call_{self._number}",
                 _text(item, "name") or f"tool_{self._number}",
             )
-        if rest := self._mender.flush():
+        if self._mender is not None and (rest := self._mender.flush()):
             self._show(rest)
         if self._is_custom:
             self.sink.append(Delta('"}'))
@@ -224,6 +233,9 @@ class OtherItem:
         self.sink = sink
         self.slot: Slot | None = None
         self.is_done = False
+
+    def mend(self) -> None:
+        pass
 
     def more(self, text: str) -> None:
         pass
