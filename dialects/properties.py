@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from dialects.names import changed_names, wire_names
-from models.json_types import JsonObject
+from dialects.schema import MAX_DEPTH
+from models.json_types import Json, JsonObject
 
 LEFT_OUT: Final = "\0"
-"""Stands for the client's name of a property that only the provider was told of."""
+"""Stands for the client's name of a property that only the provider was told of; objects inside
+arguments may hold it as well."""
 
 _BAD_CHARACTER: Final = re.compile(r"[^a-zA-Z0-9_.-]")
 
@@ -46,9 +48,23 @@ def renamed_schema(schema: JsonObject, names: Mapping[str, str]) -> JsonObject:
 
 def renamed_arguments(arguments: JsonObject, names: Mapping[str, str]) -> JsonObject:
     """Return arguments with their root keys renamed, order kept, and without those left out."""
+    for wire, name in names.items():
+        if name == LEFT_OUT:
+            arguments = {key: _without(value, wire) for key, value in arguments.items()}
     renamed = {names.get(key, key): value for key, value in arguments.items()}
     renamed.pop(LEFT_OUT, None)
     return renamed
+
+
+def _without(value: Json, name: str, depth: int = 0) -> Json:
+    """Return a value without a property, as deep as any schema can have put it."""
+    match value:
+        case dict() if depth <= MAX_DEPTH:
+            return {k: _without(v, name, depth + 1) for k, v in value.items() if k != name}
+        case list() if depth <= MAX_DEPTH:
+            return [_without(inner, name, depth + 1) for inner in value]
+        case _:
+            return value
 
 
 def _told(child: object, name: str) -> JsonObject:

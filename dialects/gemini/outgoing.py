@@ -8,7 +8,7 @@ from typing import Final
 from dialects.gemini.write_schema import cleaned, openapi
 from dialects.names import changed_names, wire_names
 from dialects.properties import LEFT_OUT, renamed_schema, wire_properties
-from dialects.schema import object_root
+from dialects.schema import object_root, walked
 from models.chat import ChatRequest, Tool
 from models.content import ToolCall
 from models.json_types import JsonObject
@@ -16,7 +16,8 @@ from models.profile import Profile
 
 _BAD_CHARACTER: Final = re.compile(r"^[^a-zA-Z_]|[^a-zA-Z0-9_-]")
 """Google also takes `.` and `:`; what Claude behind its service does not is not used."""
-_PLACEHOLDER: Final = "reason"
+_PLACEHOLDER: Final = "reason_for_call"
+"""No likely name of anything else: it is taken out of arguments at any depth."""
 _PLACEHOLDER_SCHEMA: Final[JsonObject] = {
     "type": "string",
     "description": "Why this tool is called.",
@@ -74,8 +75,10 @@ def _schema(tool: Tool, profile: Profile) -> tuple[JsonObject | None, dict[str, 
     if profile.tool_schema == "claude":
         schema = openapi(renamed, for_claude=True)
         schema.setdefault("properties", {})
-        if profile.validated_tools and not schema.get("required"):
-            changed[LEFT_OUT] = _add_placeholder(schema)
+        if profile.validated_tools:
+            schema, placeholder = _with_placeholders(schema)
+            if placeholder:
+                changed[LEFT_OUT] = placeholder
         return schema, changed
     has_parameters = bool(root.get("properties"))
     if profile.tool_schema == "openapi":
@@ -84,13 +87,29 @@ def _schema(tool: Tool, profile: Profile) -> tuple[JsonObject | None, dict[str, 
     return cleaned(renamed) if has_parameters else None, changed
 
 
-def _add_placeholder(schema: JsonObject) -> str:
-    """Give a tool something to require: where tools are validated it must be there."""
-    properties = schema["properties"]
-    known = properties if isinstance(properties, dict) else {}
+def _with_placeholders(schema: JsonObject) -> tuple[JsonObject, str | None]:
+    """Give each object that requires nothing something to require: where tools are validated it
+    must be there. Return the schema, and what was added is called; None for nothing."""
+    known: set[str] = set()
+    is_added = False
+
+    def note(node: JsonObject) -> JsonObject:
+        properties = node.get("properties")
+        known.update(properties if isinstance(properties, dict) else ())
+        return node
+
+    def add(node: JsonObject) -> JsonObject:
+        nonlocal is_added
+        if node.get("type") != "object" or node.get("required"):
+            return node
+        is_added = True
+        properties = node.get("properties")
+        own = properties if isinstance(properties, dict) else {}
+        return {**node, "properties": {**own, name: _PLACEHOLDER_SCHEMA}, "required": [name]}
+
+    walked(schema, note)
     name = _PLACEHOLDER
     while name in known:
         name += "_"
-    schema["properties"] = {**known, name: _PLACEHOLDER_SCHEMA}
-    schema["required"] = [name]
-    return name
+    schema = walked(schema, add)
+    return schema, name if is_added else None

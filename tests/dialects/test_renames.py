@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dialects.anthropic import MESSAGES
 from dialects.openai_chat import CHAT
-from dialects.properties import renamed_arguments, renamed_schema, wire_properties
+from dialects.properties import LEFT_OUT, renamed_arguments, renamed_schema, wire_properties
 from dialects.renames import Restorer
 from models.chat import ChatResponse, FinishReason
 from models.content import Text, ToolCall
@@ -146,3 +146,11 @@ def test_long_lists_of_names_that_fall_together_are_told_apart_quickly() -> None
     for one in (schema, many):
         names_of = wire_properties(one)
         assert len(set(names_of.values())) == len(names_of)
+
+
+def test_what_only_the_provider_was_told_of_is_left_out_at_any_depth() -> None:
+    names = {"why": LEFT_OUT, "a_b": "a.b"}
+    arguments: JsonObject = {"why": "x", "a_b": {"why": "y", "c": [{"why": 1, "d": "why"}]}}
+    assert renamed_arguments(arguments, names) == {"a.b": {"c": [{"d": "why"}]}}
+    deep: JsonObject = {"a": json.loads('{"a":' * 900 + "1" + "}" * 900)}
+    assert renamed_arguments(deep, names) == deep
