@@ -7,13 +7,20 @@ a raw one would be refused because of it. Bodies without any pass untouched, the
 
 import base64
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple
 
 from dialects.fields import dumps
 from dialects.signatures import PREFIX
 from models.json_types import Json, JsonObject
 
-Clean: TypeAlias = Callable[[JsonObject], JsonObject]
+
+class Foreign(NamedTuple):
+    """What a provider would refuse in a body of its own format."""
+
+    marks: tuple[bytes, ...]
+    """Bytes without one of which there is nothing to do."""
+    clean: Callable[[JsonObject], JsonObject]
+
 
 _TAG: Final = PREFIX.encode()
 _PACKED: Final = base64.b64encode(_TAG).rstrip(b"=")[:-1]
@@ -24,20 +31,18 @@ ESCAPE: Final = "skip_thought_signature_validator"
 """What Gemini documents for calls of a history that it did not make itself."""
 
 
-def without_foreign(body: bytes, payload: JsonObject, clean: Clean, *marks: bytes) -> bytes:
-    """Return the body without other vendors' reasoning; `marks` tell that there may be some."""
-    if not any(mark in body for mark in marks or (_TAG,)):
+def without_foreign(body: bytes, payload: JsonObject, foreign: Foreign) -> bytes:
+    """Return the body without what other vendors signed."""
+    if not any(mark in body for mark in foreign.marks):
         return body
-    cleaned = clean(payload)
+    cleaned = foreign.clean(payload)
     return body if cleaned is payload else dumps(cleaned)
 
 
 # --- Messages ---
 
-MESSAGES_MARKS: Final = (_TAG, b'"signature":""', b'"signature": ""')
 
-
-def clean_messages(payload: JsonObject) -> JsonObject:
+def _clean_messages(payload: JsonObject) -> JsonObject:
     """Leave out thinking that Anthropic did not sign, and turns that were nothing else."""
     return _edited(payload, "messages", _clean_turn)
 
@@ -62,7 +67,7 @@ def _is_foreign_thinking(block: Json) -> bool:
 # --- Responses ---
 
 
-def clean_responses(payload: JsonObject) -> JsonObject:
+def _clean_responses(payload: JsonObject) -> JsonObject:
     """Leave out reasoning that OpenAI did not encrypt."""
     return _edited(payload, "input", _clean_item)
 
@@ -74,10 +79,8 @@ def _clean_item(item: JsonObject) -> JsonObject | None:
 
 # --- Chat ---
 
-CHAT_MARKS: Final = (b'"extra_content"', b'"thought_signature"')
 
-
-def clean_chat(payload: JsonObject) -> JsonObject:
+def _clean_chat(payload: JsonObject) -> JsonObject:
     """Leave out the signatures that Gemini's calls carry; OpenAI refuses unknown fields."""
     return _edited(payload, "messages", _clean_message)
 
@@ -98,10 +101,8 @@ def _plain_call(call: Json) -> Json:
 
 # --- Gemini ---
 
-GEMINI_MARKS: Final = (_PACKED,)
 
-
-def clean_gemini(payload: JsonObject) -> JsonObject:
+def _clean_gemini(payload: JsonObject) -> JsonObject:
     """Leave out thoughts of other vendors, and say of their calls that nobody signed them."""
     return _edited(payload, "contents", _clean_content)
 
@@ -131,6 +132,11 @@ def _clean_part(part: Json) -> Json:
 
 
 # --- all of them ---
+
+IN_MESSAGES: Final = Foreign((_TAG, b'"signature":""', b'"signature": ""'), _clean_messages)
+IN_RESPONSES: Final = Foreign((_TAG,), _clean_responses)
+IN_CHAT: Final = Foreign((b'"extra_content"', b'"thought_signature"'), _clean_chat)
+IN_GEMINI: Final = Foreign((_PACKED,), _clean_gemini)
 
 
 def _is_tag(value: Json) -> bool:

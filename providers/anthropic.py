@@ -7,6 +7,7 @@ from typing import Final
 
 from dialects.anthropic import MESSAGES, MESSAGES_COUNT
 from dialects.base import Dialect
+from dialects.foreign import IN_MESSAGES
 from models.chat import Effort
 from models.errors import Blame, ErrorKind, UpstreamError
 from models.profile import Profile
@@ -64,6 +65,7 @@ PROVIDER: Final = Provider(
         signing.anthropic,
         profile,
         fixed_headers={"anthropic-version": API_VERSION},
+        foreign=IN_MESSAGES,
     ).spoken(MESSAGES_COUNT),
     diagnose=diagnose,
 )

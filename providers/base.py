@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from dialects.base import Adapt, Dialect, ModelEntry, Operation
+from dialects.foreign import Foreign
 from models.account import Account, Credentials
 from models.exchange import UpstreamRequest
 from models.json_types import JsonObject
@@ -28,6 +29,8 @@ class Offer:
     """Usage comes with every stream, so it must not be asked for (`stream_options`)."""
     fixed_headers: Mapping[str, str] = field(default_factory=dict)
     """Headers of every call unless the client's own come through, such as a protocol version."""
+    foreign: Foreign | None = None
+    """What other vendors leave in a history that passes raw, where it would be refused."""
     mirrors: tuple[str, ...] = ()
     """Further addresses of the same service, tried in order when one fails as a host."""
 

@@ -5,6 +5,7 @@ from typing import Final
 
 from dialects.anthropic import MESSAGES
 from dialects.base import Dialect
+from dialects.foreign import IN_MESSAGES, IN_RESPONSES
 from dialects.openai_chat import CHAT
 from dialects.openai_completions import COMPLETIONS
 from dialects.openai_embeddings import EMBEDDINGS
@@ -15,6 +16,8 @@ from models.provider import StoredProvider
 from providers import anthropic, failures, glm, openai, signing
 from providers.base import Offer, Provider
 
+# Chat servers are left alone: one may be Google's own, whose calls are signed in this way.
+_FOREIGN: Final = {MESSAGES.name: IN_MESSAGES, RESPONSES.name: IN_RESPONSES}
 _KEPT_REASONING: Final = ("kimi", "moonshot")
 """Families that want the assistant's `reasoning_content` back in a tool loop."""
 
@@ -34,6 +37,7 @@ def operator_provider(stored: StoredProvider) -> Provider:
         signing.anthropic if is_messages else signing.bearer,
         profile,
         fixed_headers={"anthropic-version": anthropic.API_VERSION} if is_messages else {},
+        foreign=_FOREIGN.get(dialect.name),
     )
     return Provider(
         id=stored.id,

@@ -8,6 +8,7 @@ from typing import Final
 from dialects.anthropic import MESSAGES
 from dialects.base import Dialect
 from dialects.fields import parse_lenient
+from dialects.foreign import IN_MESSAGES
 from dialects.openai_chat import CHAT
 from dialects.openai_embeddings import EMBEDDINGS
 from models.chat import Effort
@@ -156,6 +157,7 @@ _MESSAGES: Final = Offer(
     signing.bearer,
     _messages_profile,
     fixed_headers={"anthropic-version": API_VERSION},
+    foreign=IN_MESSAGES,
 )
 
 _EMBEDDINGS: Final = replace(_CHAT, dialect=EMBEDDINGS, adapt=None)

@@ -3,6 +3,8 @@
 import re
 from typing import Final
 
+from dialects.base import Dialect
+from dialects.foreign import IN_CHAT, IN_RESPONSES, Foreign
 from dialects.openai_chat import CHAT
 from dialects.openai_completions import COMPLETIONS
 from dialects.openai_embeddings import EMBEDDINGS
@@ -64,11 +66,17 @@ def knows(model: str) -> bool:
     return any(pattern.search(name) for pattern in patterns)
 
 
+def _offer(dialect: Dialect, foreign: Foreign) -> Offer:
+    base_url = "https://api.openai.com/v1"
+    return Offer(dialect, base_url, signing.bearer, profile, foreign=foreign)
+
+
 PROVIDER: Final = Provider(
     id="openai",
     name="OpenAI",
-    offers=Offer(CHAT, "https://api.openai.com/v1", signing.bearer, profile).spoken(
-        RESPONSES, RESPONSES_COUNT, COMPLETIONS, EMBEDDINGS
+    offers=(
+        *_offer(CHAT, IN_CHAT).spoken(COMPLETIONS, EMBEDDINGS),
+        *_offer(RESPONSES, IN_RESPONSES).spoken(RESPONSES_COUNT),
     ),
     diagnose=failures.diagnose,
 )

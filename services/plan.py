@@ -7,6 +7,7 @@ from typing import Final
 
 from dialects.base import Adapt, Dialect, Encoded, ReplyContext
 from dialects.fields import dumps
+from dialects.foreign import without_foreign
 from dialects.renames import Restorer
 from dialects.stops import StopFilter, stopped
 from models.chat import ChatRequest, ChatResponse
@@ -75,8 +76,11 @@ def make_plan(request: ProxyRequest, client: Dialect, route: Route, *, wants_usa
         if offer.profile(route.model).is_guest:
             return _translated(request, client, route, offer)
         return _adapted(request, client, route, offer, offer.adapt)
+    body = request.body
+    if offer.foreign is not None:
+        body = without_foreign(body, request.payload, offer.foreign)
     body, hides_usage = client.prepare_raw(
-        request.body,
+        body,
         request.payload,
         route.model,
         ask_usage=wants_usage and not offer.reports_stream_usage,

@@ -6,8 +6,15 @@ from typing import Final
 import orjson
 import pytest
 
-from dialects import foreign
-from dialects.foreign import without_foreign
+from dialects.foreign import (
+    ESCAPE,
+    IN_CHAT,
+    IN_GEMINI,
+    IN_MESSAGES,
+    IN_RESPONSES,
+    Foreign,
+    without_foreign,
+)
 from dialects.signatures import tagged
 from models.json_types import Json, JsonObject
 
@@ -18,12 +25,10 @@ PACKED: Final = base64.b64encode(tagged("anthropic", "sig").encode()).decode()
 ASK: Final[JsonObject] = {"role": "user", "content": "Hi"}
 
 
-def cleaned(
-    clean: foreign.Clean, marks: tuple[bytes, ...], payload: JsonObject, *, spaced: bool = False
-) -> JsonObject | None:
+def cleaned(known: Foreign, payload: JsonObject, *, spaced: bool = False) -> JsonObject | None:
     """Return what is sent instead; None when the very body passes."""
     body = orjson.dumps(payload, option=orjson.OPT_INDENT_2 if spaced else None)
-    sent = without_foreign(body, payload, clean, *marks)
+    sent = without_foreign(body, payload, known)
     return None if sent is body else orjson.loads(sent)
 
 
@@ -39,7 +44,7 @@ def test_anthropic_gets_no_thinking_that_others_made(signature: str, spaced: boo
     turn: JsonObject = {"role": "assistant", "content": [thinking(signature), own, text]}
     bare: JsonObject = {"role": "assistant", "content": [thinking(signature)]}
     payload: JsonObject = {"model": "claude-x", "messages": [ASK, turn, ASK, bare, ASK]}
-    sent = cleaned(foreign.clean_messages, foreign.MESSAGES_MARKS, payload, spaced=spaced)
+    sent = cleaned(IN_MESSAGES, payload, spaced=spaced)
     kept = {"role": "assistant", "content": [own, text]}
     assert sent == {"model": "claude-x", "messages": [ASK, kept, ASK, ASK]}
 
@@ -50,7 +55,7 @@ def test_openai_gets_no_reasoning_that_others_made() -> None:
         "model": "gpt-x",
         "input": [{"type": "reasoning", "summary": [], "encrypted_content": TAG}, own, ASK],
     }
-    assert cleaned(foreign.clean_responses, (), payload) == {"model": "gpt-x", "input": [own, ASK]}
+    assert cleaned(IN_RESPONSES, payload) == {"model": "gpt-x", "input": [own, ASK]}
 
 
 @pytest.mark.parametrize(
@@ -59,7 +64,7 @@ def test_openai_gets_no_reasoning_that_others_made() -> None:
 def test_openai_gets_no_signatures_of_calls(extra: dict[str, Json]) -> None:
     call: JsonObject = {"id": "c", "type": "function", "function": {"name": "f", "arguments": ""}}
     turn: JsonObject = {"role": "assistant", "content": None, "tool_calls": [{**call, **extra}]}
-    sent = cleaned(foreign.clean_chat, foreign.CHAT_MARKS, {"messages": [ASK, turn]})
+    sent = cleaned(IN_CHAT, {"messages": [ASK, turn]})
     assert sent == {"messages": [ASK, {**turn, "tool_calls": [call]}]}
 
 
@@ -80,8 +85,8 @@ def test_gemini_gets_no_signatures_that_others_made(key: str) -> None:
             {"role": "model", "parts": parts[:1]},
         ]
     }
-    sent = cleaned(foreign.clean_gemini, foreign.GEMINI_MARKS, payload)
-    kept: list[Json] = [{"text": "Hello"}, {**call, key: foreign.ESCAPE}, own]
+    sent = cleaned(IN_GEMINI, payload)
+    kept: list[Json] = [{"text": "Hello"}, {**call, key: ESCAPE}, own]
     assert sent == {
         "contents": [
             {"role": "user", "parts": [{"text": "Hi"}]},
@@ -91,30 +96,26 @@ def test_gemini_gets_no_signatures_that_others_made(key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("clean", "marks", "payload"),
+    ("known", "payload"),
     [
         pytest.param(
-            foreign.clean_messages,
-            foreign.MESSAGES_MARKS,
+            IN_MESSAGES,
             {"messages": [{"role": "assistant", "content": [thinking("EqQB")]}]},
             id="signed by Anthropic",
         ),
         pytest.param(
-            foreign.clean_messages,
-            foreign.MESSAGES_MARKS,
+            IN_MESSAGES,
             {"messages": [{"role": "user", "content": f"what is {TAG}?"}]},
             id="a tag that is talked about",
         ),
-        pytest.param(foreign.clean_responses, (), {"input": f"say {TAG}"}, id="input is a string"),
+        pytest.param(IN_RESPONSES, {"input": f"say {TAG}"}, id="input is a string"),
         pytest.param(
-            foreign.clean_chat, (b"",), {"messages": [7, None, {"tool_calls": 7}]}, id="odd"
+            Foreign((b"",), IN_CHAT.clean), {"messages": [7, None, {"tool_calls": 7}]}, id="odd"
         ),
         pytest.param(
-            foreign.clean_gemini, (b"",), {"contents": [None, {"parts": [1]}]}, id="odder"
+            Foreign((b"",), IN_GEMINI.clean), {"contents": [None, {"parts": [1]}]}, id="odder"
         ),
     ],
 )
-def test_everything_else_passes_byte_for_byte(
-    clean: foreign.Clean, marks: tuple[bytes, ...], payload: JsonObject
-) -> None:
-    assert cleaned(clean, marks, payload) is None
+def test_everything_else_passes_byte_for_byte(known: Foreign, payload: JsonObject) -> None:
+    assert cleaned(known, payload) is None
