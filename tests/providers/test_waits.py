@@ -1,10 +1,15 @@
+from datetime import datetime
+
 import pytest
 
 from providers.waits import (
     MAX_WAIT_S,
+    duration_in,
+    duration_s,
     moment_in,
     retry_after_s,
     seconds_to_beijing_midnight,
+    seconds_to_pacific_midnight,
     seconds_until,
 )
 
@@ -66,3 +71,62 @@ def test_what_has_passed_is_no_wait() -> None:
 def test_the_day_ends_at_midnight_in_beijing() -> None:
     # 16:53:20 there.
     assert seconds_to_beijing_midnight(NOW) == 7 * 3600 + 6 * 60 + 40
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("34.07s", 34.07),
+        ("900ms", 0.9),
+        ("0s", 0.0),
+        ("1h2m3.5s", 3723.5),
+        ("2h", 7200.0),
+        ("1.5h", 5400.0),
+        ("90m", 5400.0),
+        ("99999h", MAX_WAIT_S),
+        ("", None),
+        ("5", None),
+        ("s", None),
+        ("-5s", None),
+        ("1d", None),
+        ("5s ", None),
+        ("1e3s", None),
+        ("9" * 400 + "s", None),
+    ],
+)
+def test_durations_are_gos_and_protobufs(text: str, seconds: float | None) -> None:
+    found = duration_s(text)
+    assert found == (None if seconds is None else pytest.approx(seconds))
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("Please retry in 20.04s.", 20.04),
+        ("Your quota will reset after 2h3m4s", 7384.0),
+        ("quota exceeded; reset after 51s. limit in 5 steps", 51.0),
+        ("retry in 12.3s, or after 5m", 12.3),
+        ("in 5 seconds", None),
+        ("after 5stars", None),
+        ("", None),
+        ("in " + "9" * 100_000 + "s", None),
+    ],
+)
+def test_durations_are_found_in_texts(text: str, seconds: float | None) -> None:
+    found = duration_in(text)
+    assert found == (None if seconds is None else pytest.approx(seconds))
+
+
+@pytest.mark.parametrize(
+    ("moment", "hours"),
+    [
+        pytest.param("2026-01-15T00:00:00+00:00", 8.0, id="winter"),
+        pytest.param("2026-07-15T00:00:00+00:00", 7.0, id="summer"),
+        pytest.param("2026-07-15T07:00:00+00:00", 24.0, id="at midnight"),
+        pytest.param("2026-03-08T08:00:00+00:00", 23.0, id="the clock goes forward"),
+        pytest.param("2026-11-01T07:00:00+00:00", 25.0, id="the clock goes back"),
+    ],
+)
+def test_googles_day_ends_at_midnight_in_california(moment: str, hours: float) -> None:
+    now = datetime.fromisoformat(moment).timestamp()
+    assert seconds_to_pacific_midnight(now) == hours * 3600
