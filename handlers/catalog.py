@@ -7,7 +7,7 @@ from aiohttp import web
 
 from dialects.base import Dialect
 from dialects.fields import dumps
-from handlers.callers import CHAT, caller_dialect
+from handlers.callers import caller_dialect
 from handlers.endpoint import Access, Endpoint, Handler
 from handlers.model_pages import page_of
 from services.catalog import Catalog
@@ -40,22 +40,19 @@ class ModelList:
         async def serve(request: web.Request) -> web.StreamResponse:
             caller = caller_dialect(request)
             page = page_of(caller, self._catalog.models(), request.query)
-            listed = self._speaker(caller).encode_models(page.models)
+            listed = self._dialects[caller].encode_models(page.models)
             return _json(dumps({**listed, **page.marks}))
 
         return serve
 
     def _one(self) -> Handler:
         async def serve(request: web.Request) -> web.StreamResponse:
-            dialect = self._speaker(caller_dialect(request))
+            dialect = self._dialects[caller_dialect(request)]
             # Google's clients may write a model's name as the whole resource.
             model_id = request.match_info["id"].removeprefix(_PREFIX)
             return _json(dumps(dialect.encode_model(self._catalog.model(model_id))))
 
         return serve
-
-    def _speaker(self, name: str) -> Dialect:
-        return self._dialects.get(name) or self._dialects[CHAT]
 
 
 def _endpoint(path: str, handler: Handler, summary: str) -> Endpoint:

@@ -10,7 +10,7 @@ from aiohttp.typedefs import Middleware
 
 from dialects.base import Dialect
 from dialects.fields import dumps
-from handlers.callers import CHAT, caller_dialect
+from handlers.callers import caller_dialect
 from handlers.connection import SERVER
 from handlers.endpoint import Access, Endpoint, Handler
 from models.errors import BadRequest, ErrorKind, Forbidden, GatewayError, NotFound, UpstreamError
@@ -133,7 +133,7 @@ class Gate:
                 return self._dialects[endpoint.dialect]
         elif not request.path.startswith("/v1"):
             return None
-        return self._dialects.get(caller_dialect(request)) or self._dialects[CHAT]
+        return self._dialects[caller_dialect(request)]
 
 
 def _is_gone(request: web.Request) -> bool:

@@ -8,7 +8,7 @@ from handlers.endpoint import Access, Endpoint
 from openapi.document import plain_path
 from tests.handlers.api import ADMIN_KEY, ROUTES, Api
 
-PUBLIC = {"/health", "/health/live", "/health/ready", "/openapi.json", "/docs"}
+PUBLIC = {"/health", "/health/live", "/health/ready", "/openapi.json", "/", "/docs"}
 
 
 def url(route: Endpoint) -> str:
@@ -23,7 +23,7 @@ async def status(api: Api, route: Endpoint, headers: dict[str, str]) -> int:
         return response.status
 
 
-def test_only_health_and_the_reference_are_public() -> None:
+def test_only_a_name_health_and_the_reference_are_public() -> None:
     assert {route.path for route in ROUTES if route.access is Access.PUBLIC} == PUBLIC
     assert {route.access for route in ROUTES if route.path.startswith("/api/")} == {Access.ADMIN}
 

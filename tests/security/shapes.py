@@ -32,6 +32,11 @@ def error_of(path: str, body: bytes) -> dict[str, Any]:
         assert told["type"] == "error"
         assert set(error) - {"details"} == {"type", "message"}
         assert error["type"] in MESSAGES_TYPES
+    elif path.startswith("/v1beta") or ":" in path:
+        assert set(told) == {"error"}
+        assert set(error) - {"details"} == {"code", "message", "status"}
+        assert isinstance(error["code"], int)
+        assert error["status"].isupper()
     elif path.startswith("/v1"):
         assert set(told) == {"error"}
         assert set(error) - {"reasons"} == {"message", "type", "param", "code"}

@@ -1,6 +1,7 @@
 """Who may call what: every route of the whole program with every kind of key (A-09)."""
 
 import logging
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from tests.security.wire import Answer, connected
 
 ROUTES = listed_endpoints(DIALECTS, "0.0.0-test")
 UNKNOWN_ID = "0" * 32
+PLACES = ("Authorization: Bearer ", "X-Api-Key: ", "x-goog-api-key: ")
 
 
 @pytest.fixture
@@ -34,22 +36,26 @@ async def rig(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncIterator
 
 
 def path_of(route: Endpoint) -> str:
-    return plain_path(route.path).replace("{id}", UNKNOWN_ID)
+    method = re.search(r"{method:(\w+)", route.path)
+    path = plain_path(route.path).replace("{method}", method[1] if method else "")
+    return path.replace("{id}", UNKNOWN_ID).replace("{model}", "none")
 
 
 def expected(route: Endpoint) -> int:
     """The status for a caller who may: an empty body, and an id that nothing has."""
+    if route.path == "/v1/responses" and route.method == "GET":
+        return 405  # nobody asks for a WebSocket here
     if route.dialect is not None:
-        return 400 if route.method == "POST" else 404 if "{id" in route.path else 200
+        return 404 if "{id" in route.path else 400 if route.method == "POST" else 200
     if route.request is not None and not issubclass(route.request, Patch):
         return 422
     return 404 if "{id}" in route.path else route.status
 
 
-async def asked(rig: Rig, route: Endpoint, *lines: str) -> Answer:
-    """Call a route with an empty object as body and the given lines as the only credentials."""
+async def asked(rig: Rig, route: Endpoint, *lines: str, query: str = "") -> Answer:
+    """Call a route with an empty object as body; lines and query are the only credentials."""
     size = "Content-Length: 2" if route.method in {"POST", "PUT", "PATCH"} else "X-Nothing: 1"
-    start = [f"{route.method} {path_of(route)} HTTP/1.1", "Host: x", "Connection: close"]
+    start = [f"{route.method} {path_of(route)}{query} HTTP/1.1", "Host: x", "Connection: close"]
     head = "\r\n".join([*start, "Content-Type: application/json", size, *lines, "", ""])
     async with connected(rig) as wire:
         await wire.send(head.encode() + (b"{}" if size.endswith("2") else b""))
@@ -101,8 +107,8 @@ async def test_every_route_lets_in_whom_it_declares_and_nobody_else(rig: Rig) ->
     strangers, users, admins = await keys(rig)
     faults = []
 
-    async def expect(route: Endpoint, who: str, status: int, *lines: str) -> None:
-        answer = await asked(rig, route, *lines)
+    async def expect(route: Endpoint, who: str, status: int, *lines: str, query: str = "") -> None:
+        answer = await asked(rig, route, *lines, query=query)
         headers = answer.headers
         if headers["server"] != "aigateway" or (
             route.access is not Access.PUBLIC and headers["cache-control"] != "no-store"
@@ -111,24 +117,32 @@ async def test_every_route_lets_in_whom_it_declares_and_nobody_else(rig: Rig) ->
         if answer.status != status:
             faults.append(f"{route.method} {route.path} as {who}: {answer.status}, not {status}")
         elif status in {401, 403}:
-            path = "/v1/messages" if route.path == "/v1/messages" else path_of(route)
-            error_of(path, answer.body)
+            # Where the caller decides, a key of Google's kind makes it one of Google's.
+            is_google = query or any("goog" in line for line in lines)
+            is_theirs = route.path.startswith("/v1/models") and is_google
+            error_of("/v1beta" if is_theirs else path_of(route), answer.body)
 
     for route in ROUTES:
         is_public = route.access is Access.PUBLIC
         nobody = 200 if is_public else 401
         await expect(route, "nobody", nobody)
         for who, key in strangers.items():
-            for line in (f"Authorization: Bearer {key}", f"X-Api-Key: {key}"):
-                await expect(route, who, nobody, line)
+            # One place for each: the server reads all of them in one way.
+            place = PLACES[len(who) % len(PLACES)]
+            await expect(route, who, nobody, f"{place}{key}")
+            if key.isalnum():
+                await expect(route, who, nobody, query=f"?key={key}")
         for line in (f"Authorization: Basic {admins['admin']}", f"Cookie: key={admins['admin']}"):
             await expect(route, "the wrong place", nobody, line)
-        # `x-api-key` wins, for better and for worse.
-        both = (f"X-Api-Key: {strangers['unknown']}", f"Authorization: Bearer {admins['admin']}")
-        await expect(route, "a bad and a good key", nobody, *both)
         for who, key in users.items():
             status = 403 if route.access is Access.ADMIN else expected(route)
-            await expect(route, who, status, f"Authorization: Bearer {key}")
+            for place in PLACES:
+                await expect(route, who, status, f"{place}{key}")
+            # A placeholder in another place locks nobody out.
+            both = (f"X-Api-Key: {strangers['unknown']}", f"Authorization: Bearer {key}")
+            await expect(route, f"{who} and unknown", status, *both)
+            in_query = status if route.takes_query_key else nobody
+            await expect(route, f"{who} in the query", in_query, query=f"?key={key}")
     assert faults == []
     # Last, because these may change something.
     for route in ROUTES:
