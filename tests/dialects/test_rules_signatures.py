@@ -40,7 +40,7 @@ def test_a_signed_call_is_led_by_a_block_that_carries_its_signature() -> None:
     whole = MESSAGES.encode_response(answer(CALL), context(MESSAGES))
     assert whole["content"] == [CARRIER, USE]
     streamed = payloads(encoded(MESSAGES, events(CALL), context(MESSAGES)))
-    fragment = {"type": "input_json_delta", "partial_json": CALL.arguments}
+    fragment: JsonObject = {"type": "input_json_delta", "partial_json": CALL.arguments}
     assert streamed[1:-2] == [
         *block(
             0,
