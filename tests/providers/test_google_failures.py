@@ -231,12 +231,10 @@ JSON = st.recursive(
     max_leaves=6,
 )
 KINDS = st.sampled_from(["ErrorInfo", "RetryInfo", "QuotaFailure", "Help", "x"])
+NAMES = ("reason", "metadata", "retryDelay", "violations", "links", "domain")
 DETAILS = st.lists(
     st.fixed_dictionaries(
-        {"@type": KINDS.map(lambda kind: TYPE + kind)},
-        optional=dict.fromkeys(
-            ("reason", "metadata", "retryDelay", "violations", "links", "domain"), JSON
-        ),
+        {"@type": KINDS.map(lambda kind: TYPE + kind)}, optional=dict.fromkeys(NAMES, JSON)
     )
 )
 
