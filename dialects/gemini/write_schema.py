@@ -271,7 +271,7 @@ class _Subset:
         for key in _OPENAPI:
             if key in node and not self.is_for_claude:
                 written[key] = node[key]
-        told = (*_OPENAPI, *_TOLD) if self.is_for_claude else _TOLD
+        told = dict.fromkeys((*_OPENAPI, *_TOLD)) if self.is_for_claude else _TOLD
         return notes + [
             (key, node[key]) for key in told if key in node and key not in (*written, "const")
         ]
