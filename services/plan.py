@@ -96,8 +96,9 @@ def _adapted(
     What the variant lacks may be had in plainer words: free-text tools as functions, and the
     legacy ones as tools. Then both ways are translated.
     """
+    payload = request.payload if offer.foreign is None else offer.foreign.clean(request.payload)
     try:
-        encoded = adapt(request.payload, offer.profile(route.model))
+        encoded = adapt(payload, offer.profile(route.model))
     except Unrepresentable as refusal:
         try:
             return _translated(request, client, route, offer)

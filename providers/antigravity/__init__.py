@@ -7,6 +7,7 @@ the operator; we say who we are and imitate nobody.
 from dataclasses import replace
 from typing import Final
 
+from dialects.foreign import IN_GEMINI
 from dialects.gemini import GEMINI, GEMINI_COUNT
 from providers import google_failures, signing
 from providers.antigravity.discovery import ProjectDiscovery
@@ -24,6 +25,7 @@ _GENERATE: Final = Offer(
     signing.bearer,
     profile,
     adapt=adapt,
+    foreign=IN_GEMINI,
     mirrors=(
         "https://daily-cloudcode-pa.googleapis.com",
         "https://daily-cloudcode-pa.sandbox.googleapis.com",
