@@ -141,17 +141,17 @@ def _status(error: GatewayError) -> int:
 
 
 def _payload(error: GatewayError, request_id: str) -> JsonObject:
-    status = _status(error)
+    status, message = _status(error), scrubbed(error.message, "the request failed")
     told: JsonObject = {
         "code": status,
-        "message": scrubbed(error.message, "the request failed"),
+        "message": message,
         "status": _NAMES.get(status, "INVALID_ARGUMENT" if status < 500 else "INTERNAL"),
+        "details": _written_details(error, message, request_id),
     }
-    told["details"] = _written_details(error, request_id)
     return {"error": told}
 
 
-def _written_details(error: GatewayError, request_id: str) -> list[Json]:
+def _written_details(error: GatewayError, message: str, request_id: str) -> list[Json]:
     reasons = error.details.get("reasons")
     counts = reasons.items() if isinstance(reasons, Mapping) else ()
     metadata: JsonObject = {str(reason): str(count) for reason, count in counts}
@@ -167,7 +167,7 @@ def _written_details(error: GatewayError, request_id: str) -> list[Json]:
         delay = f"{max(error.retry_after_s, 0):.3f}".rstrip("0").rstrip(".")
         details.append({"@type": _TYPE + "RetryInfo", "retryDelay": f"{delay}s"})
     if error.path:
-        violation: JsonObject = {"field": error.path, "description": error.message}
+        violation: JsonObject = {"field": error.path, "description": message}
         details.append({"@type": _TYPE + "BadRequest", "fieldViolations": [violation]})
     if request_id:
         details.append({"@type": _TYPE + "RequestInfo", "requestId": request_id})

@@ -154,8 +154,8 @@ class ContentsReader:
         name = _name(call, where)
         call_id = self._ids.call(fields.optional_text(call, "id", where) or "")
         self._open.append((name, call_id))
-        arguments = fields.optional_mapping(call, "args", where)
-        written = ToolCall(call_id, name, "" if not arguments else arguments_text(arguments))
+        arguments = fields.optional_mapping(call, "args", where) or {}
+        written = ToolCall(call_id, name, arguments_text(arguments))
         if signature is None:
             return [written]
         if signature.is_of_call or signature.vendor == VENDOR:
