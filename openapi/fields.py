@@ -28,6 +28,7 @@ MAX_INT = 2**31 - 1
 """Largest INTEGER that every database keeps."""
 
 _MAX_METADATA_BYTES = 16 * 1024
+_PROJECT = re.compile(r"[!-~]{1,200}")
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 _LAST_SECOND = 253_402_300_799
 """The end of the year 9999; beyond it there are no dates."""
@@ -163,12 +164,21 @@ def _small_json(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return value
 
 
+def _with_project(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    project = value.get("project_id")
+    if project is not None and not (isinstance(project, str) and _PROJECT.fullmatch(project)):
+        raise ValueError("project_id must be the id of a project: text without spaces")
+    return value
+
+
 Metadata: TypeAlias = Annotated[
     dict[str, JsonValue],
     AfterValidator(_small_json),
+    AfterValidator(_with_project),
     WithJsonSchema({"type": "object", "additionalProperties": True}),
 ]
-"""Free notes of the operator; they come back, so they are no place for secrets."""
+"""Free notes of the operator; they come back, so they are no place for secrets. One means
+something: `project_id`, the Google Cloud project of an account's calls."""
 
 
 # --- time -----------------------------------------------------------------------------------

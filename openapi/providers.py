@@ -10,7 +10,7 @@ from openapi.addresses import BaseUrl
 from openapi.common import Listing
 from openapi.fields import Answer, Body, Name, Patch, Slug, instant
 
-DialectName: TypeAlias = Literal["messages", "chat", "responses"]
+DialectName: TypeAlias = Literal["messages", "chat", "responses", "gemini"]
 
 
 def _prefix(text: str) -> str:
@@ -32,9 +32,10 @@ class ProviderCreate(Body):
     """Short name; `id/model` selects the provider directly."""
     name: Name
     dialect: DialectName
-    """Format it speaks: Anthropic's Messages, OpenAI's Chat Completions or its Responses."""
+    """Format it speaks: Anthropic's Messages, OpenAI's Chat Completions or its Responses, or
+    Google's Gemini."""
     base_url: BaseUrl
-    """In the form that the official SDK takes: for OpenAI's formats with `/v1`, for `messages`
+    """In the form that the official SDK takes: for OpenAI's formats with `/v1`, for the others
     without."""
     prefixes: Prefixes | None = None
     """Beginnings of model names that go to it; case does not count, the longest wins."""

@@ -4,20 +4,26 @@ from dataclasses import replace
 from typing import Final
 
 from dialects.anthropic import MESSAGES
-from dialects.base import Dialect
-from dialects.foreign import IN_MESSAGES, IN_RESPONSES
+from dialects.foreign import IN_GEMINI, IN_MESSAGES, IN_RESPONSES
+from dialects.gemini import GEMINI, GEMINI_COUNT
 from dialects.openai_chat import CHAT
 from dialects.openai_completions import COMPLETIONS
 from dialects.openai_embeddings import EMBEDDINGS
 from dialects.openai_responses import RESPONSES
 from models.errors import BadRequest
-from models.profile import Profile, ProfileOf
+from models.profile import Profile
 from models.provider import StoredProvider
-from providers import anthropic, failures, glm, openai, signing
+from providers import (
+    anthropic,
+    failures,
+    gemini_profile,
+    glm,
+    google_failures,
+    openai,
+    signing,
+)
 from providers.base import Offer, Provider
 
-# Chat servers are left alone: one may be Google's own, whose calls are signed in this way.
-_FOREIGN: Final = {MESSAGES.name: IN_MESSAGES, RESPONSES.name: IN_RESPONSES}
 _KEPT_REASONING: Final = ("kimi", "moonshot")
 """Families that want the assistant's `reasoning_content` back in a tool loop."""
 
@@ -29,22 +35,13 @@ def operator_provider(stored: StoredProvider) -> Provider:
     """
     if not stored.base_url:
         raise BadRequest(f"provider {stored.id}: base_url is missing", path="base_url")
-    dialect, profile = _spoken(stored)
-    is_messages = dialect is MESSAGES
-    offer = Offer(
-        dialect,
-        _trimmed(stored.base_url),
-        signing.anthropic if is_messages else signing.bearer,
-        profile,
-        fixed_headers={"anthropic-version": anthropic.API_VERSION} if is_messages else {},
-        foreign=_FOREIGN.get(dialect.name),
-    )
+    base_url = _trimmed(stored.base_url)
+    offers = _spoken(stored)
     return Provider(
         id=stored.id,
         name=stored.name,
-        # Whether a server that resembles Anthropic's counts tokens is not known: few do.
-        offers=offer.spoken() if is_messages else offer.spoken(COMPLETIONS, EMBEDDINGS),
-        diagnose=failures.diagnose,
+        offers=tuple(replace(offer, base_url=base_url) for offer in offers),
+        diagnose=google_failures.diagnose if offers[0].dialect is GEMINI else failures.diagnose,
         prefixes=stored.prefixes or (),
     )
 
@@ -100,19 +97,33 @@ def responses_profile(model: str) -> Profile:
     return Profile(model, efforts=("low", "medium", "high"), max_stops=0)
 
 
-_SPOKEN: Final[tuple[tuple[Dialect, ProfileOf], ...]] = (
-    (MESSAGES, messages_profile),
-    (CHAT, chat_profile),
-    (RESPONSES, responses_profile),
+_SPOKEN: Final[tuple[tuple[Offer, ...], ...]] = (
+    # Whether a server that resembles Anthropic's counts tokens is not known: few do.
+    Offer(
+        MESSAGES,
+        "",
+        signing.anthropic,
+        messages_profile,
+        fixed_headers={"anthropic-version": anthropic.API_VERSION},
+        foreign=IN_MESSAGES,
+    ).spoken(),
+    # Nothing foreign in Chat: the server may be Google's own, whose calls are signed in this way.
+    Offer(CHAT, "", signing.bearer, chat_profile).spoken(COMPLETIONS, EMBEDDINGS),
+    Offer(RESPONSES, "", signing.bearer, responses_profile, foreign=IN_RESPONSES).spoken(
+        COMPLETIONS, EMBEDDINGS
+    ),
+    Offer(GEMINI, "", signing.google, gemini_profile.profile, foreign=IN_GEMINI).spoken(
+        GEMINI_COUNT
+    ),
 )
-"""What an operator's own provider may speak."""
+"""What an operator's own provider may speak; its address is not known yet."""
 
 
-def _spoken(stored: StoredProvider) -> tuple[Dialect, ProfileOf]:
-    for dialect, profile in _SPOKEN:
-        if stored.dialect == dialect.name:
-            return dialect, profile
-    known = ", ".join(dialect.name for dialect, _ in _SPOKEN)
+def _spoken(stored: StoredProvider) -> tuple[Offer, ...]:
+    for offers in _SPOKEN:
+        if stored.dialect == offers[0].dialect.name:
+            return offers
+    known = ", ".join(offers[0].dialect.name for offers in _SPOKEN)
     raise BadRequest(f"provider {stored.id}: dialect must be one of {known}", path="dialect")
 
 

@@ -170,6 +170,8 @@ async def test_a_wrong_credential_is_refused_by_the_name_of_its_field(
         pytest.param({"models": ["a b"]}, "models[0]", id="space in a model"),
         pytest.param({"models": "gpt-5"}, "models", id="models as text"),
         pytest.param({"metadata": []}, "metadata", id="metadata as list"),
+        pytest.param({"metadata": {"project_id": 5}}, "metadata", id="a project by its number"),
+        pytest.param({"metadata": {"project_id": "a\nb"}}, "metadata", id="lines in a project"),
         pytest.param({"metadata": {"a": 2**70}}, "metadata", id="huge integer"),
         pytest.param({"metadata": {"a": "x" * 20_000}}, "metadata", id="large metadata"),
         pytest.param({"egress_policy": "never"}, "egress_policy", id="unknown policy"),

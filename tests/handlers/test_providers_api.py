@@ -62,7 +62,7 @@ async def test_put_sets_left_out_fields_back(api: Api) -> None:
         pytest.param({"id": "x" * 33}, "id", id="long id"),
         pytest.param({"name": " "}, "name", id="blank name"),
         pytest.param({"name": "a\r\nb"}, "name", id="CRLF in the name"),
-        pytest.param({"dialect": "gemini"}, "dialect", id="unknown dialect"),
+        pytest.param({"dialect": "soap"}, "dialect", id="unknown dialect"),
         pytest.param({"base_url": None}, "base_url", id="no address"),
         pytest.param({"base_url": "http://192.0.2.7/?a=b"}, "base_url", id="query"),
         pytest.param({"base_url": "http://u:p@192.0.2.7/"}, "base_url", id="password"),
