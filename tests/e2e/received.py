@@ -23,6 +23,11 @@ class Received:
     """Every string anywhere in the request."""
     thinks: bool
     """Thinking was asked for."""
+    path: str
+
+    @property
+    def is_chat(self) -> bool:
+        return self.path.endswith("/chat/completions")
 
 
 def received(seen: Seen) -> Received:
@@ -36,7 +41,7 @@ def received(seen: Seen) -> Received:
         read = _responses(payload)
     else:
         read = _gemini(camel(payload.get("request", payload)))
-    return Received(**read, texts=tuple(strings(payload)))
+    return Received(**read, texts=tuple(strings(payload)), path=seen.path)
 
 
 def strings(value: object) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """What each pretend provider serves, path by path."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Literal
 
@@ -85,10 +86,12 @@ def _openai(names: Names) -> list[Endpoint]:
     return [
         Endpoint(
             "/chat/completions",
-            lambda scenario, _: chat.chat_json(scenario),
+            lambda scenario, _: chat.chat_json(_silent(scenario)),
             chat.error,
             chat_rules.check,
-            lambda scenario, seen: chat.chat_stream(scenario, include_usage=_asks_usage(seen)),
+            lambda scenario, seen: chat.chat_stream(
+                _silent(scenario), include_usage=_asks_usage(seen)
+            ),
             asks_stream,
             chat.stream_error,
         ),
@@ -216,6 +219,11 @@ def _embeddings(error: Callable[[int, str], bytes]) -> Endpoint:
         lambda scenario, seen: openai_more.embeddings_json(scenario, seen.payload),
         error,
     )
+
+
+def _silent(scenario: Scenario) -> Scenario:
+    """OpenAI's Chat never shows what was thought."""
+    return replace(scenario, thinking=())
 
 
 def _asks_usage(seen: Seen) -> bool:

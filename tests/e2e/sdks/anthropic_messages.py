@@ -7,10 +7,13 @@ import anthropic
 
 from tests.e2e.harness import Rig
 from tests.e2e.sdks.asking import SCHEMA, Ask, Got
+from tests.e2e.sdks.http import http_client
 
 
 def anthropic_client(rig: Rig, key: str | None = None) -> anthropic.AsyncAnthropic:
-    return anthropic.AsyncAnthropic(base_url=rig.url, api_key=key or rig.key, max_retries=0)
+    return anthropic.AsyncAnthropic(
+        base_url=rig.url, api_key=key or rig.key, max_retries=0, http_client=http_client()
+    )
 
 
 class AnthropicMessages:

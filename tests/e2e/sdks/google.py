@@ -3,25 +3,31 @@
 import base64
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
+import httpx2
 from google import genai
 from google.genai import types
 from google.genai.errors import APIError, ClientError, ServerError
 
 from tests.e2e.harness import Rig
 from tests.e2e.sdks.asking import SCHEMA, Ask, Got
+from tests.e2e.sdks.http import http_client
+
+_UNUSED: Final = httpx2.Client()
+"""Each client of the SDK makes one for calls that wait, unless it has one."""
 
 
 @asynccontextmanager
 async def google_client(rig: Rig, key: str | None = None) -> AsyncIterator[Any]:
-    options = types.HttpOptions(base_url=rig.url, retry_options=types.HttpRetryOptions(attempts=1))
-    client = genai.Client(api_key=key or rig.key, http_options=options)
-    try:
-        yield client.aio
-    finally:
-        await client.aio.aclose()
-        client.close()
+    async with http_client() as http:
+        options = types.HttpOptions(
+            base_url=rig.url,
+            retry_options=types.HttpRetryOptions(attempts=1),
+            httpx_async_client=http,
+            httpx_client=_UNUSED,
+        )
+        yield genai.Client(api_key=key or rig.key, http_options=options).aio
 
 
 class Google:

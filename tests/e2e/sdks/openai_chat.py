@@ -9,6 +9,7 @@ from openai.lib.streaming.chat import ChatCompletionStreamState
 
 from tests.e2e.harness import Rig
 from tests.e2e.sdks.asking import SCHEMA, Ask, Got
+from tests.e2e.sdks.http import http_client
 
 ERRORS: Mapping[int, type[Exception]] = {
     400: openai.BadRequestError,
@@ -22,7 +23,9 @@ ERRORS: Mapping[int, type[Exception]] = {
 
 
 def openai_client(rig: Rig, key: str | None = None) -> openai.AsyncOpenAI:
-    return openai.AsyncOpenAI(base_url=rig.url + "/v1", api_key=key or rig.key, max_retries=0)
+    return openai.AsyncOpenAI(
+        base_url=rig.url + "/v1", api_key=key or rig.key, max_retries=0, http_client=http_client()
+    )
 
 
 class OpenAIChat:
