@@ -2,6 +2,7 @@ import pytest
 
 from dialects.anthropic import MESSAGES
 from dialects.base import Dialect
+from dialects.gemini import GEMINI, GEMINI_COUNT
 from dialects.openai_chat import CHAT
 from dialects.openai_completions import COMPLETIONS
 from dialects.openai_embeddings import EMBEDDINGS
@@ -9,6 +10,7 @@ from models.errors import BadRequest
 from models.provider import StoredProvider
 from providers import anthropic, glm, openai
 from providers.compatible import configured, operator_provider
+from tests.providers import google_errors
 
 
 def stored(dialect: str = "chat", base_url: str | None = "https://x.test/v1/") -> StoredProvider:
@@ -94,5 +96,14 @@ def test_glms_formats_have_a_base_each_on_one_machine(
     base_url: str, offers: list[tuple[Dialect, str]]
 ) -> None:
     there = configured(glm.PROVIDER, StoredProvider("glm", "GLM", "chat", base_url))
-    spoken = [offer for offer in there.offers if offer.dialect in (CHAT, MESSAGES)]
-    assert [(offer.dialect, offer.base_url) for offer in spoken] == offers
+    assert there.main.dialect is offers[0][0]
+    assert {offer.dialect: offer.base_url for offer in there.offers} == dict(offers)
+
+
+def test_an_operators_provider_may_speak_googles_format() -> None:
+    gemini = operator_provider(stored("gemini", "https://x.test/"))
+    assert [offer.dialect for offer in gemini.offers] == [GEMINI, GEMINI_COUNT]
+    assert {offer.base_url for offer in gemini.offers} == {"https://x.test"}
+    assert gemini.main.profile("gemini-3-pro").signed_calls
+    body = google_errors.body(429, "RESOURCE_EXHAUSTED", "m", google_errors.retry("7s"))
+    assert gemini.diagnose(GEMINI, 429, {}, body).retry_after_s == 7
