@@ -31,12 +31,9 @@ class StreamSniffer:
         """Take whole frames and return them, the very same object."""
         if not self.started and _CONTENT in frames:
             self.started = True
-        at = frames.rfind(_USAGE)  # cumulative and in nearly every frame: only the last counts
-        spans = {*marked_frames(frames, _RARE)}
-        if at >= 0:
-            spans.update(marked_frames(frames, (_USAGE,), at))
-        for span in sorted(spans):
+        for span in marked_frames(frames, _RARE):
             self._look(frames, span)
+        self.usage = self.usage.updated(_last_usage(frames))
         return frames
 
     def _look(self, frames: bytes, span: Span) -> None:
@@ -46,8 +43,22 @@ class StreamSniffer:
             return
         if "error" in payload and self.error is None:
             self.error = upstream_error(payload, event[1])
-        self.usage = self.usage.updated(read_usage(payload))
         self.finished = self.finished or _tells_end(payload)
+
+
+def _last_usage(frames: bytes) -> Usage:
+    """Return the last usage told: it is cumulative, and stands in nearly every frame."""
+    usage, end = NO_USAGE, len(frames)
+    # Mostly one look: an earlier frame counts only for what a later one leaves out.
+    while usage.input_tokens is None or usage.output_tokens is None:
+        at = frames.rfind(_USAGE, 0, end)
+        if at < 0:
+            break
+        span = marked_frames(frames, (_USAGE,), at)[0]
+        event = read_span(frames, span)
+        usage = read_usage((read_chunk(event[1]) if event else None) or {}).updated(usage)
+        end = min(span[0], at)
+    return usage
 
 
 def _tells_end(payload: JsonObject) -> bool:

@@ -137,7 +137,9 @@ def context(*, shown: bool | None = True) -> ReplyContext:
 
 def answer(*parts: JsonObject, **fields: Json) -> JsonObject:
     """Return a chunk, or with a `finishReason` a whole answer."""
-    finish = {key: fields.pop(key) for key in ("finishReason", "finishMessage") if key in fields}
+    finish: JsonObject = {
+        key: fields.pop(key) for key in ("finishReason", "finishMessage") if key in fields
+    }
     candidate: JsonObject = {"content": content("model", *parts), **finish, "index": 0}
     return {"candidates": [candidate], "modelVersion": "gm", "responseId": "r1", **fields}
 

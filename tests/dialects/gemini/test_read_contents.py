@@ -272,7 +272,7 @@ def test_a_result_without_its_call_is_refused() -> None:
     ],
 )
 def test_what_a_tool_said(said: JsonObject, text: str, is_error: bool) -> None:
-    (found,) = results(content("model", call("f")), content("user", response("f", **said)))
+    (found,) = results(content("model", call("f")), content("user", response("f", "", **said)))
     assert (found.parts, found.is_error) == ((Text(text),), is_error)
 
 

@@ -193,7 +193,7 @@ def test_references_that_multiply_are_refused() -> None:
 
 
 names = st.sampled_from(["a", "x", "type", "items"])
-plain = st.fixed_dictionaries(
+plain: st.SearchStrategy[JsonObject] = st.fixed_dictionaries(
     {},
     optional={
         "type": st.sampled_from(

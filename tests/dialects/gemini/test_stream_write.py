@@ -67,7 +67,7 @@ def test_an_answer_without_names_gets_ours() -> None:
 def test_a_call_goes_out_when_it_is_whole() -> None:
     encoder = GEMINI.encoder(context())
     encoder.encode(START)
-    pieces = [PartStart(ToolCall("c", "wx", "")), Delta('{"city"'), Delta(':"Roma"}')]
+    pieces: list[Event] = [PartStart(ToolCall("c", "wx", "")), Delta('{"city"'), Delta(':"Roma"}')]
     assert b"".join(encoder.encode(event) for event in pieces) == b""
     (frame,) = frames(encoder.encode(PartEnd()))
     assert shown_parts([frame]) == [
