@@ -5,10 +5,10 @@ from typing import Literal, get_args
 
 import pytest
 
-from tests.clients.checks import check_received
+from tests.clients.checks import MODELS, check_received
 from tests.clients.programs import Finished, run, written
 from tests.clients.reader import ARGUMENTS, NOTE, QUESTION, place_note, teach
-from tests.e2e.harness import MODELS, PROVIDER_IDS, Rig
+from tests.e2e.harness import Rig
 from tests.fakes.provider import Kind
 
 Entry = Literal["own", "built-in"]
@@ -18,7 +18,7 @@ KNOWN_MODEL = "gpt-6.1-sol"
 
 CODE = 'text(await tools.exec_command({cmd: "cat note.txt"}))'
 
-every_kind = pytest.mark.parametrize("kind", PROVIDER_IDS)
+every_kind = pytest.mark.parametrize("kind", MODELS)
 every_entry = pytest.mark.parametrize("entry", get_args(Entry))
 
 
@@ -53,7 +53,7 @@ async def test_a_plain_prompt_is_answered(
     done = await codex(rig, tmp_path, entry, MODELS[kind], "say hi")
     assert (done.code, done.out.strip()) == (0, provider.scenario.whole_text), done.told
     assert len(provider.seen) == 1
-    check_received(rig, provider)
+    check_received(rig, provider, MODELS[kind])
 
 
 @every_kind
@@ -63,7 +63,7 @@ async def test_a_tool_is_run_and_its_result_answered(rig: Rig, tmp_path: Path, k
     place_note(tmp_path)
     done = await codex(rig, tmp_path, "own", MODELS[kind], QUESTION)
     assert (done.code, done.out.strip()) == (0, f"The note says {NOTE}."), done.told
-    check_received(rig, provider)
+    check_received(rig, provider, MODELS[kind])
 
 
 @every_entry
@@ -75,7 +75,7 @@ async def test_a_free_text_tool_in_a_namespace_is_run(
     place_note(tmp_path)
     done = await codex(rig, tmp_path, entry, KNOWN_MODEL, QUESTION)
     assert (done.code, done.out.strip()) == (0, f"The note says {NOTE}."), done.told
-    check_received(rig, provider)
+    check_received(rig, provider, KNOWN_MODEL)
 
 
 async def test_a_free_text_tool_is_run_on_a_model_that_knows_none(rig: Rig, tmp_path: Path) -> None:
@@ -87,4 +87,4 @@ async def test_a_free_text_tool_is_run_on_a_model_that_knows_none(rig: Rig, tmp_
     place_note(tmp_path)
     done = await codex(rig, tmp_path, "own", KNOWN_MODEL, QUESTION)
     assert (done.code, done.out.strip()) == (0, f"The note says {NOTE}."), done.told
-    check_received(rig, provider)
+    check_received(rig, provider, KNOWN_MODEL)

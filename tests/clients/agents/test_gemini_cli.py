@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.checks import check_received
+from tests.clients.checks import MODELS, check_received
 from tests.clients.programs import Finished, run, written
 from tests.clients.reader import NOTE, QUESTION, place_note, teach
-from tests.e2e.harness import MODELS, PROVIDER_IDS, Rig
+from tests.e2e.harness import Rig
 from tests.fakes.provider import Kind
 
-every_kind = pytest.mark.parametrize("kind", PROVIDER_IDS)
+every_kind = pytest.mark.parametrize("kind", MODELS)
 
 
 async def gemini(rig: Rig, folder: Path, *arguments: str) -> Finished:
@@ -36,7 +36,7 @@ async def test_a_plain_prompt_is_answered(rig: Rig, tmp_path: Path, kind: Kind) 
     done = await gemini(rig, tmp_path, "-p", "say hi", "-m", MODELS[kind])
     assert (done.code, done.out.strip()) == (0, provider.scenario.whole_text), done.told
     assert len(provider.seen) == 1
-    check_received(rig, provider)
+    check_received(rig, provider, MODELS[kind])
 
 
 @every_kind
@@ -47,4 +47,4 @@ async def test_a_tool_is_run_and_its_result_answered(rig: Rig, tmp_path: Path, k
     done = await gemini(rig, tmp_path, "-p", QUESTION, "-m", MODELS[kind])
     assert done.code == 0, done.told
     assert f"The note says {NOTE}." in done.out, done.told
-    check_received(rig, provider)
+    check_received(rig, provider, MODELS[kind])

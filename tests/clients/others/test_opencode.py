@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.checks import check_received
+from tests.clients.checks import MODELS, check_received
 from tests.clients.programs import Finished, run, written
 from tests.clients.reader import NOTE, QUESTION, place_note, teach
-from tests.e2e.harness import MODELS, PROVIDER_IDS, Rig
+from tests.e2e.harness import Rig
 from tests.fakes.provider import Kind
 
 PACKAGES = {
@@ -20,7 +20,7 @@ PACKAGES = {
 """Which package of the AI SDK speaks an API, and what it wants behind the gateway's address."""
 
 every_api = pytest.mark.parametrize("api", PACKAGES)
-every_kind = pytest.mark.parametrize("kind", PROVIDER_IDS)
+every_kind = pytest.mark.parametrize("kind", MODELS)
 
 
 async def opencode(rig: Rig, folder: Path, api: str, kind: Kind, prompt: str) -> Finished:
@@ -60,7 +60,7 @@ async def test_a_plain_prompt_is_answered(rig: Rig, tmp_path: Path, api: str, ki
     done = await opencode(rig, tmp_path, api, kind, "say hi")
     assert done.code == 0, done.told
     assert provider.scenario.whole_text in done.out, done.told
-    check_received(rig, provider)
+    check_received(rig, provider, MODELS[kind])
 
 
 @every_kind
@@ -74,4 +74,4 @@ async def test_a_tool_is_run_and_its_result_answered(
     done = await opencode(rig, tmp_path, api, kind, QUESTION)
     assert done.code == 0, done.told
     assert f"The note says {NOTE}." in done.out, done.told
-    check_received(rig, provider)
+    check_received(rig, provider, MODELS[kind])
