@@ -1,0 +1,71 @@
+"""Answers in an envelope, as the rest of the gateway sees them."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from models.errors import StreamBroken
+from providers.antigravity.envelope import CodeAssistEnvelope
+from services.unwrapped import Unwrapped
+from tests.fakes.clock import FakeClock
+from tests.fakes.transport import Answer, FakeResponse, Piece, Silence
+
+FIRST, SECOND = b'{"candidates":[1]}', b'{"candidates":[2]}'
+STREAM = b'data: {"response":%b,"traceId":"t"}\r\n\r\ndata: {"response":%b}\r\n\r\n' % (
+    FIRST,
+    SECOND,
+)
+
+
+def unwrapped(*pieces: Piece, status: int = 200) -> tuple[Unwrapped, FakeResponse]:
+    response = FakeResponse(Answer(status, list(pieces), {"x-a": "b"}), FakeClock())
+    return Unwrapped(response, CodeAssistEnvelope()), response
+
+
+async def read(answer: Unwrapped, wait_s: float = 5.0) -> Sequence[bytes | None]:
+    found: list[bytes | None] = []
+    while (data := await answer.read_some(wait_s)) != b"":
+        found.append(data)
+    return found
+
+
+async def test_a_whole_answer_is_what_was_inside() -> None:
+    answer, _ = unwrapped(b'{"response":', FIRST, b"}", status=201)
+    assert await answer.read(1000) == FIRST
+    assert (answer.status, answer.headers["x-a"]) == (201, "b")
+
+
+async def test_an_answer_larger_than_allowed_stays_so() -> None:
+    answer, _ = unwrapped(b'{"response":' + FIRST + b"}")
+    with pytest.raises(StreamBroken):
+        await answer.read(10)
+
+
+@pytest.mark.parametrize("size", [1, 7, 40, 1000])
+async def test_whoever_reads_gets_whole_frames_only(size: int) -> None:
+    pieces = [STREAM[at : at + size] for at in range(0, len(STREAM), size)]
+    answer, _ = unwrapped(*pieces)
+    frames = [data for data in await read(answer) if data]
+    assert b"".join(frames) == b"data: %b\n\ndata: %b\n\n" % (FIRST, SECOND)
+    assert all(frame.endswith(b"\n\n") for frame in frames)
+
+
+async def test_silence_is_told_as_silence_also_inside_a_frame() -> None:
+    answer, _ = unwrapped(STREAM[:20], Silence(8.0), STREAM[20:])
+    assert await answer.read_some(5.0) is None
+    assert await answer.read_some(5.0) == b"data: %b\n\ndata: %b\n\n" % (FIRST, SECOND)
+    assert await answer.read_some(5.0) == b""
+
+
+async def test_an_end_without_its_blank_line_is_an_end() -> None:
+    answer, _ = unwrapped(STREAM[:-4])
+    assert await read(answer) == [b"data: %b\n\n" % FIRST, b"data: %b\n\n" % SECOND]
+    assert await answer.read_some(5.0) == b""
+
+
+async def test_a_break_stays_a_break_and_closing_closes() -> None:
+    answer, response = unwrapped(STREAM[:20], StreamBroken("cut"))
+    with pytest.raises(StreamBroken):
+        await answer.read_some(5.0)
+    answer.close()
+    assert response.is_closed
