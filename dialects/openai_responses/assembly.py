@@ -6,7 +6,7 @@ those before are complete.
 
 from collections import deque
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
 from dialects.fields import mended
 from dialects.finish import agreed
@@ -30,6 +30,9 @@ from models.chat import FinishReason
 from models.errors import BadRequest, StreamBroken, UpstreamError
 from models.events import Event, Failed, Finish, Start
 from models.json_types import Json, JsonObject
+
+Key: TypeAlias = tuple[int | None, str]
+"""Place of an item, where that is known, and its id."""
 
 _FIRST_TEXT: Final[Slot] = (TEXT, 0)
 _ENDS: Final = frozenset({"response.completed", "response.incomplete"})
@@ -68,8 +71,9 @@ class Assembly:
         self._out: list[Event] = []
         self._is_started = False
         self._is_mending = False
-        self._items: dict[int, Item] = {}
-        self._by_id: dict[str, Item] = {}
+        self._items: list[Item] = []
+        self._known: dict[Key, Item] = {}
+        self._at: dict[int, Item] = {}
         self._queue: deque[Item] = deque()
 
     def flush(self) -> list[Event]:
@@ -81,7 +85,7 @@ class Assembly:
     def mend(self) -> None:
         """From now on text may hold halves of surrogate pairs, which are to be joined."""
         self._is_mending = True
-        for item in self._items.values():
+        for item in self._items:
             item.mend()
 
     def take(self, kind: str, payload: JsonObject, data: bytes) -> None:
@@ -99,9 +103,9 @@ class Assembly:
         """Read a whole answer, or what one came to in the end."""
         self._start(response)
         self._rest(response.get("output"))
-        has_calls = any(isinstance(item, CallItem) for item in self._items.values())
+        has_calls = any(isinstance(item, CallItem) for item in self._items)
         has_refusal = any(
-            isinstance(item, MessageItem) and item.has_refusal for item in self._items.values()
+            isinstance(item, MessageItem) and item.has_refusal for item in self._items
         )
         reason = agreed(_reason(response), has_calls=has_calls)
         if reason is FinishReason.STOP and has_refusal:
@@ -120,7 +124,7 @@ class Assembly:
     def _more(self, payload: JsonObject) -> bool:
         """Tell more of a message's first text, which most events are; say whether it was that."""
         index, text = payload.get("output_index"), payload.get("delta")
-        item = self._items.get(index) if isinstance(index, int) else None
+        item = self._at.get(index) if isinstance(index, int) else None
         if item is None or item.slot != _FIRST_TEXT or payload.get("content_index") != 0:
             return False
         if isinstance(text, str) and text:
@@ -175,28 +179,31 @@ class Assembly:
     # --- items --------------------------------------------------------------------------------
 
     def _item(self, payload: JsonObject, kind: str, item_id: str, *, is_new: bool = False) -> Item:
+        """Find an item by its place, for ids may change on the way; some servers have one place
+        or one id for all items."""
         index = payload.get("output_index")
-        place = index if isinstance(index, int) else -1
-        known = self._by_id.get(item_id) or self._items.get(place)
-        # Some servers number every item alike.
+        place = index if isinstance(index, int) else None
+        known = self._known.get((place, item_id))
+        if known is None:
+            known = self._known.get((None, item_id)) if place is None else self._at.get(place)
         if known is None or (is_new and known.is_done):
             return self._made(place, kind, item_id)
         return known
 
-    def _made(self, index: int, kind: str, item_id: str) -> Item:
+    def _made(self, place: int | None, kind: str, item_id: str) -> Item:
         self._start({})
-        place = index if index >= 0 else len(self._items)
-        while place in self._items:
-            place += 1
-        item = self._items[place] = self._new(kind, place)
+        item = self._new(kind, len(self._items))
         if self._is_mending:
             item.mend()
-        if item_id:
-            self._by_id[item_id] = item
+        self._items.append(item)
         self._queue.append(item)
+        if place is not None:
+            self._at[place] = item
+        if item_id:
+            self._known[(place, item_id)] = self._known[(None, item_id)] = item
         return item
 
-    def _new(self, kind: str, place: int) -> Item:
+    def _new(self, kind: str, number: int) -> Item:
         sink: list[Event] = [] if self._queue else self._out
         match kind:
             case "message":
@@ -204,7 +211,7 @@ class Assembly:
             case "reasoning":
                 return ReasoningItem(sink)
             case "function_call" | "custom_tool_call":
-                return CallItem(sink, place, is_custom=kind == "custom_tool_call")
+                return CallItem(sink, number, is_custom=kind == "custom_tool_call")
             case _:
                 return OtherItem(sink)
 
@@ -222,8 +229,8 @@ class Assembly:
             if not isinstance(item, dict):
                 continue
             item_id = _text(item, "id")
-            known = self._by_id.get(item_id) or self._items.get(index)
-            told = known or self._made(index, _text(item, "type"), item_id)
+            known = self._known.get((index, item_id)) or self._known.get((None, item_id))
+            told = known or self._at.get(index) or self._made(index, _text(item, "type"), item_id)
             if not told.is_done:
                 told.done(item)
                 self._advance()

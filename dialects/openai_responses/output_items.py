@@ -94,6 +94,8 @@ class _Telling:
     def whole(self, slot: Slot, text: str) -> None:
         sent = "".join(self._sent.get(slot, ()))
         if len(text) > len(sent) and text.startswith(sent):
+            if self._mender is not None:
+                self._mender.flush()  # what waits for its other half is in the rest
             self.text(slot, text[len(sent) :])
 
     def added(self, item: JsonObject) -> None:
