@@ -25,13 +25,15 @@ from models.events import Delta, Event, Failed, Finish, PartEnd, PartStart, Prog
 from models.json_types import Json, JsonObject
 from models.usage import NO_USAGE
 
-_OPAQUE: Final = (
-    "executableCode",
-    "codeExecutionResult",
-    "toolCall",
-    "toolResponse",
-    "fileData",
-    "functionResponse",
+_OPAQUE: Final = frozenset(
+    {
+        "executableCode",
+        "codeExecutionResult",
+        "toolCall",
+        "toolResponse",
+        "fileData",
+        "functionResponse",
+    }
 )
 
 
@@ -65,7 +67,8 @@ class Assembly:
         if candidate is not None:
             for part in _objects(_object(candidate, "content"), "parts"):
                 self._part(part)
-            self._finish(candidate)
+            if "finishReason" in candidate:
+                self._finish(candidate)
         elif _object(payload, "promptFeedback").get("blockReason"):
             self._is_blocked = True
         if usage not in (NO_USAGE, self._usage):
@@ -121,6 +124,9 @@ class Assembly:
     # --- parts --------------------------------------------------------------------------------
 
     def _part(self, part: JsonObject) -> None:
+        if len(part) == 1 and "text" in part:  # as nearly all are
+            self._text(Text, _raw_text(part))
+            return
         call, blob = part.get("functionCall"), part.get("inlineData")
         if isinstance(call, dict):
             self._call(call, part)
@@ -128,7 +134,7 @@ class Assembly:
             media = None if part.get("thought") is True else inline_of(blob)
             if media is not None:  # sketches made while thinking are no part of the answer
                 self._whole(media)
-        elif any(key in part for key in _OPAQUE):
+        elif not _OPAQUE.isdisjoint(part):
             self._whole(Opaque(DIALECT, part))
         elif part.get("thought") is True:
             self._thought(_raw_text(part), self._signature(part))
@@ -204,8 +210,10 @@ class Assembly:
 
 def _candidate(payload: JsonObject) -> JsonObject | None:
     """Return the first answer; the others were not asked for."""
-    candidates = _objects(payload, "candidates")
-    return next((one for one in candidates if one.get("index") in (None, 0)), None)
+    for candidate in _objects(payload, "candidates"):
+        if candidate.get("index") in (None, 0):
+            return candidate
+    return None
 
 
 def _arguments(value: Json) -> str:

@@ -28,7 +28,7 @@ class StreamEncoder:
         self._shows = shows_thoughts(context.request)
         self._parts = PartWriter(shows=self._shows)
         self._tail = b""  # of a frame of text
-        self._mark = _PLAIN  # what closes the text's part
+        self._end = b""  # what stands behind a piece of the open part's text; empty: none is shown
         self._names: JsonObject = {}
         self._part: Part | None = None
         self._arguments: list[str] = []
@@ -83,39 +83,42 @@ class StreamEncoder:
         self._part = part
         match part:
             case Reasoning(text, signature):
-                self._mark = _THOUGHT
+                self._end = _THOUGHT + self._tail if self._shows else b""
                 return self._delta(Delta(text, signature)) if text or signature else b""
             case Text(text) | Refusal(text):
-                self._mark = _PLAIN
-                return self._text(text) if text else b""
+                self._end = _PLAIN + self._tail
+                return self._delta(Delta(text)) if text else b""
             case ToolCall(arguments=arguments):
+                self._end = b""
                 self._arguments = [arguments]
                 return b""
             case _:
+                self._end = b""
                 return self._written(part)
 
     def _delta(self, delta: Delta) -> bytes:
+        if not self._end or delta.signature is not None or self._parts.held is not None:
+            return self._rare_delta(delta)
+        if not delta.text:
+            return b""
+        written = dumps(delta.text)
+        return _TEXT + (written if written.isascii() else one_line(written)) + self._end
+
+    def _rare_delta(self, delta: Delta) -> bytes:
         match self._part:
             case Text() | Refusal():
-                return self._text(delta.text) if delta.text else b""
+                return self._written(Text(delta.text))
             case Reasoning() as thought:
-                shown = self._text(delta.text) if delta.text and self._shows else b""
-                if delta.signature:
-                    shown += self._written(replace(thought, text="", signature=delta.signature))
-                return shown
+                text = delta.text if self._shows else ""
+                shown = self._written(replace(thought, text=text, signature=None))
+                if delta.signature is None:
+                    return shown
+                return shown + self._written(replace(thought, text="", signature=delta.signature))
             case ToolCall():
                 self._arguments.append(delta.text)
                 return b""
             case _:
                 return b""
-
-    def _text(self, text: str) -> bytes:
-        written = dumps(text)
-        if not written.isascii():
-            written = one_line(written)
-        if self._mark is _PLAIN and (signature := self._parts.take_signature()):
-            return b'%b%b,"thoughtSignature":%b}%b' % (_TEXT, written, dumps(signature), self._tail)
-        return b"%b%b%b%b" % (_TEXT, written, self._mark, self._tail)
 
     def _part_end(self) -> bytes:
         part, self._part = self._part, None

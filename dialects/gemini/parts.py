@@ -36,8 +36,9 @@ class PartWriter:
         self.has_calls = False
         self.is_malformed = False
         """A call was left out because its arguments are no JSON."""
+        self.held: str | None = None
+        """A signature that waits for a part to travel with."""
         self._shows = shows
-        self._held: str | None = None
 
     def write(self, part: Part) -> list[JsonObject]:
         """Return the parts for one; empty text says nothing and is left out."""
@@ -57,21 +58,16 @@ class PartWriter:
 
     def rest(self) -> list[JsonObject]:
         """Return what is left to say when the answer ends."""
-        return [self._signed({"text": ""})] if self._held else []
-
-    def take_signature(self) -> str | None:
-        """Return the signature that waits for a part to travel with."""
-        held, self._held = self._held, None
-        return held
+        return [self._signed({"text": ""})] if self.held else []
 
     def _signed(self, part: JsonObject) -> JsonObject:
-        signature = self.take_signature()
+        signature, self.held = self.held, None
         return {**part, "thoughtSignature": signature} if signature else part
 
     def _thought(self, part: Reasoning) -> list[JsonObject]:
         signature = written_signature(part.signature, part.origin) if part.signature else None
         if not self._shows:
-            self._held = signature or self._held
+            self.held = signature or self.held
             return []
         if not part.text and signature is None:
             return []
@@ -85,7 +81,7 @@ class PartWriter:
             return []
         self.has_calls = True
         if call.signature:
-            self._held = written_signature(call.signature, call.origin)
+            self.held = written_signature(call.signature, call.origin)
         return [
             self._signed({"functionCall": {"id": call.id, "name": call.name, "args": arguments}})
         ]
