@@ -7,11 +7,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from tests import servers
-
-Group = Literal["agents", "others"]
 
 # Nothing listens there: what is not on loopback cannot be reached.
 _NOWHERE = "http://127.0.0.1:9"
@@ -31,8 +28,8 @@ class Finished:
         return f"exit {self.code}\n--- out\n{self.out}\n--- err\n{self.err}"
 
 
-def installed(group: Group) -> Path:
-    """Return the folder of a group of programs; without it the test ends here."""
+def installed(group: str) -> Path:
+    """Return the folder of a group of programs, `agents` or `others`; without it the test ends."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     place = os.environ.get("AIGATEWAY_TEST_CLIENTS") or Path(cache) / "aigateway-test-clients"
     folder = Path(place) / group
@@ -42,7 +39,7 @@ def installed(group: Group) -> Path:
 
 
 async def run(
-    group: Group,
+    group: str,
     program: str,
     *arguments: str,
     folder: Path,
