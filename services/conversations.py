@@ -6,7 +6,7 @@ then the new ones.
 """
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import Final
 
@@ -40,7 +40,7 @@ class Conversations:
         payload = request.payload
         previous = payload.get(_PREVIOUS)
         items = input_items(payload)
-        if previous is None and not any(_is_reference(item) for item in items):
+        if previous is None and not any(_referred(item) for item in items):
             return request
         told = await self._resolved(request.key_id, items)
         if previous is not None:
@@ -80,11 +80,10 @@ class Conversations:
 
     async def _resolved(self, key_id: str, items: Sequence[Json]) -> list[Json]:
         """Return the items, with those in place of references that we know; others stay."""
+        known = await self._stored.items(key_id, filter(None, map(_referred, items)))
         told: list[Json] = []
         for item in items:
-            found = None
-            if isinstance(item, dict) and _is_reference(item):
-                found = await self._stored.item(key_id, str(item["id"]))
+            found = known.get(_referred(item) or "")
             told += [item] if found is None else _replayed([found])
         return told
 
@@ -107,7 +106,7 @@ class _Keeper:
             return body
         told = self._told(response)
         await self._keep(told)
-        return body if told is response else dumps(told)
+        return body if told is response else _rewritten(told, body)
 
     async def stream(self, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
         async with aclosing(chunks):
@@ -130,7 +129,7 @@ class _Keeper:
             return data
         told = self._told(response)
         await self._keep(told)
-        return data if told is response else dumps({**event, "response": told})
+        return data if told is response else _rewritten({**event, "response": told}, data)
 
     def _told(self, response: JsonObject) -> JsonObject:
         """Return the answer's object, which names the answer that it goes on from."""
@@ -150,10 +149,19 @@ def input_items(payload: JsonObject) -> list[Json]:
     return list(given) if isinstance(given, list) else []
 
 
-def _is_reference(item: Json) -> bool:
-    if not isinstance(item, dict) or not isinstance(item.get("id"), str):
-        return False
-    return item.get("type") == "item_reference" or item.keys() - {"type"} == {"id"}
+def _referred(item: Json) -> str | None:
+    """Return the id that an item refers to, None when it stands for itself."""
+    if not isinstance(item, dict) or not isinstance(item_id := item.get("id"), str):
+        return None
+    is_bare = not item.keys() - {"type", "id"} and item.get("type") in {None, "item_reference"}
+    return item_id if is_bare else None
+
+
+def _rewritten(payload: JsonObject, body: bytes) -> bytes:
+    """Return the payload as it is told now; `body`, as it came, where it cannot be written."""
+    with suppress(BadRequest):  # nested too deeply
+        return dumps(payload)
+    return body
 
 
 def _replayed(output: Sequence[JsonObject]) -> list[Json]:

@@ -8,7 +8,8 @@ import asyncio
 import logging
 import re
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -28,6 +29,7 @@ _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 # Smaller ones are packed faster than a thread is asked to.
 _INLINE_BYTES: Final = 16 * 1024
 _MAX_ITEMS: Final = 128
+"""Of one answer that can be found by themselves, and that one request may name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,18 +102,19 @@ class StoredResponses:
             raise NotFound("there is no stored response with this id", path="id")
         return opened
 
-    async def item(self, key_id: str, item_id: str) -> JsonObject | None:
-        """Return one item of a kept answer, None when there is none. Raises StorageUnavailable."""
-        if _ID.fullmatch(item_id) is None:
-            return None
-        response_id = await self._found(f"{key_id}:item:{item_id}")
-        if response_id is None:
-            return None
-        try:
-            stored = await self.get(key_id, response_id.decode("ascii", "replace"))
-        except NotFound:
-            return None
-        return next((item for item in stored.output if item.get("id") == item_id), None)
+    async def items(self, key_id: str, item_ids: Iterable[str]) -> dict[str, JsonObject]:
+        """Return items of kept answers by their ids; those that are not known are left out.
+
+        Raises StorageUnavailable when nobody knows.
+        """
+        wanted = [item_id for item_id in dict.fromkeys(item_ids) if _ID.fullmatch(item_id)]
+        holders = [await self._found(f"{key_id}:item:{item_id}") for item_id in wanted[:_MAX_ITEMS]]
+        found: dict[str, JsonObject] = {}
+        for holder in dict.fromkeys(holder for holder in holders if holder is not None):
+            with suppress(NotFound):
+                stored = await self.get(key_id, holder.decode("ascii", "replace"))
+                found |= {str(item.get("id")): item for item in stored.output}
+        return {item_id: found[item_id] for item_id in wanted if item_id in found}
 
     async def delete(self, key_id: str, response_id: str) -> None:
         """Forget an answer; raises NotFound or StorageUnavailable."""

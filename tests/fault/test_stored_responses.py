@@ -34,7 +34,7 @@ async def test_every_replica_finds_what_one_of_them_kept(server: PrivateRedis) -
         )
         await here.put("key-1", ANSWER)
         assert (await there.get("key-1", "resp_1")).response == ANSWER.response
-        assert await there.item("key-1", "msg_1") == MESSAGE
+        assert await there.items("key-1", ["msg_1"]) == {"msg_1": MESSAGE}
         await there.delete("key-1", "resp_1")
         with pytest.raises(NotFound):
             await here.get("key-1", "resp_1")

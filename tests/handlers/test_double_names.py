@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMessage
 from aiohttp.http_parser import HttpRequestParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handlers.double_names import NamesTwiceParser
+from handlers.double_names import NamesTwiceParser, _mended
 from handlers.endpoint import Access, Endpoint
 from tests.handlers.model_api import Served, serving
 from tests.services.executor_rig import Rig, chat_answer
@@ -184,3 +185,25 @@ async def test_a_head_that_came_with_the_end_of_another_is_left_to_aiohttp(serve
     assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.0 400")
     writer.close()
     await writer.wait_closed()
+
+
+def test_what_stands_inside_a_header_never_becomes_a_request() -> None:
+    """The head began with the end of the request before; its second half looks like a whole one."""
+    inner = b"POST /inner HTTP/1.1\r\nHost: x\r\nUser-Agent: b\r\nUser-Agent: c\r\n\r\n"
+    loop = asyncio.new_event_loop()
+    try:
+        for before in (ONCE, CHUNKED, EMPTY):
+            pieces = [before + b"GET /x HTTP/1.1\r\nUser-Agent: a\r\nX-A: ", inner]
+            with pytest.raises(BadHttpMessage):
+                parsed(pieces, loop)
+    finally:
+        loop.close()
+
+
+@pytest.mark.parametrize(
+    "line", [b"X: a\rb", b"X: a\nb", b"X: \0", b" folded", b"\tfolded", b"User-Agent: a\nX: b"]
+)
+def test_a_head_whose_lines_could_be_cut_in_two_ways_is_not_touched(line: bytes) -> None:
+    head = bytearray(b"GET / HTTP/1.1\r\n" + NAMED + line + b"\r\n\r\n")
+    assert _mended(head) is None
+    assert _mended(bytearray(head.replace(line, b"X: fine"))) is not None

@@ -263,3 +263,12 @@ async def test_an_answer_may_go_on_without_being_kept(house: House) -> None:
     told = await house.answered(request, json.dumps(response(CALL, id="resp_2")).encode())
     assert json.loads(told)["previous_response_id"] == "resp_1"
     assert not any("resp_2" in key for key in house.shared._entries)
+
+
+async def test_an_answer_however_deeply_nested_is_given(house: House) -> None:
+    await house.has(MESSAGE)
+    deep = b'{"a":' * 900 + b"1" + b"}" * 900
+    body = b'{"object":"response","id":"resp_2","status":"completed","output":[],"x":' + deep + b"}"
+    request = asked(previous_response_id="resp_1", input="And?")
+    assert json.loads(await house.answered(request, body))["id"] == "resp_2"
+    assert len(await house.streamed(request, b'data: {"response":' + body + b"}\n\n")) == 1

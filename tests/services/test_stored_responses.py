@@ -80,8 +80,11 @@ async def test_no_key_sees_what_another_left(stored: StoredResponses) -> None:
             await stored.get(key_id, response_id)
         with pytest.raises(NotFound):
             await stored.delete(key_id, response_id)
-    assert await stored.item("key-2", "msg_1") is None
-    assert (await stored.get("key-1", "resp_1")).response["id"] == "resp_1"
+    assert await stored.items("key-2", ["msg_1"]) == {}
+    await stored.put("key-2", answer(text="of the other"))
+    for key_id, text in (("key-1", SECRET), ("key-2", "of the other")):
+        assert list((await stored.get(key_id, "resp_1")).input) == list(answer(text=text).input)
+        assert (await stored.items(key_id, ["msg_1"]))["msg_1"]["content"] == text
 
 
 async def test_what_lies_in_shared_state_cannot_be_read_there_nor_moved(
@@ -113,9 +116,9 @@ async def test_garbage_in_shared_state_is_no_answer(
 async def test_an_answer_ends_with_its_time(stored: StoredResponses, clock: FakeClock) -> None:
     await stored.put("key-1", answer())
     clock.advance(99)
-    assert await stored.item("key-1", "msg_1") is not None
+    assert await stored.items("key-1", ["msg_1"]) != {}
     clock.advance(1)
-    assert await stored.item("key-1", "msg_1") is None
+    assert await stored.items("key-1", ["msg_1"]) == {}
     with pytest.raises(NotFound):
         await stored.get("key-1", "resp_1")
 
@@ -148,13 +151,19 @@ async def test_an_answer_without_a_usable_id_is_not_kept(
     assert shared._entries == {}
 
 
-async def test_an_item_is_found_by_its_own_id(stored: StoredResponses) -> None:
+async def test_items_are_found_by_their_own_ids(stored: StoredResponses) -> None:
     await stored.put("key-1", answer())
-    found = await stored.item("key-1", "msg_1")
-    assert found is not None
-    assert found["content"] == SECRET
-    assert await stored.item("key-1", "msg_2") is None
-    assert await stored.item("key-1", "a:b") is None
+    found = await stored.items("key-1", ["msg_2", "msg_1", "a:b", "msg_1", ""])
+    assert list(found) == ["msg_1"]
+    assert found["msg_1"]["content"] == SECRET
+
+
+async def test_an_item_whose_answer_is_gone_is_not_known(
+    stored: StoredResponses, shared: MemoryState
+) -> None:
+    await stored.put("key-1", answer())
+    await shared.delete("responses:key-1:resp_1")
+    assert await stored.items("key-1", ["msg_1"]) == {}
 
 
 async def test_without_shared_state_nobody_pretends_to_know() -> None:
