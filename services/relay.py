@@ -74,7 +74,7 @@ class RawRelay:
         return self._sniffer.usage
 
     def feed(self, data: bytes) -> bytes:
-        if not self._tail and data.endswith(b"\n\n"):
+        if not self._tail and data.endswith((b"\n\n", b"\r\n\r\n")):
             return self._sniffed(data)
         # Of what is held only the last byte can be a part of a blank line.
         seam = self._tail[-1][-1:] if self._tail else b""

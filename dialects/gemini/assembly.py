@@ -61,19 +61,19 @@ class Assembly:
             return []
         if "error" in payload:
             return self.failed(upstream_error(payload, data))
-        self._start(payload)
-        usage = read_usage(payload)
+        if self._started is None:
+            self._start(payload)
         candidate = _candidate(payload)
         if candidate is not None:
-            for part in _objects(_object(candidate, "content"), "parts"):
-                self._part(part)
+            for part in _list(_object(candidate, "content"), "parts"):
+                if isinstance(part, dict):
+                    self._part(part)
             if "finishReason" in candidate:
                 self._finish(candidate)
         elif _object(payload, "promptFeedback").get("blockReason"):
             self._is_blocked = True
-        if usage not in (NO_USAGE, self._usage):
-            self._usage = self._usage.updated(usage)
-            self._out.append(Progress(self._usage))
+        if "usageMetadata" in payload:
+            self._count(payload)
         return self._taken()
 
     def complete(self) -> list[Event]:
@@ -109,13 +109,17 @@ class Assembly:
     # --- the answer ---------------------------------------------------------------------------
 
     def _start(self, payload: JsonObject) -> None:
-        if self._started is not None:
-            return
         model = _text(payload, "modelVersion")
         self._origin = self._origin or (CLAUDE if model.startswith("claude") else VENDOR)
         created = _epoch(payload.get("createTime"))
         self._started = Start(_text(payload, "responseId"), model, created)
         self._out.append(self._started)
+
+    def _count(self, payload: JsonObject) -> None:
+        usage = read_usage(payload)
+        if usage not in (NO_USAGE, self._usage):
+            self._usage = self._usage.updated(usage)
+            self._out.append(Progress(self._usage))
 
     def _finish(self, candidate: JsonObject) -> None:
         self._reason = _text(candidate, "finishReason") or self._reason
@@ -210,8 +214,8 @@ class Assembly:
 
 def _candidate(payload: JsonObject) -> JsonObject | None:
     """Return the first answer; the others were not asked for."""
-    for candidate in _objects(payload, "candidates"):
-        if candidate.get("index") in (None, 0):
+    for candidate in _list(payload, "candidates"):
+        if isinstance(candidate, dict) and candidate.get("index") in (None, 0):
             return candidate
     return None
 
@@ -237,9 +241,9 @@ def _object(payload: JsonObject, key: str) -> JsonObject:
     return value if isinstance(value, dict) else {}
 
 
-def _objects(payload: JsonObject, key: str) -> list[JsonObject]:
+def _list(payload: JsonObject, key: str) -> list[Json]:
     value = payload.get(key)
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    return value if isinstance(value, list) else []
 
 
 def _epoch(value: Json) -> int:
