@@ -142,8 +142,10 @@ class Assembly:
             self._item(payload, kind, item_id, is_new=True).added(item)
         elif kind == "response.output_item.done":
             item = _object(payload, "item")
-            self._item(payload, _text(item, "type"), _text(item, "id")).done(item)
-            self._advance()
+            told = self._item(payload, _text(item, "type"), _text(item, "id"))
+            if not told.is_done:  # some say so twice
+                told.done(item)
+                self._advance()
         else:
             self._response(kind, payload, data)
 

@@ -1,5 +1,6 @@
 """Looking on while a Responses stream passes untouched."""
 
+import re
 from typing import Final
 
 from dialects.fields import parse_lenient
@@ -20,8 +21,11 @@ _MARKERS: Final = (
     b'"error":{',
     b'"error": {',
 )
-_CONTENT: Final = (b'"response.output_', b'.delta"')
-_ENDS: Final = frozenset({"response.completed", "response.incomplete"})
+_CONTENT: Final = re.compile(
+    rb'"type": ?"response\.(?:output_|reasoning_|refusal|function_call|custom_tool_call)'
+)
+# No set: what a provider sends as a type may not even be hashable.
+_ENDS: Final = ("response.completed", "response.incomplete")
 
 
 class ResponsesSniffer:
@@ -36,7 +40,7 @@ class ResponsesSniffer:
 
     def feed(self, frames: bytes) -> bytes:
         """Take whole frames in and return them, the very same object. Never raises."""
-        if not self.started and any(mark in frames for mark in _CONTENT):
+        if not self.started and _CONTENT.search(frames):
             self.started = True
         for span in marked_frames(frames, _MARKERS):
             event = read_span(frames, span)
