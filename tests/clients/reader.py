@@ -38,7 +38,9 @@ class Reader:
         for name in offered(seen.payload) if QUESTION in asked else ():
             if (given := self.arguments.get(name)) is not None:
                 call = Call("call_reader1", name, given)
-                return Scenario(text=("Let me look. ",), calls=(call,), stop="tools")
+                # What it thought has to come back with the result, signed as the provider gave it.
+                thinking = ("The note ", "will say.")
+                return Scenario(("Let me look. ",), thinking, calls=(call,), stop="tools")
         return Scenario()
 
 
