@@ -110,7 +110,9 @@ async def clear(rig: Rig) -> None:
             journal.clear()
 
 
-async def rested(rig: Rig) -> None:
-    """Let every account be used again."""
-    for account in (await rig.api("GET", "/accounts?limit=500"))["data"]:
-        await rig.api("POST", f"/accounts/{account['id']}/reset")
+async def rested(cell: Cell) -> None:
+    """Let the accounts of the provider be used again."""
+    provider_id = PROVIDER_IDS[cell.target.kind]
+    for account in (await cell.rig.api("GET", "/accounts?limit=500"))["data"]:
+        if account["provider_id"] == provider_id:
+            await cell.rig.api("POST", f"/accounts/{account['id']}/reset")

@@ -1,5 +1,6 @@
 """Errors through the official SDKs: the exception that each defines, before and inside a stream."""
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -7,7 +8,6 @@ import pytest
 import pytest_asyncio
 
 from tests.e2e.cells import Cell, cells, rested
-from tests.e2e.harness import Rig
 from tests.e2e.sdks.asking import Ask
 from tests.fakes.provider import WORDS, Break, Failure
 from tests.fakes.scenarios import Call, Scenario
@@ -18,10 +18,10 @@ LONG = Scenario(text=tuple(f"word {number} " for number in range(20)))
 
 
 @pytest_asyncio.fixture(loop_scope="session", autouse=True)
-async def rest(matrix: Rig) -> AsyncIterator[None]:
+async def rest(cell: Cell) -> AsyncIterator[None]:
     """Accounts that failed are used again."""
     yield
-    await rested(matrix)
+    await rested(cell)
 
 
 @cells()
@@ -35,6 +35,18 @@ async def test_a_providers_error_raises_the_sdks_own_exception(cell: Cell, statu
     if status in (400, 404):
         assert WORDS in str(error)
     assert "key-0" not in str(error)
+
+
+@cells(streams=(False,))
+async def test_how_long_to_wait_is_told_in_the_clients_own_way(cell: Cell) -> None:
+    wait = Failure(429, headers={"retry-after": "17"})
+    cell.provider.failures_by_key = {"key-0": wait, "key-1": wait}
+    with pytest.raises(cell.sdk.errors[429]) as caught:
+        await cell.ask()
+    error: Any = caught.value
+    assert error.response.headers["retry-after"] == "17"
+    if cell.sdk_name == "google":
+        assert re.search(r"'retryDelay': '1[67][.\d]*s'", str(error))
 
 
 @cells()
@@ -59,7 +71,7 @@ async def test_overload_inside_a_stream_before_content_fails_over(cell: Cell) ->
 async def test_an_error_after_content_is_told_in_the_stream(cell: Cell) -> None:
     cell.plays(LONG)
     cell.provider.breaks = [Break(10, 500)]
-    with pytest.raises(cell.sdk.stream_error):
+    with pytest.raises(cell.sdk.stream_errors):
         await cell.ask()
     assert len(cell.provider.seen) == 1
 
@@ -72,7 +84,7 @@ async def test_a_stream_without_its_end_is_told(cell: Cell, how: str) -> None:
         cell.provider.breaks = [Break(10)]
     else:
         cell.provider.cut_after = 10
-    with pytest.raises(cell.sdk.stream_error):
+    with pytest.raises(cell.sdk.stream_errors):
         await cell.ask()
 
 
@@ -81,7 +93,7 @@ async def test_a_call_that_is_cut_off_is_not_given_to_the_user_as_whole(cell: Ce
     call = Call("call_a", "wx", {"city": "Rome" * 10})
     cell.plays(Scenario(text=("Wait. ",), calls=(call,), stop="tools"))
     cell.provider.breaks = [Break(-1 if cell.target.kind in ("gemini", "antigravity") else -3)]
-    with pytest.raises(cell.sdk.stream_error):
+    with pytest.raises(cell.sdk.stream_errors):
         await cell.ask(Ask("Weather?", tools=("wx",)))
 
 

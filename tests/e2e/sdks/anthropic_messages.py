@@ -29,13 +29,13 @@ class AnthropicMessages:
     errors: Mapping[int, type[Exception]] = {
         400: anthropic.BadRequestError,
         401: anthropic.InternalServerError,
-        403: anthropic.PermissionDeniedError,
+        403: anthropic.InternalServerError,
         404: anthropic.NotFoundError,
         429: anthropic.RateLimitError,
         500: anthropic.InternalServerError,
         503: anthropic.OverloadedError,
     }
-    stream_error: type[Exception] = anthropic.APIError
+    stream_errors: tuple[type[Exception], ...] = (anthropic.APIError,)
 
     async def ask(self, rig: Rig, model: str, ask: Ask, *, stream: bool) -> Got:
         async with anthropic_client(rig) as client:

@@ -67,8 +67,8 @@ class Sdk(Protocol):
     """What it calls the ends of `Scenario.stop`."""
     errors: Mapping[int, type[Exception]]
     """What it raises by the provider's status."""
-    stream_error: type[Exception]
-    """What it raises when a stream fails."""
+    stream_errors: tuple[type[Exception], ...]
+    """What it raises, or its user reads, when a stream fails."""
 
     async def ask(self, rig: Rig, model: str, ask: Ask, *, stream: bool) -> Got:
         """Ask, and read the answer to its end."""

@@ -43,13 +43,13 @@ class Google:
     errors: Mapping[int, type[Exception]] = {
         400: ClientError,
         401: ServerError,
-        403: ClientError,
+        403: ServerError,
         404: ClientError,
         429: ClientError,
         500: ServerError,
         503: ServerError,
     }
-    stream_error: type[Exception] = APIError
+    stream_errors: tuple[type[Exception], ...] = (APIError,)
 
     async def ask(self, rig: Rig, model: str, ask: Ask, *, stream: bool) -> Got:
         params = {"model": model, "contents": _contents(ask), "config": _config(ask)}

@@ -14,7 +14,7 @@ from tests.e2e.sdks.http import http_client
 ERRORS: Mapping[int, type[Exception]] = {
     400: openai.BadRequestError,
     401: openai.InternalServerError,
-    403: openai.PermissionDeniedError,
+    403: openai.InternalServerError,
     404: openai.NotFoundError,
     429: openai.RateLimitError,
     500: openai.InternalServerError,
@@ -39,7 +39,7 @@ class OpenAIChat:
         "refusal": "content_filter",
     }
     errors = ERRORS
-    stream_error: type[Exception] = openai.APIError
+    stream_errors: tuple[type[Exception], ...] = (openai.APIError,)
 
     async def ask(self, rig: Rig, model: str, ask: Ask, *, stream: bool) -> Got:
         async with openai_client(rig) as client:

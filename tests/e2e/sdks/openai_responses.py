@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import openai
+
 from tests.e2e.harness import Rig
 from tests.e2e.sdks.asking import SCHEMA, Ask, Got, StreamFailed
 from tests.e2e.sdks.openai_chat import ERRORS, openai_client
@@ -20,7 +22,7 @@ class OpenAIResponses:
         "refusal": "incomplete content_filter",
     }
     errors = ERRORS
-    stream_error: type[Exception] = StreamFailed
+    stream_errors: tuple[type[Exception], ...] = (StreamFailed, openai.APIError)
 
     async def ask(self, rig: Rig, model: str, ask: Ask, *, stream: bool) -> Got:
         async with openai_client(rig) as client:
