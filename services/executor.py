@@ -29,7 +29,7 @@ from services.cooldown import Rest
 from services.discovery import Discoveries
 from services.hosts import sent_to_one_of
 from services.plan import Plan, make_plan
-from services.pool import RATE_KINDS, Lease, Pool
+from services.pool import RATE_KINDS, STANDING_REASONS, Lease, Pool
 from services.rate_limits import limits_told
 from services.snapshot import Snapshot
 from services.tokens import Tokens
@@ -308,12 +308,21 @@ def _more_telling(known: GatewayError | None, new: GatewayError) -> GatewayError
 
 
 def _weight(error: GatewayError) -> int:
-    """What a provider said beats a way to it that failed, that beats having nobody to ask, and
-    that beats a request which only some providers could not have served."""
+    """What a provider said beats a way to it that failed, that beats accounts that cannot serve now,
+    that beats a request which only some providers could not have served, and that beats a provider
+    which nobody has an account of."""
     match error:
         case UpstreamError():
             return 3 if error.upstream_status is not None else 2
         case NoCapacity():
-            return 1
+            return _weight_of_refusal(error.details.get("reasons"))
         case _:
             return 0
+
+
+def _weight_of_refusal(reasons: object) -> int:
+    """Who may serve later beats a request that is wrong; who has nobody at all, or nobody that
+    could until an operator does something, does not."""
+    if not isinstance(reasons, Mapping) or not reasons:
+        return -2
+    return -1 if reasons.keys() <= STANDING_REASONS else 1

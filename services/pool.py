@@ -15,6 +15,8 @@ from services.cooldown import EVERY_MODEL, TRANSIENT, Cooldowns, Rest
 from services.snapshot import Snapshot
 
 RATE_KINDS: Final = frozenset({ErrorKind.RATE_LIMIT, ErrorKind.QUOTA})
+STANDING_REASONS: Final = frozenset({"inactive", "model_not_allowed", "needs_login"})
+"""Why an account does not serve until an operator changes something."""
 _MIN_RETRY_S: Final = 1.0
 _NO_ACCOUNT_RETRY_S: Final = 30.0
 _WAITING_RETRY_S: Final = 5.0
