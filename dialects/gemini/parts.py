@@ -67,8 +67,9 @@ class PartWriter:
     def _thought(self, part: Reasoning) -> list[JsonObject]:
         signature = written_signature(part.signature, part.origin) if part.signature else None
         if not self._shows:
+            before = self.rest() if signature else []
             self.held = signature or self.held
-            return []
+            return before
         if not part.text and signature is None:
             return []
         thought: JsonObject = {"text": part.text, "thought": True}

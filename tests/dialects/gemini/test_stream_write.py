@@ -148,6 +148,16 @@ def test_hidden_thoughts_leave_their_signature_with_what_follows(
     assert read_parts(*parts)[0] == Reasoning("", "EqQB", "anthropic")
 
 
+def test_no_signature_is_lost_where_thoughts_follow_each_other() -> None:
+    other = part(Reasoning("", origin="openai"), Delta("x", signature="gAAA"))
+    assert read_parts(*told(THOUGHT, other, ANSWER, shown=False)) == (
+        Reasoning("", "EqQB", "anthropic"),
+        Text(""),
+        Reasoning("", "gAAA", "openai"),
+        Text("Par"),
+    )
+
+
 def test_unsigned_thoughts_that_are_hidden_leave_nothing() -> None:
     assert told(part(Reasoning(""), Delta("hm")), ANSWER, shown=False) == [
         {"text": "P"},
