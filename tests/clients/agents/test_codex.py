@@ -52,6 +52,9 @@ async def test_a_plain_prompt_is_answered(
     provider = await rig.add_provider(kind)
     done = await codex(rig, tmp_path, entry, MODELS[kind], "say hi")
     assert (done.code, done.out.strip()) == (0, provider.scenario.whole_text), done.told
+    # OpenAI's own address is tried over a WebSocket first: once, with the answer that it gets.
+    tries = done.err.count("failed to connect to Responses WebSocket")
+    assert tries == (entry == "built-in"), done.told
     assert len(provider.seen) == 1
     check_received(rig, provider, MODELS[kind])
 
