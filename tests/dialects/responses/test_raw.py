@@ -161,6 +161,12 @@ def test_errors_are_seen(told: JsonObject) -> None:
     assert not sniffer.started
 
 
+def test_a_type_that_is_no_word_means_nothing() -> None:
+    sniffer = RESPONSES.sniffer(hide_usage=False)
+    sniffer.feed(b'data: {"type":{},"x":"response.completed"}\n\n')
+    assert (sniffer.ended, sniffer.error) == (False, None)
+
+
 def test_a_stream_without_its_end_is_told_to_have_failed() -> None:
     cut = STREAM[: STREAM.index(b"event: response.completed")]
     relay, sent = relayed(cut)

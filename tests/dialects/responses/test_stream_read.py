@@ -305,6 +305,13 @@ def test_events_that_nobody_knows_are_skipped() -> None:
     assert found.parts == (Text("x"),)
 
 
+def test_an_item_is_complete_only_once() -> None:
+    call: JsonObject = {"id": "ws_1", "type": "web_search_call", "status": "completed"}
+    text = [added(message(), 1), delta("output_text", "x", 1)]
+    found = answer(CREATED, added(call), done(call), *text, done(call), COMPLETED)
+    assert found.parts == (Opaque("responses", call), Text("x"))
+
+
 def test_types_may_stand_in_the_event_line_alone() -> None:
     raw = b"event: response.completed\ndata: %b\n\n" % orjson.dumps({"response": response()})
     assert collect(heard(frames(CREATED), raw)).finish is FinishReason.STOP
