@@ -308,9 +308,9 @@ def _more_telling(known: GatewayError | None, new: GatewayError) -> GatewayError
 
 
 def _weight(error: GatewayError) -> int:
-    """What a provider said beats a way to it that failed, that beats accounts that cannot serve now,
-    that beats a request which only some providers could not have served, and that beats a provider
-    which nobody has an account of."""
+    """What a provider said beats a way to it that failed, that beats accounts that cannot serve
+    now, that beats a request which only some providers could not have served, and that beats a
+    provider which nobody has an account of."""
     match error:
         case UpstreamError():
             return 3 if error.upstream_status is not None else 2
