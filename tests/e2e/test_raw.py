@@ -29,11 +29,7 @@ def call(form: str, stream: bool) -> tuple[Kind, str, dict[str, Any]]:
         "messages": ("messages", "/v1/messages", {"model": "claude-x", "max_tokens": 5, **HELLO}),
         "chat": ("chat", "/v1/chat/completions", {"model": "gpt-x", **HELLO, **usage}),
         "glm": ("glm", "/v1/chat/completions", {"model": "glm-x", **HELLO, **usage}),
-        "responses": (
-            "chat",
-            "/v1/responses",
-            {"model": "gpt-x", "input": "Hello", "store": False},
-        ),
+        "responses": ("chat", "/v1/responses", {"model": "gpt-x", **unkept}),
         "gemini": ("gemini", f"/v1beta/models/gemini-3-pro:{method}", GEMINI_HELLO),
     }
     kind, path, body = calls[form]
