@@ -142,10 +142,7 @@ class Assembly:
             self._item(payload, kind, item_id, is_new=True).added(item)
         elif kind == "response.output_item.done":
             item = _object(payload, "item")
-            told = self._item(payload, _text(item, "type"), _text(item, "id"))
-            if not told.is_done:  # some say so twice
-                told.done(item)
-                self._advance()
+            self._done(self._item(payload, _text(item, "type"), _text(item, "id")), item)
         else:
             self._response(kind, payload, data)
 
@@ -233,11 +230,14 @@ class Assembly:
             item_id = _text(item, "id")
             known = self._known.get((index, item_id)) or self._known.get((None, item_id))
             told = known or self._at.get(index) or self._made(index, _text(item, "type"), item_id)
-            if not told.is_done:
-                told.done(item)
-                self._advance()
-        for open_item in [*self._queue]:
-            open_item.done({})
+            self._done(told, item)
+        for waiting in [*self._queue]:
+            self._done(waiting, {})
+
+    def _done(self, item: Item, told: JsonObject) -> None:
+        """Complete an item, once: some servers say twice what it came to."""
+        if not item.is_done:
+            item.done(told)
             self._advance()
 
 

@@ -177,6 +177,14 @@ def test_items_that_overlap_come_one_after_the_other(item_id: str | None) -> Non
     assert found == (PARTS["function_call"][1], ToolCall("call_9", "wx", "{}"))
 
 
+def test_items_that_are_completed_twice_come_once() -> None:
+    other = {**CALL, "id": "fc_2", "call_id": "call_9"}
+    payloads = [added(CALL), added(other, 1), done(other, 1), done(other, 1)]
+    for rest in ([], [done(CALL), done(other, 1)]):
+        found = answer(CREATED, *payloads, *deltas(CALL), *rest, COMPLETED).parts
+        assert [part.id for part in found if isinstance(part, ToolCall)] == ["call_1", "call_9"]
+
+
 def test_items_that_are_all_numbered_alike() -> None:
     other = {**CALL, "id": "fc_2", "call_id": "call_9"}
     payloads = [added(CALL), done(CALL), added(other), done(other)]
