@@ -45,10 +45,11 @@ def test_what_stands_beside_a_text_is_read(delta: JsonObject, parts: tuple[Part,
     assert answered({"index": 0, "delta": delta})[0] == parts
 
 
-def test_the_last_text_may_come_with_the_end_and_the_usage() -> None:
+@pytest.mark.parametrize("usage", [None, {"prompt_tokens": 3, "completion_tokens": 2}])
+def test_the_last_text_may_come_with_the_end_and_the_usage(usage: JsonObject | None) -> None:
     choice: JsonObject = {"index": 0, "delta": {"content": "b"}, "finish_reason": "length"}
-    usage: JsonObject = {"prompt_tokens": 3, "completion_tokens": 2}
-    assert answered(choice, usage=usage) == ((Text("ab"),), FinishReason.LENGTH, Usage(3, 2))
+    counted = Usage(3, 2) if usage else Usage()
+    assert answered(choice, usage=usage) == ((Text("ab"),), FinishReason.LENGTH, counted)
 
 
 def test_another_answers_text_is_not_this_ones() -> None:
