@@ -91,7 +91,7 @@ WORDS = st.sampled_from(
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-2, 3) | WORDS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=5),
-    max_leaves=8,
+    max_leaves=20,
 )
 OBJECTS = st.dictionaries(KEYS, JSON, max_size=6)
 ITEMS = st.builds(
@@ -201,7 +201,7 @@ def test_an_answer_is_read_or_an_error(payload: JsonObject) -> None:
     RESPONSES.encode_response(answer, context())
 
 
-@given(st.lists(EVENTS | OBJECTS, max_size=6), st.booleans())
+@given(st.lists(EVENTS | OBJECTS, max_size=8), st.booleans())
 def test_a_stream_of_anything_ends_once(payloads: list[JsonObject], has_end: bool) -> None:
     raw = b"".join(b"data: %b\n\n" % orjson.dumps(payload) for payload in payloads)
     if has_end:
