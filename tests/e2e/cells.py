@@ -77,8 +77,8 @@ class Cell:
         return await self.sdk.ask(self.rig, named, ask or Ask(), stream=self.stream)
 
 
-def cells(*, streams: tuple[bool, ...] = (False, True)) -> pytest.MarkDecorator:
-    """Run a test in every cell."""
+def cells(*, streams: tuple[bool, ...] = (False, True), without: str = "") -> pytest.MarkDecorator:
+    """Run a test in every cell; `without`: the SDK that has nothing of the kind."""
     return pytest.mark.parametrize(
         "cell",
         [
@@ -86,6 +86,7 @@ def cells(*, streams: tuple[bool, ...] = (False, True)) -> pytest.MarkDecorator:
             for sdk in SDKS
             for target in TARGETS
             for stream in streams
+            if sdk != without
         ],
         indirect=True,
     )

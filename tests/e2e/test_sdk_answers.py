@@ -67,10 +67,8 @@ async def test_a_length_stop_is_told(cell: Cell) -> None:
     assert received(cell.provider.seen[0]).max_tokens == 77
 
 
-@cells()
+@cells(without="responses")
 async def test_a_stop_sequence_reaches_the_provider_and_its_end_the_client(cell: Cell) -> None:
-    if cell.sdk_name == "responses":
-        pytest.skip("Responses has no stop sequences")
     cell.plays(Scenario(stop="stop_sequence", stop_sequence="END"))
     got = await cell.ask(Ask(stop=("END",)))
     assert received(cell.provider.seen[0]).stops == ("END",)

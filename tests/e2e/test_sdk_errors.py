@@ -24,7 +24,7 @@ async def rest(cell: Cell) -> AsyncIterator[None]:
     await rested(cell)
 
 
-@cells()
+@cells(streams=(False,))
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500, 503])
 async def test_a_providers_error_raises_the_sdks_own_exception(cell: Cell, status: int) -> None:
     for key in ("key-0", "key-1"):
@@ -35,6 +35,16 @@ async def test_a_providers_error_raises_the_sdks_own_exception(cell: Cell, statu
     if status in (400, 404):
         assert WORDS in str(error)
     assert "key-0" not in str(error)
+
+
+@cells(streams=(True,))
+async def test_an_error_before_a_stream_is_the_same_exception(cell: Cell) -> None:
+    for status in (400, 404, 429, 503):
+        for key in ("key-0", "key-1"):
+            cell.provider.failures_by_key[key] = Failure(status)
+        with pytest.raises(cell.sdk.errors[status]):
+            await cell.ask()
+        await rested(cell)
 
 
 @cells(streams=(False,))
@@ -50,7 +60,7 @@ async def test_how_long_to_wait_is_told_in_the_clients_own_way(cell: Cell) -> No
 
 
 @cells()
-@pytest.mark.parametrize("status", [401, 429, 500, 503])
+@pytest.mark.parametrize("status", [401, 429, 503])
 async def test_the_next_account_serves_what_one_could_not(cell: Cell, status: int) -> None:
     cell.provider.failures = [Failure(status)]
     assert (await cell.ask()).text == "Hello wörld ✓"
