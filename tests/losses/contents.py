@@ -62,11 +62,6 @@ PARTS: Final = [
         gemini={"fileData": {"mimeType": "image/png", "fileUri": _URL}},
     ),
     part(
-        "image, detail",
-        chat={"type": "image_url", "image_url": {"url": PNG, "detail": "high"}},
-        responses={"type": "input_image", "image_url": PNG, "detail": "high"},
-    ),
-    part(
         "file id",
         messages=_block("document", {"type": "file", "file_id": MARK}),
         chat={"type": "file", "file": {"file_id": MARK}},
@@ -353,4 +348,19 @@ CITED: Final = beside(
     messages=part("", messages={**_DOCUMENT, "citations": {"enabled": True}}).said["messages"],
 )
 
-CONTENTS: Final = [*SYSTEM, *PARTS, *RESULTS, *HISTORY, CITED, CACHED]
+_PLAIN_IMAGE: Final = part(
+    "image",
+    chat={"type": "image_url", "image_url": {"url": PNG}},
+    responses={"type": "input_image", "image_url": PNG},
+)
+DETAIL: Final = beside(
+    _PLAIN_IMAGE,
+    "image, detail",
+    **part(
+        "",
+        chat={"type": "image_url", "image_url": {"url": PNG, "detail": "high"}},
+        responses={"type": "input_image", "image_url": PNG, "detail": "high"},
+    ).said,
+)
+
+CONTENTS: Final = [*SYSTEM, *PARTS, *RESULTS, *HISTORY, DETAIL, CITED, CACHED]
