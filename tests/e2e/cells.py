@@ -59,6 +59,7 @@ class Cell:
     rig: Rig
     sdk_name: str
     sdk: Sdk
+    target_name: str
     target: Target
     stream: bool
 

@@ -32,7 +32,7 @@ async def cell(
     sdk, target, stream = request.param
     record_property("cell", f"{sdk} {target}")
     await clear(matrix)
-    return Cell(matrix, sdk, SDKS[sdk], TARGETS[target], stream)
+    return Cell(matrix, sdk, SDKS[sdk], target, TARGETS[target], stream)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

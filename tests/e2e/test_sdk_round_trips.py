@@ -5,7 +5,7 @@ import pytest
 from tests.e2e.cells import Cell, cells
 from tests.e2e.received import received
 from tests.e2e.sdks.asking import Ask
-from tests.fakes.scenarios import Call, Scenario
+from tests.fakes.scenarios import Call, Scenario, sign
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -48,6 +48,26 @@ async def test_thinking_goes_back_signed_and_unchanged_or_not_at_all(cell: Cell)
     said = Scenario(thinking=("Let me ", "think."), text=(), calls=CALLS, stop="tools")
     ask = Ask("Weather?", tools=("wx",), thinks=True)
     await loop(cell, said, ask, cell.target.thinker)
+    signature = genuine(cell)
+    if signature is not None:
+        texts = received(cell.provider.seen[1]).texts
+        assert signature in {text.replace("-", "+").replace("_", "/") for text in texts}
+
+
+def genuine(cell: Cell) -> str | None:
+    """Return what must have come back to the provider; None where nothing can carry it."""
+    thought = "Let me think."
+    made = {
+        "anthropic": sign("anthropic", thought),
+        "gemini": sign("gemini", "wx"),
+        "code-assist-gemini": sign("gemini", "wx"),
+        "code-assist-claude": sign("claude-ca", thought),
+    }
+    if cell.target_name == "openai":
+        return sign("openai", "reasoning") if cell.sdk_name == "responses" else None
+    if cell.sdk_name == "chat" and "gemini" not in cell.target_name:
+        return None  # only signatures of calls have a place there
+    return made.get(cell.target_name)
 
 
 @cells()
