@@ -23,6 +23,8 @@ class Profile:
     written anew even where they are in that format (Claude behind Code Assist)."""
     max_output_tokens: int | None = None
     """Documented cap of the answer, where known."""
+    default_max_tokens: int = 4096
+    """Limit for a client that names none, where the format wants one and no cap is known."""
     reasoning: bool = True
     """Accepts reasoning knobs at all."""
     efforts: tuple[Effort, ...] = ()

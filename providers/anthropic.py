@@ -30,6 +30,8 @@ def profile(model: str) -> Profile:
         model,
         vendor="anthropic",
         max_output_tokens=_max_output_tokens(family, version),
+        # Every model of the last years can do it, and 4096 cuts a coding agent off.
+        default_max_tokens=32_000,
         reasoning=version >= (3, 7),
         efforts=_efforts(family, version),
         thinking=_thinking(version),

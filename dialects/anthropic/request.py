@@ -30,7 +30,6 @@ from models.errors import BadRequest, Unrepresentable
 from models.json_types import JsonObject
 from models.profile import Profile
 
-DEFAULT_MAX_TOKENS: Final = 4096
 _MAX_USER_ID: Final = 256
 _TIERS: Final = ("auto", "standard_only")
 _ROLES: Final[tuple[Role, ...]] = ("user", "assistant", "system")
@@ -193,7 +192,7 @@ def encode_request(request: ChatRequest, profile: Profile) -> Encoded:
 
 def _plan(request: ChatRequest, profile: Profile, turns: list[Turn], out: Outgoing) -> Plan:
     cap = profile.max_output_tokens
-    limit = request.max_tokens or cap or DEFAULT_MAX_TOKENS
+    limit = request.max_tokens or cap or profile.default_max_tokens
     if cap is not None and limit > cap:
         limit = cap
         out.dropped.append("max_tokens")

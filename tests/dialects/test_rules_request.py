@@ -109,7 +109,7 @@ KNOBS = [
     row("both limits", CHAT, MANUAL, {"max_tokens": 7, "max_completion_tokens": 9},
         {"max_tokens": 9}),
     row("no limit", CHAT, OLD, {}, {"max_tokens": 8192}),
-    row("no limit", CHAT, "claude-of-tomorrow", {}, {"max_tokens": 4096}),
+    row("no limit", CHAT, "claude-of-tomorrow", {}, {"max_tokens": 32_000}),
     row("limit", MESSAGES, REASONING, {"max_tokens": 7},
         {"max_completion_tokens": 7, "max_tokens": None}),
     row("limit", MESSAGES, GLM, {"max_tokens": 7},
