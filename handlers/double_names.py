@@ -23,6 +23,9 @@ _ODD: Final = re.compile(rb"[\r\n\0]|^[ \t]")
 """Half a line end inside a line, or a line that continues the one before."""
 _NAME: Final = b"user-agent"
 _REFUSAL: Final = "Duplicate 'User-Agent' header found."
+_MAX_NAMES: Final = 8
+"""In one head. What is left out counts for none of aiohttp's limits, and each piece that brings
+another name has the whole head read again."""
 
 
 def forgiving_parser(connection: RequestHandler) -> HttpRequestParser:
@@ -58,22 +61,25 @@ class NamesTwiceParser:
         self._parser = make()
         self._head: bytearray | None = bytearray()
         """What came of a request whose head is not complete; None when its start is not known."""
+        self._tries = 0
+        """How often this head was read again."""
         self._body: _Body | None = None
         """The body that is being read."""
 
     def feed_data(self, data: bytes) -> Parsed:
         """Take what arrived. Raises BadHttpMessage."""
         if self._body is not None and self._body.is_over():
-            self._head, self._body = bytearray(), None
+            self._head, self._body, self._tries = bytearray(), None, 0
         if self._head is not None:
             self._head += data
         try:
             parsed: Parsed = self._parser.feed_data(data)
         except BadHttpMessage as error:
             mended = _mended(self._head) if _REFUSAL in error.message else None
-            if mended is None:
+            if mended is None or self._tries >= _MAX_NAMES:
                 raise
             self._parser, self._head = self._make(), bytearray()
+            self._tries += 1
             return self.feed_data(mended)
         self._follow(data, parsed)
         return parsed
@@ -133,7 +139,8 @@ class _Body:
 def _mended(came: bytearray | None) -> bytes | None:
     """Return the bytes without later `User-Agent` lines; None where there is none to leave out.
 
-    Nothing is touched in a head whose lines two readers could cut in different ways.
+    Nothing is touched in a head whose lines two readers could cut in different ways, nor in one
+    that names more than anybody has.
     """
     if came is None:
         return None
@@ -149,4 +156,6 @@ def _mended(came: bytearray | None) -> bytes | None:
         names += is_name
         if not is_name or names == 1:
             kept.append(line)
-    return None if len(kept) == len(lines) else _LINE_END.join([*kept, *last]) + end + rest
+    if not 1 < names <= _MAX_NAMES:
+        return None
+    return _LINE_END.join([*kept, *last]) + end + rest
