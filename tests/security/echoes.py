@@ -1,7 +1,7 @@
 """Providers and token endpoints that repeat, in their errors, the secrets they were sent."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import SupportsIndex
 from urllib.parse import quote
 
@@ -9,10 +9,14 @@ from aiohttp import web
 
 from tests.e2e.harness import MODELS, PROVIDER_IDS, Rig
 from tests.fakes.formats.messages import messages_stream
-from tests.fakes.provider import Failure, FakeProvider
+from tests.fakes.provider import Failure, FakeProvider, Kind
 from tests.fakes.scenarios import Scenario
 from tests.security.requests import PATHS, PLAIN
 from tests.security.stage import Stage
+
+
+_WITH_ACCOUNTS: Sequence[Kind] = ("messages", "chat", "glm")
+"""The kinds of providers for which the stage has accounts."""
 
 
 class Echoing(list[Failure]):
@@ -71,8 +75,8 @@ def echoes() -> list[Callable[[str], Failure]]:
 async def fail_at_providers(stage: Stage, *, every: int = 1) -> None:
     """Let every provider fail in every way, each time repeating the credential it got."""
     await _fail_in_streams(stage)
-    for first, (kind, model) in enumerate(MODELS.items()):
-        fake = stage.rig.providers[kind]
+    for first, kind in enumerate(_WITH_ACCOUNTS):
+        fake, model = stage.rig.providers[kind], MODELS[kind]
         for number, shape in enumerate(echoes()[first::every]):
             fake.failures, seen = Echoing(fake, shape), len(fake.seen)
             await stage.reset(PROVIDER_IDS[kind])
