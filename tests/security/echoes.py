@@ -14,7 +14,6 @@ from tests.fakes.scenarios import Scenario
 from tests.security.requests import PATHS, PLAIN
 from tests.security.stage import Stage
 
-
 _WITH_ACCOUNTS: Sequence[Kind] = ("messages", "chat", "glm")
 """The kinds of providers for which the stage has accounts."""
 
