@@ -3,18 +3,25 @@
 A signature is valid only at the vendor that made it, and we keep nothing between requests:
 so the client carries it for us, as `gw1.<vendor>.<base64url(json)>`. Most belong to reasoning.
 Gemini signs tool calls too; where a format's calls have no room for it, reasoning without text
-carries it right before the call.
+carries it right before the call. Anthropic seals some reasoning as a whole: its data travels as a
+signature does.
 """
 
 import base64
 import binascii
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
 from dialects.fields import dumps, parse_lenient
+from models.content import Reasoning
 from models.json_types import JsonObject
 
 PREFIX: Final = "gw1."
-_CALL: Final = "call"
+_UNKNOWN: Final = "unknown"
+
+Of: TypeAlias = Literal["reasoning", "redacted", "unsigned", "call"]
+"""What a tag belongs to: the reasoning that carries it; reasoning that is nothing else; reasoning
+without a signature, whose vendor it names; or not to the reasoning, but to the next tool call."""
+_KINDS: Final[tuple[Of, ...]] = get_args(Of)
 
 
 class Signature(NamedTuple):
@@ -22,17 +29,34 @@ class Signature(NamedTuple):
 
     vendor: str
     value: str
-    is_of_call: bool = False
-    """It belongs to the next tool call, not to the reasoning that carries it."""
+    of: Of = "reasoning"
 
 
-def tagged(vendor: str, signature: str, *, is_of_call: bool = False) -> str:
+def tagged(vendor: str | None, signature: str, of: Of = "reasoning") -> str:
     """Return a tag that says whose signature it holds, and of what."""
     payload: JsonObject = {"s": signature}
-    if is_of_call:
-        payload["of"] = _CALL
+    if of != "reasoning":
+        payload["of"] = of
     packed = base64.urlsafe_b64encode(dumps(payload)).decode().rstrip("=")
-    return f"{PREFIX}{vendor}.{packed}"
+    return f"{PREFIX}{vendor or _UNKNOWN}.{packed}"
+
+
+def carried(part: Reasoning) -> str | None:
+    """Return the tag that brings reasoning back to its vendor; None where that needs nothing."""
+    if part.redacted is not None:
+        return tagged(part.origin, part.redacted, "redacted")
+    return tagged(part.origin, part.signature) if part.signature else None
+
+
+def brought_back(found: Signature, text: str) -> Reasoning:
+    """Return the reasoning that `text` and a tag beside it stand for."""
+    match found.of:
+        case "redacted":
+            return Reasoning("", origin=found.vendor, redacted=found.value)
+        case "unsigned":
+            return Reasoning(text, origin=found.vendor)
+        case _:
+            return Reasoning(text, found.value, found.vendor)
 
 
 def is_tag(text: str) -> bool:
@@ -50,7 +74,10 @@ def untagged(text: str) -> Signature | None:
     except (binascii.Error, ValueError):
         return None
     payload = parse_lenient(data)
-    signature = payload.get("s") if payload else None
-    if not payload or not vendor or not isinstance(signature, str) or not signature:
+    if not payload or not vendor:
         return None
-    return Signature(vendor, signature, payload.get("of") == _CALL)
+    signature, told = payload.get("s"), payload.get("of", "reasoning")
+    of = next((known for known in _KINDS if known == told), None)
+    if not isinstance(signature, str) or not signature or of is None:
+        return None
+    return Signature(vendor, signature, of)

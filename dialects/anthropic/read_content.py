@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 
 from dialects import fields
 from dialects.arguments import arguments_text
-from dialects.signatures import Signature, is_tag, untagged
+from dialects.signatures import Signature, brought_back, is_tag, untagged
 from models.content import (
     Inline,
     Media,
@@ -83,7 +83,7 @@ def _carried(block: JsonObject) -> Signature | None:
     """Return the signature of the next tool call, where a thinking block carries one."""
     signature = block.get("signature") if block.get("type") == "thinking" else None
     found = untagged(signature) if isinstance(signature, str) else None
-    return found if found is not None and found.is_of_call else None
+    return found if found is not None and found.of == "call" else None
 
 
 def _read_block(block: JsonObject, where: str) -> tuple[Part, ...]:
@@ -210,7 +210,7 @@ def reasoning(text: str, signature: str | None) -> Reasoning:
         return Reasoning(text)
     if is_tag(signature):
         found = untagged(signature)
-        return Reasoning(text, found.value, found.vendor) if found else Reasoning(text)
+        return brought_back(found, text) if found else Reasoning(text)
     return Reasoning(text, signature, VENDOR)
 
 

@@ -124,14 +124,14 @@ def written_signature(part: Reasoning) -> str:
         return ""
     if part.origin == VENDOR:
         return part.signature
-    return tagged(part.origin or "unknown", part.signature)
+    return tagged(part.origin, part.signature)
 
 
 def carrier(call: ToolCall) -> JsonObject | None:
     """Return the block that takes a call's signature to the client; it stands before the call."""
     if not call.signature:
         return None
-    tag = tagged(call.origin or "unknown", call.signature, is_of_call=True)
+    tag = tagged(call.origin, call.signature, "call")
     return {"type": "thinking", "thinking": "", "signature": tag}
 
 

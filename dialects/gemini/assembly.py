@@ -18,6 +18,7 @@ from dialects.gemini.media import inline_of
 from dialects.gemini.signed import read_signature
 from dialects.gemini.usage import read_usage
 from dialects.scrub import scrubbed
+from dialects.signatures import Signature, brought_back
 from models.chat import FinishReason
 from models.content import Media, Opaque, Part, Reasoning, Text, ToolCall
 from models.errors import StreamBroken, UpstreamError
@@ -141,16 +142,19 @@ class Assembly:
         elif not _OPAQUE.isdisjoint(part):
             self._whole(Opaque(DIALECT, part))
         elif part.get("thought") is True:
-            self._thought(_raw_text(part), self._signature(part))
+            self._thought(_raw_text(part), read_signature(_text(part, "thoughtSignature")))
         else:
             # A signature of plain text is Google's advice, not its demand: it has no place here.
             self._text(Text, _raw_text(part))
 
-    def _thought(self, text: str, signature: str | None) -> None:
-        if text or (signature and not isinstance(self._open, Reasoning)):
+    def _thought(self, text: str, signature: Signature | None) -> None:
+        if signature is not None and signature.of == "redacted":  # as we ourselves tell it
+            self._whole(brought_back(signature, ""))
+            return
+        if text or (signature is not None and not isinstance(self._open, Reasoning)):
             self._text(Reasoning, text, is_forced=True)
-        if signature:
-            self._out.append(Delta(signature=signature))
+        if signature is not None:
+            self._out.append(Delta(signature=signature.value))
             self._close()
 
     def _text(
@@ -175,8 +179,8 @@ class Assembly:
         if not call_id or call_id in self._calls:
             call_id = self._made_up(number, name, arguments)
         self._calls.add(call_id)
-        signature = self._signature(part)
-        origin = self._origin if signature else None
+        found = read_signature(_text(part, "thoughtSignature"))
+        signature, origin = (found.value, self._origin) if found is not None else (None, None)
         self._begin(ToolCall(call_id, name, "", signature=signature, origin=origin))
         if arguments:
             self._out.append(Delta(arguments))
@@ -189,11 +193,7 @@ class Assembly:
         digest = hashlib.sha256(seed.encode("utf-8", "surrogatepass")).hexdigest()
         return f"call_{digest[:24]}"
 
-    def _signature(self, part: JsonObject) -> str | None:
-        found = read_signature(_text(part, "thoughtSignature"))
-        return found.value if found is not None else None
-
-    def _whole(self, part: Media | Opaque) -> None:
+    def _whole(self, part: Media | Opaque | Reasoning) -> None:
         self._close()
         self._begin(part)
         self._out.append(PartEnd())

@@ -82,7 +82,7 @@ class StreamEncoder:
     def _part_start(self, part: Part) -> bytes:
         self._part = part
         match part:
-            case Reasoning(text, signature):
+            case Reasoning(text, signature, redacted=None):
                 self._end = _THOUGHT + self._tail if self._shows else b""
                 return self._delta(Delta(text, signature)) if text or signature else b""
             case Text(text) | Refusal(text):

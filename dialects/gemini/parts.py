@@ -65,11 +65,9 @@ class PartWriter:
         return {**part, "thoughtSignature": signature} if signature else part
 
     def _thought(self, part: Reasoning) -> list[JsonObject]:
-        signature = written_signature(part.signature, part.origin) if part.signature else None
+        signature = written_signature(part)
         if not self._shows:
-            before = self.rest() if signature else []
-            self.held = signature or self.held
-            return before
+            return self._hold(signature)
         if not part.text and signature is None:
             return []
         thought: JsonObject = {"text": part.text, "thought": True}
@@ -81,11 +79,15 @@ class PartWriter:
             self.is_malformed = True
             return []
         self.has_calls = True
-        if call.signature:
-            self.held = written_signature(call.signature, call.origin)
-        return [
-            self._signed({"functionCall": {"id": call.id, "name": call.name, "args": arguments}})
-        ]
+        before = self._hold(written_signature(call))
+        called: JsonObject = {"id": call.id, "name": call.name, "args": arguments}
+        return [*before, self._signed({"functionCall": called})]
+
+    def _hold(self, signature: str | None) -> list[JsonObject]:
+        """Keep a signature for the next part; the one that waited until now goes by itself."""
+        before = self.rest() if signature else []
+        self.held = signature or self.held
+        return before
 
 
 def _whole_arguments(text: str) -> JsonObject | None:

@@ -14,7 +14,7 @@ from dialects.fields import dumps
 from dialects.gemini.constants import DIALECT, VENDOR
 from dialects.gemini.media import read_file, read_inline
 from dialects.gemini.signed import read_signature
-from dialects.signatures import Signature
+from dialects.signatures import Signature, brought_back
 from models.content import Media, Message, Opaque, Part, Reasoning, Role, Text, ToolCall, ToolResult
 from models.errors import BadRequest, Unrepresentable
 from models.json_types import Json, JsonObject
@@ -158,9 +158,9 @@ class ContentsReader:
         written = ToolCall(call_id, name, arguments_text(arguments))
         if signature is None:
             return [written]
-        if signature.is_of_call or signature.vendor == VENDOR:
+        if signature.of == "call" or signature.vendor == VENDOR:
             return [replace(written, signature=signature.value, origin=signature.vendor)]
-        return [Reasoning("", signature.value, signature.vendor), written]
+        return [brought_back(signature, ""), written]
 
     def _result(self, result: JsonObject, where: str) -> ToolResult:
         self._note(result, "functionResponse", _RESULT_FIELDS)
@@ -211,7 +211,7 @@ class _Run:
         if self._is_open and (is_thought != self._is_thought or is_foreign):
             self.end()
         if is_foreign and signature is not None:
-            self._parts.append(Reasoning("", signature.value, signature.vendor))
+            self._parts.append(brought_back(signature, ""))
         self._is_thought, self._is_open = is_thought, True
         self._pieces.append(text)
         if signature is not None and not is_foreign:
@@ -228,10 +228,10 @@ class _Run:
         self._is_open = False
         if not self._is_thought:
             self._parts.append(Text(text))
-        elif signature is not None:
-            self._parts.append(Reasoning(text, signature.value, signature.vendor))
-        else:
+        elif signature is None:
             self._parts.append(Reasoning(text))
+        else:
+            self._parts.append(brought_back(signature, text))
 
 
 def _name(payload: JsonObject, where: str) -> str:

@@ -10,7 +10,8 @@ from typing import Final
 from dialects.foreign import ESCAPE
 from dialects.gemini.canonical import standard_base64
 from dialects.gemini.constants import VENDOR
-from dialects.signatures import Signature, is_tag, tagged, untagged
+from dialects.signatures import Signature, carried, is_tag, tagged, untagged
+from models.content import Reasoning, ToolCall
 
 _ESCAPES: Final = frozenset(
     standard_base64(value) for value in (ESCAPE, "context_engineering_is_the_way_to_go")
@@ -29,8 +30,12 @@ def read_signature(value: str | None) -> Signature | None:
     return untagged(text) if is_tag(text) else Signature(VENDOR, standard)
 
 
-def written_signature(signature: str, origin: str | None) -> str:
-    """Return a signature as this format carries it to a client."""
-    if origin == VENDOR:
-        return signature
-    return base64.b64encode(tagged(origin or "unknown", signature).encode()).decode()
+def written_signature(part: Reasoning | ToolCall) -> str | None:
+    """Return a part's signature as this format carries it to a client; None for none."""
+    if part.signature and part.origin == VENDOR:
+        return part.signature
+    if isinstance(part, Reasoning):
+        tag = carried(part)
+    else:
+        tag = tagged(part.origin, part.signature, "call") if part.signature else None
+    return base64.b64encode(tag.encode()).decode() if tag is not None else None

@@ -35,8 +35,7 @@ def signed(call: ToolCall) -> JsonObject:
     if not call.signature:
         return {}
     is_gemini = call.origin == _GEMINI
-    vendor = call.origin or "unknown"
-    signature = call.signature if is_gemini else tagged(vendor, call.signature, is_of_call=True)
+    signature = call.signature if is_gemini else tagged(call.origin, call.signature, "call")
     return {"extra_content": {"google": {_KEY: signature}}}
 
 

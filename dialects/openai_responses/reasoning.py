@@ -5,16 +5,10 @@ vendors want back travels in the same field, in a tag of ours: a signature, a bl
 encrypted as a whole, or only whose unsigned thoughts these are.
 """
 
-from typing import Final
-
 from dialects.openai_responses.read_parts import VENDOR
-from dialects.signatures import is_tag, tagged, untagged
+from dialects.signatures import brought_back, carried, is_tag, tagged, untagged
 from models.content import Reasoning, ToolCall
 from models.json_types import Json, JsonObject
-
-_REDACTED: Final = "+redacted"
-_UNSIGNED: Final = "+unsigned"
-_UNKNOWN: Final = "unknown"
 
 
 def read_reasoning(item: JsonObject) -> Reasoning | ToolCall | None:
@@ -24,22 +18,17 @@ def read_reasoning(item: JsonObject) -> Reasoning | ToolCall | None:
     nothing, or a damaged tag. Foreign to no vendor's rules, so nothing is refused.
     """
     text = summary_text(item)
-    carried = item.get("encrypted_content")
-    if not isinstance(carried, str) or not carried:
+    encrypted = item.get("encrypted_content")
+    if not isinstance(encrypted, str) or not encrypted:
         return Reasoning(text) if text else None
-    if not is_tag(carried):
-        return Reasoning(text, carried, VENDOR)
-    found = untagged(carried)
+    if not is_tag(encrypted):
+        return Reasoning(text, encrypted, VENDOR)
+    found = untagged(encrypted)
     if found is None:
         return None
-    if found.is_of_call:
+    if found.of == "call":
         return ToolCall("", "", "", signature=found.value, origin=found.vendor)
-    if found.vendor.endswith(_REDACTED):
-        origin = found.vendor.removesuffix(_REDACTED)
-        return Reasoning("", origin=origin, redacted=found.value)
-    if found.vendor.endswith(_UNSIGNED):
-        return Reasoning(text, origin=found.vendor.removesuffix(_UNSIGNED))
-    return Reasoning(text, found.value, found.vendor)
+    return brought_back(found, text)
 
 
 def summary_text(item: JsonObject) -> str:
@@ -49,22 +38,19 @@ def summary_text(item: JsonObject) -> str:
 
 def encrypted_content(part: Reasoning) -> str | None:
     """Return what brings the thoughts back to their vendor; None where there is nothing."""
-    if part.redacted is not None:
-        return tagged(f"{part.origin or _UNKNOWN}{_REDACTED}", part.redacted)
-    if part.signature and part.origin == VENDOR:
-        return part.signature
-    if part.signature:
-        return tagged(part.origin or _UNKNOWN, part.signature)
-    if part.origin and part.origin != VENDOR:
-        return tagged(f"{part.origin}{_UNSIGNED}", "-")
-    return None
+    if part.origin == VENDOR:
+        return part.signature or None
+    tag = carried(part)
+    if tag is None and part.origin:
+        return tagged(part.origin, "-", "unsigned")
+    return tag
 
 
 def call_carrier(call: ToolCall) -> str | None:
     """Return the `encrypted_content` of the item that carries a call's signature before it."""
     if not call.signature:
         return None
-    return tagged(call.origin or _UNKNOWN, call.signature, is_of_call=True)
+    return tagged(call.origin, call.signature, "call")
 
 
 def _texts(parts: Json) -> list[str]:

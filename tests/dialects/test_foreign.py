@@ -19,7 +19,7 @@ from dialects.signatures import tagged
 from models.json_types import Json, JsonObject
 
 TAG: Final = tagged("gemini", "sig")
-CALL_TAG: Final = tagged("gemini", "sig", is_of_call=True)
+CALL_TAG: Final = tagged("gemini", "sig", of="call")
 PACKED: Final = base64.b64encode(tagged("anthropic", "sig").encode()).decode()
 
 ASK: Final[JsonObject] = {"role": "user", "content": "Hi"}

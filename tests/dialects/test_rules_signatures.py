@@ -20,7 +20,7 @@ OTHERS = ToolCall("c", "wx", "{}", signature="zz", origin="claude-ca")
 CARRIER: JsonObject = {
     "type": "thinking",
     "thinking": "",
-    "signature": tagged("gemini", "AbC=", is_of_call=True),
+    "signature": tagged("gemini", "AbC=", of="call"),
 }
 USE: JsonObject = {"type": "tool_use", "id": "c", "name": "wx", "input": {"city": "Roma"}}
 
@@ -120,7 +120,7 @@ def test_openai_sees_no_signature_of_a_call() -> None:
     ("call", "carried"),
     [
         pytest.param(CALL, "AbC=", id="gemini: as google has it"),
-        pytest.param(OTHERS, tagged("claude-ca", "zz", is_of_call=True), id="another: tagged"),
+        pytest.param(OTHERS, tagged("claude-ca", "zz", of="call"), id="another: tagged"),
     ],
 )
 def test_a_signed_call_of_a_chat_client_has_googles_field(call: ToolCall, carried: str) -> None:

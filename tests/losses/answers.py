@@ -87,7 +87,11 @@ TOLD: Final = (
     ),
     Told(
         "hidden thoughts",
-        lambda vendor: (Reasoning("", origin=vendor, redacted=MARK_BASE64), Text("Ok")),
+        lambda vendor: (
+            (Reasoning("", origin=vendor, redacted=MARK_BASE64), Text("Ok"))
+            if vendor == "anthropic"
+            else ()
+        ),
         lambda answer: [one.redacted for one in _thoughts(answer) if one.redacted],
     ),
     Told(

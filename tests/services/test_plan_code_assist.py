@@ -7,6 +7,7 @@ import pytest
 
 from dialects.gemini import GEMINI
 from dialects.gemini.signed import written_signature
+from models.content import Reasoning
 from models.json_types import Json, JsonObject
 from providers import antigravity
 from providers.base import Route
@@ -31,6 +32,11 @@ def planned(model: str, fields: JsonObject) -> tuple[Plan, JsonObject]:
     return plan, sent
 
 
+def signed(signature: str, vendor: str) -> str:
+    """Return a signature of a thought as a Gemini client carries it."""
+    return written_signature(Reasoning("", signature, vendor)) or ""
+
+
 def turn(signature: str | None, **part: Json) -> JsonObject:
     signed: JsonObject = {} if signature is None else {"thoughtSignature": signature}
     return {"contents": [HI, {"role": "model", "parts": [{**CALL, **part, **signed}]}, ANSWER]}
@@ -46,17 +52,17 @@ def test_googles_models_get_what_the_client_wrote_and_it_their_answer() -> None:
 def test_signatures_of_google_pass_and_those_of_others_do_not() -> None:
     _, own = planned("gemini-3-pro", turn("R09PR0xF"))
     assert own["contents"] == turn("R09PR0xF")["contents"]
-    _, other = planned("gemini-3-pro", turn(written_signature("CLAUDE", "claude-ca")))
+    _, other = planned("gemini-3-pro", turn(signed("CLAUDE", "claude-ca")))
     assert "CLAUDE" not in json.dumps(other)
-    assert written_signature("CLAUDE", "claude-ca") not in json.dumps(other)
+    assert signed("CLAUDE", "claude-ca") not in json.dumps(other)
 
 
 @pytest.mark.parametrize(
     ("signature", "sent_signature"),
     [
-        pytest.param(written_signature("Q0xBVURF", "claude-ca"), "Q0xBVURF", id="its own"),
+        pytest.param(signed("Q0xBVURF", "claude-ca"), "Q0xBVURF", id="its own"),
         pytest.param("R09PR0xF", None, id="of Google"),
-        pytest.param(written_signature("T1RIRVI=", "anthropic"), None, id="of Anthropic"),
+        pytest.param(signed("T1RIRVI=", "anthropic"), None, id="of Anthropic"),
     ],
 )
 def test_claude_gets_its_own_thoughts_back_and_nobody_elses(

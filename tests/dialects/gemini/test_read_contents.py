@@ -23,7 +23,7 @@ from models.json_types import Json, JsonObject
 from tests.dialects.gemini.support import content, read, read_parts
 
 TAG = base64.b64encode(tagged("anthropic", "EqQB").encode()).decode()
-CALL_TAG = base64.b64encode(tagged("gemini", "QUJD", is_of_call=True).encode()).decode()
+CALL_TAG = base64.b64encode(tagged("gemini", "QUJD", of="call").encode()).decode()
 
 
 def call(name: str, call_id: str = "", **rest: Json) -> JsonObject:

@@ -114,7 +114,6 @@ def test_a_call_that_is_no_json_is_left_out(
         (Opaque("gemini", {"executableCode": {"language": "PYTHON", "code": "1"}}),
          [{"executableCode": {"language": "PYTHON", "code": "1"}}]),
         (Opaque("messages", {"type": "server_tool_use"}), []),
-        (Reasoning("", redacted="x", origin="anthropic"), []),
     ],
 )  # fmt: skip
 def test_parts_that_come_whole(opened: Part, written: list[JsonObject]) -> None:
@@ -156,6 +155,29 @@ def test_no_signature_is_lost_where_thoughts_follow_each_other() -> None:
         Reasoning("", "gAAA", "openai"),
         Text("Par"),
     )
+
+
+SEALED = Reasoning("", origin="anthropic", redacted="RW1v")
+
+
+@pytest.mark.parametrize("shown", [True, None])
+def test_sealed_thoughts_find_their_vendor_again(shown: bool | None) -> None:
+    thought, answer = part(Reasoning("", origin="anthropic")), Delta("hm", signature="EqQB")
+    opened, *rest = thought
+    parts = told([opened, answer, *rest], part(SEALED), ANSWER, shown=shown)
+    assert [one for one in read_parts(*parts) if one != Text("")] == [
+        Reasoning("hm" if shown else "", "EqQB", "anthropic"),
+        SEALED,
+        Text("Par"),
+    ]
+    streamed = told(part(SEALED), ANSWER, shown=shown)
+    assert [one for one in streamed if one.get("thought")] == ([streamed[0]] if shown else [])
+
+
+def test_a_hidden_thought_and_a_signed_call_keep_both_signatures() -> None:
+    signed = ToolCall("c", "f", "{}", signature="QUJD", origin="gemini")
+    thought, *call = read_parts(*told(THOUGHT, part(signed), shown=None))
+    assert (thought, call[-1]) == (Reasoning("", "EqQB", "anthropic"), signed)
 
 
 def test_unsigned_thoughts_that_are_hidden_leave_nothing() -> None:

@@ -115,11 +115,11 @@ def test_what_a_user_says(part: JsonObject, neutral: Text | Media) -> None:
             (Reasoning("a", "Eq", "anthropic"),),
         ),
         (
-            reasoning(encrypted_content=tagged("anthropic+redacted", "Zz")),
+            reasoning(encrypted_content=tagged("anthropic", "Zz", of="redacted")),
             (Reasoning("", origin="anthropic", redacted="Zz"),),
         ),
         (
-            reasoning("a", encrypted_content=tagged("glm+unsigned", "-")),
+            reasoning("a", encrypted_content=tagged("glm", "-", of="unsigned")),
             (Reasoning("a", origin="glm"),),
         ),
         (CALL, (ROMA,)),
@@ -143,7 +143,7 @@ def test_reasoning_that_nobody_can_read_is_no_turn(item: JsonObject) -> None:
 
 
 def test_a_signature_of_a_call_goes_to_the_call_after_it_and_no_further() -> None:
-    carrier = reasoning(encrypted_content=tagged("gemini", "Ab", is_of_call=True))
+    carrier = reasoning(encrypted_content=tagged("gemini", "Ab", of="call"))
     second = {**CALL, "call_id": "call_2"}
     signed = ToolCall("call_1", "wx", '{"city":"Roma"}', signature="Ab", origin="gemini")
     bare = ToolCall("call_2", "wx", '{"city":"Roma"}')

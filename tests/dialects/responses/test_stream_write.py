@@ -157,7 +157,7 @@ def test_thoughts_are_a_summary_with_what_brings_them_back() -> None:
         (
             Reasoning("", origin="anthropic", redacted="Zz"),
             None,
-            tagged("anthropic+redacted", "Zz"),
+            tagged("anthropic", "Zz", of="redacted"),
         ),
     ],
 )
@@ -173,7 +173,7 @@ def test_thoughts_without_text_are_carried_too(
 
 @pytest.mark.parametrize(
     ("origin", "carried"),
-    [(None, None), ("openai", None), ("glm", tagged("glm+unsigned", "-"))],
+    [(None, None), ("openai", None), ("glm", tagged("glm", "-", of="unsigned"))],
 )
 def test_unsigned_thoughts_say_at_most_whose_they_are(
     origin: str | None, carried: str | None
@@ -246,7 +246,7 @@ def test_a_signature_of_a_call_is_carried_before_it() -> None:
     carrier, call = output(answer(part(signed, "{}")))
     assert isinstance(carrier, dict)
     assert isinstance(call, dict)
-    assert carrier["encrypted_content"] == tagged("gemini", "Ab", is_of_call=True)
+    assert carrier["encrypted_content"] == tagged("gemini", "Ab", of="call")
     assert (carrier["type"], call["type"]) == ("reasoning", "function_call")
 
 
