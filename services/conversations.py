@@ -35,12 +35,13 @@ class Conversations:
     async def recall(self, request: ProxyRequest) -> ProxyRequest:
         """Return the request with everything written out that it refers to.
 
-        Raises BadRequest for an answer that is not known, StorageUnavailable when nobody knows.
+        Raises BadRequest for an answer that is not known, NotFound for an item, PayloadTooLarge
+        for too much of them, StorageUnavailable when nobody knows.
         """
         payload = request.payload
         previous = payload.get(_PREVIOUS)
         items = input_items(payload)
-        if previous is None and not any(_referred(item) for item in items):
+        if previous is None and all(_referred(item) is None for item in items):
             return request
         told = await self._resolved(request.key_id, items)
         if previous is not None:
@@ -79,12 +80,21 @@ class Conversations:
         return [*stored.input, *_replayed(stored.output)]
 
     async def _resolved(self, key_id: str, items: Sequence[Json]) -> list[Json]:
-        """Return the items, with those in place of references that we know; others stay."""
-        known = await self._stored.items(key_id, filter(None, map(_referred, items)))
+        """Return the items, with what they refer to in the place of references.
+
+        No provider sees one: it would find what another key's caller left with the same account.
+        """
+        wanted = [item_id for item in items if (item_id := _referred(item)) is not None]
+        known = await self._stored.items(key_id, wanted)
         told: list[Json] = []
         for item in items:
-            found = known.get(_referred(item) or "")
-            told += [item] if found is None else _replayed([found])
+            item_id = _referred(item)
+            if item_id is None:
+                told.append(item)
+            elif item_id in known:
+                told += _replayed([known[item_id]])
+            else:
+                raise NotFound(f"Item with id '{item_id[:128]}' not found.", path="input")
         return told
 
 
@@ -153,8 +163,9 @@ def _referred(item: Json) -> str | None:
     """Return the id that an item refers to, None when it stands for itself."""
     if not isinstance(item, dict) or not isinstance(item_id := item.get("id"), str):
         return None
-    is_bare = not item.keys() - {"type", "id"} and item.get("type") in {None, "item_reference"}
-    return item_id if is_bare else None
+    kind = item.get("type")
+    is_reference = kind == "item_reference" or (kind is None and "role" not in item)
+    return item_id if is_reference else None
 
 
 def _rewritten(payload: JsonObject, body: bytes) -> bytes:

@@ -8,14 +8,20 @@ import asyncio
 import logging
 import re
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from auth.vault import Vault
 from dialects.fields import dumps, parse_object
-from models.errors import BadRequest, GatewayError, NotFound, StorageUnavailable
+from models.errors import (
+    BadRequest,
+    GatewayError,
+    NotFound,
+    PayloadTooLarge,
+    StorageUnavailable,
+)
 from models.json_types import Json, JsonObject
 from repositories.base import SharedState
 
@@ -102,19 +108,28 @@ class StoredResponses:
             raise NotFound("there is no stored response with this id", path="id")
         return opened
 
-    async def items(self, key_id: str, item_ids: Iterable[str]) -> dict[str, JsonObject]:
+    async def items(self, key_id: str, item_ids: Sequence[str]) -> dict[str, JsonObject]:
         """Return items of kept answers by their ids; those that are not known are left out.
 
-        Raises StorageUnavailable when nobody knows.
+        Together they are as large as one kept answer at most: else few bytes would ask for many.
+        Raises BadRequest, PayloadTooLarge, or StorageUnavailable when nobody knows.
         """
-        wanted = [item_id for item_id in dict.fromkeys(item_ids) if _ID.fullmatch(item_id)]
-        holders = [await self._found(f"{key_id}:item:{item_id}") for item_id in wanted[:_MAX_ITEMS]]
+        wanted = frozenset(item_ids)
+        if len(wanted) < len(item_ids) or len(wanted) > _MAX_ITEMS:
+            raise BadRequest(f"input: names an item twice, or over {_MAX_ITEMS}", path="input")
+        known = sorted(item_id for item_id in wanted if _ID.fullmatch(item_id))
+        holders = [await self._found(f"{key_id}:item:{item_id}") for item_id in known]
         found: dict[str, JsonObject] = {}
+        size_bytes = 0
         for holder in dict.fromkeys(holder for holder in holders if holder is not None):
             with suppress(NotFound):
                 stored = await self.get(key_id, holder.decode("ascii", "replace"))
-                found |= {str(item.get("id")): item for item in stored.output}
-        return {item_id: found[item_id] for item_id in wanted if item_id in found}
+                named = {str(item.get("id")): item for item in stored.output}
+                found |= {item_id: named[item_id] for item_id in named.keys() & wanted}
+                size_bytes += sum(len(dumps(named[one])) for one in named.keys() & wanted)
+            if size_bytes > self.keeping.max_bytes:
+                raise PayloadTooLarge("the items that the input names are too large together")
+        return found
 
     async def delete(self, key_id: str, response_id: str) -> None:
         """Forget an answer; raises NotFound or StorageUnavailable."""

@@ -19,7 +19,7 @@ _CHECKED: Final = (
     "store",
     "stream",
 )
-_IN_PLACE_OF_INPUT: Final = ("conversation", "previous_response_id", "prompt")
+_IN_PLACE_OF_INPUT: Final = ("previous_response_id", "prompt")
 
 
 def inspect(body: bytes, payload: JsonObject) -> Inspected:
@@ -39,6 +39,11 @@ def inspect(body: bytes, payload: JsonObject) -> Inspected:
 def inspect_count(body: bytes, payload: JsonObject) -> Inspected:
     """Check a request that is only counted: `input` may be left out."""
     refuse_duplicates(body, payload, _CHECKED)
+    if payload.get("conversation") is not None:
+        # It lies with one account of the provider, and is open there to whoever has its id.
+        raise Unrepresentable(
+            "conversation: name the last answer as previous_response_id", path="conversation"
+        )
     fields.optional_text(payload, "previous_response_id")
     if not isinstance(payload.get("input"), str):
         fields.optional_objects(payload, "input")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from auth.vault import Vault
-from models.errors import BadRequest, ErrorKind
+from models.errors import BadRequest, ErrorKind, NotFound, PayloadTooLarge
 from models.exchange import ProxyRequest
 from models.json_types import JsonObject
 from repositories.shared_memory import MemoryState
@@ -120,9 +120,45 @@ async def test_a_request_that_refers_to_nothing_is_the_same_object(house: House)
 async def test_single_items_may_be_referred_to(house: House) -> None:
     await house.has(UNSIGNED, CALL)
     references = [{"type": "item_reference", "id": "rs_2"}, {"id": "fc_1"}]
-    unknown = {"type": "item_reference", "id": "fc_unknown"}
-    recalled = await house.conversations.recall(asked(input=[FIRST, *references, unknown]))
-    assert recalled.payload["input"] == [FIRST, without_id(CALL), unknown]
+    recalled = await house.conversations.recall(asked(input=[FIRST, *references]))
+    assert recalled.payload["input"] == [FIRST, without_id(CALL)]
+
+
+@pytest.mark.parametrize(
+    "type_",
+    [{"type": "item_reference"}, {"type": None}, {}, {"type": "item_reference", "status": None}],
+    ids=str,
+)
+async def test_a_provider_is_never_asked_for_an_item_that_the_key_did_not_get(
+    house: House, type_: dict[str, Any]
+) -> None:
+    """It would look among all that its account was ever told, by whomever."""
+    await house.has(CALL, key_id="key-2")
+    for item_id in ("fc_1", "fc_unknown", "", "a:b", "../fc_1", "é", "x" * 9_000):
+        with pytest.raises(NotFound) as caught:
+            await house.conversations.recall(asked(input=[FIRST, {**type_, "id": item_id}]))
+        assert (caught.value.status, caught.value.path) == (404, "input")
+        assert len(caught.value.message) < 200
+
+
+async def test_an_item_is_written_out_once(house: House) -> None:
+    """A few bytes name it, so that copies would fill any memory."""
+    await house.has(MESSAGE)
+    with pytest.raises(BadRequest, match="twice"):
+        await house.conversations.recall(asked(input=[{"id": "msg_1"}, {"id": "msg_1"}]))
+    with pytest.raises(BadRequest, match="over 128"):
+        await house.conversations.recall(asked(input=[{"id": f"m{n}"} for n in range(129)]))
+
+
+async def test_items_are_no_larger_together_than_an_answer_may_be() -> None:
+    house = House(Keeping(max_bytes=10_000))
+    large = {**MESSAGE, "content": [{"type": "output_text", "text": "x" * 6_000}]}
+    for name in ("1", "2"):
+        told = response({**large, "id": f"msg_{name}"}, id=f"resp_{name}")
+        await house.stored.put("key-1", StoredResponse([FIRST], told))
+    await house.conversations.recall(asked(input=[{"id": "msg_1"}]))
+    with pytest.raises(PayloadTooLarge):
+        await house.conversations.recall(asked(input=[{"id": "msg_1"}, {"id": "msg_2"}]))
 
 
 @pytest.mark.parametrize(
