@@ -160,6 +160,8 @@ class Dialect(Protocol):
     """Path of the model list below a base URL."""
     ping: bytes
     """A frame that keeps a client waiting, legal between any two frames."""
+    answer_fields: frozenset[str]
+    """Fields of which every whole answer has at least one."""
     forwarded_headers: frozenset[str]
     """Lower-case client headers that go on to a provider of the same dialect."""
 

@@ -23,6 +23,7 @@ class EmbeddingsDialect(ChatDialect):
     name = "embeddings"
     operation = Operation.EMBED
     paths: tuple[str, ...] = ("/v1/embeddings",)
+    answer_fields = frozenset({"data"})
 
     def upstream_path(self, model: str, *, stream: bool) -> str:
         return "/embeddings"

@@ -250,7 +250,8 @@ def _veiled(given: Accepted, relay: Relay, out: bytes) -> bytes:
 
 
 def _checked(plan: Plan, response: UpstreamResponse, body: bytes) -> JsonObject:
-    """Return the parsed body; an error inside an HTTP 200 is an error."""
+    """Return the parsed body; an error inside an HTTP 200 is an error, and so is what is no
+    answer at all: it may say anything, such as the key that it did not like."""
     try:
         payload = parse_object(body)
     except BadRequest as error:
@@ -259,7 +260,8 @@ def _checked(plan: Plan, response: UpstreamResponse, body: bytes) -> JsonObject:
         if lenient is None:
             raise UpstreamError("the provider's answer is not a JSON object") from error
         payload = lenient
-    if plan.upstream.read_error(payload) is not None:
+    is_answer = not plan.upstream.answer_fields.isdisjoint(payload)
+    if not is_answer or plan.upstream.read_error(payload) is not None:
         provider = plan.route.provider
         raise provider.diagnose(plan.upstream, response.status, response.headers, body)
     return payload

@@ -37,6 +37,7 @@ class MessagesCount(Messages):
     name = "messages.count"
     operation = Operation.COUNT
     paths: tuple[str, ...] = ("/v1/messages/count_tokens",)
+    answer_fields = frozenset({"input_tokens"})
 
     def upstream_path(self, model: str, *, stream: bool) -> str:
         return "/v1/messages/count_tokens"

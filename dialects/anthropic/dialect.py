@@ -55,6 +55,7 @@ class Messages:
     operation = Operation.GENERATE
     paths: tuple[str, ...] = ("/v1/messages",)
     models_path = "/v1/models"
+    answer_fields = frozenset({"content"})
     ping = frame(b'{"type":"ping"}', b"ping")
     forwarded_headers = frozenset({"anthropic-version", "anthropic-beta"})
 

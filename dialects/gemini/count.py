@@ -29,6 +29,7 @@ class GeminiCountDialect(GeminiDialect):
     name = "gemini.count"
     operation = Operation.COUNT
     paths: tuple[str, ...] = paths_for("countTokens")
+    answer_fields = frozenset({"totalTokens", "promptTokensDetails"})
 
     def upstream_path(self, model: str, *, stream: bool) -> str:
         return path_of(model, "countTokens")

@@ -101,6 +101,7 @@ class GeminiDialect:
     operation = Operation.GENERATE
     paths: tuple[str, ...] = paths_for("generateContent|streamGenerateContent")
     models_path = "/v1beta/models?pageSize=1000"
+    answer_fields = frozenset({"candidates", "promptFeedback", "usageMetadata"})
     ping = b""
     """None: Google's SDK takes a comment for JSON."""
     forwarded_headers: frozenset[str] = frozenset()

@@ -45,6 +45,7 @@ class ChatDialect:
     operation = Operation.GENERATE
     paths: tuple[str, ...] = ("/v1/chat/completions",)
     models_path = "/models"
+    answer_fields = frozenset({"choices"})
     ping = b": ping\n\n"
     forwarded_headers: frozenset[str] = frozenset()
     """None: organisation and project belong to the account, not to the client."""

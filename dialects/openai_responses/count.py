@@ -36,6 +36,7 @@ class ResponsesCount(Responses):
     name = "responses.count"
     operation = Operation.COUNT
     paths: tuple[str, ...] = ("/v1/responses/input_tokens",)
+    answer_fields = frozenset({"input_tokens"})
 
     def upstream_path(self, model: str, *, stream: bool) -> str:
         return "/responses/input_tokens"

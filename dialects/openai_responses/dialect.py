@@ -51,6 +51,7 @@ class Responses:
     operation = Operation.GENERATE
     paths: tuple[str, ...] = ("/v1/responses",)
     models_path = "/models"
+    answer_fields = frozenset({"output"})
     ping = b": ping\n\n"
     forwarded_headers: frozenset[str] = frozenset()
     """None: organisation and project belong to the account, not to the client."""
