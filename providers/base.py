@@ -42,6 +42,11 @@ class Offer:
 class Unwrapper(Protocol):
     """Takes what a provider put around a stream off, however it is cut."""
 
+    @property
+    def overflowed(self) -> bool:
+        """Whether a frame came that is too long to be held; nothing comes out any more."""
+        ...
+
     def feed(self, data: bytes) -> bytes:
         """Return the whole frames that `data` completes, unwrapped. Never raises."""
         ...

@@ -126,7 +126,7 @@ class _Keeper:
 
     async def _seen(self, frames: bytes) -> bytes:
         """Take whole frames, some of which may tell of the answer as a whole."""
-        parser = sse.Parser()
+        parser = sse.Parser(limit_bytes=len(frames))
         told: list[bytes] = []
         for name, data in (*parser.feed(frames), *parser.end()):
             told.append(sse.frame(await self._event(data), name or None))

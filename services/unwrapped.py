@@ -1,7 +1,9 @@
 """An answer whose provider puts something around the dialect, seen without it."""
 
+import asyncio
 from collections.abc import Mapping
 
+from models.errors import StreamBroken
 from models.ports import UpstreamResponse
 from providers.base import Envelope
 
@@ -26,10 +28,19 @@ class Unwrapped:
         return self._envelope.unwrap(await self._response.read(limit_bytes))
 
     async def read_some(self, wait_s: float) -> bytes | None:
-        """Return whole frames; a part of one says nothing yet, so it is waited on."""
-        while data := await self._response.read_some(wait_s):
+        """Return whole frames; a part of one says nothing yet, so it is waited on.
+
+        Parts that never become a whole, and comments, are silence.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + wait_s
+        while data := await self._response.read_some(until - loop.time()):
             if frames := self._unwrapper.feed(data):
                 return frames
+            if self._unwrapper.overflowed:
+                raise StreamBroken("the provider sent an event that is too large")
+            if loop.time() >= until:
+                return None
         return None if data is None else self._unwrapper.end()
 
     def close(self) -> None:

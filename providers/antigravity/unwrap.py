@@ -25,6 +25,11 @@ class StreamUnwrapper:
     def __init__(self) -> None:
         self._events = Parser()
 
+    @property
+    def overflowed(self) -> bool:
+        """Whether an event came that is too long to be held; nothing comes out any more."""
+        return self._events.overflowed
+
     def feed(self, data: bytes) -> bytes:
         """Return the events that `data` completes, as frames. Never raises."""
         return b"".join([_frame(event) for event in self._events.feed(data)])

@@ -1,5 +1,6 @@
 """Answers in an envelope, as the rest of the gateway sees them."""
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
@@ -55,6 +56,26 @@ async def test_silence_is_told_as_silence_also_inside_a_frame() -> None:
     assert await answer.read_some(5.0) is None
     assert await answer.read_some(5.0) == b"data: %b\n\ndata: %b\n\n" % (FIRST, SECOND)
     assert await answer.read_some(5.0) == b""
+
+
+async def test_an_event_that_never_ends_breaks_the_stream() -> None:
+    endless = [b"data: {", *[b"x" * 1_000_000] * 100]
+    answer, _ = unwrapped(b"data: {}\n\n", *endless)
+    assert await answer.read_some(5.0) == b"data: {}\n\n"
+    with pytest.raises(StreamBroken, match="too large"):
+        await answer.read_some(5.0)
+
+
+async def test_bytes_that_make_no_frame_are_silence() -> None:
+    """Whoever waits has others to serve meanwhile, and an end to its patience."""
+
+    class Trickling(FakeResponse):
+        async def read_some(self, wait_s: float) -> bytes | None:
+            await asyncio.sleep(0.001)
+            return b": still here\n\n"
+
+    response = Trickling(Answer(200, [], {}), FakeClock())
+    assert await Unwrapped(response, CodeAssistEnvelope()).read_some(0.01) is None
 
 
 async def test_an_end_without_its_blank_line_is_an_end() -> None:

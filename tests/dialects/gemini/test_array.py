@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from dialects.gemini import GEMINI
 from dialects.gemini.array import ArrayWriter
+from dialects.sse import MAX_EVENT_BYTES
 from models.errors import StreamBroken
 from tests.dialects.gemini.support import answer, stream
 
@@ -30,6 +31,11 @@ def test_a_stream_becomes_an_array() -> None:
 def test_the_array_does_not_depend_on_the_chunks(cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), len(STREAM)]
     assert array(*(STREAM[a:b] for a, b in itertools.pairwise(edges))) == array(STREAM)
+
+
+def test_a_large_element_is_not_left_out() -> None:
+    large = b'{"data":"%b"}' % (b"x" * (MAX_EVENT_BYTES + 1))
+    assert array(b"data: {}\n\ndata: %b\n\n" % large) == b"[{},\n%b]" % large
 
 
 def test_elements_go_out_as_they_come() -> None:
