@@ -163,8 +163,13 @@ class Discoveries:
         return facts
 
     def _failed(self, account: Account, error: UpstreamError) -> UpstreamError:
-        until = self._clock.now() + _REMEMBERED_S
-        self._failures[account.id] = _Failure(_state(account), error, until)
+        now = self._clock.now()
+        # Nobody asks any more after an account that was deleted.
+        for account_id in [one for one, known in self._failures.items() if known.until <= now]:
+            del self._failures[account_id]
+        # Anew: the error itself holds the provider's answer and everything that led to it.
+        kept = _again(error, error.retry_after_s)
+        self._failures[account.id] = _Failure(_state(account), kept, now + _REMEMBERED_S)
         logger.warning(
             "account cannot be made ready",
             extra={"account": account.id, "error": error.message, "remedy": error.remedy},
@@ -199,13 +204,15 @@ class Discoveries:
                 try:
                     answer = await self._answer(caller, step)
                 except UpstreamError as error:
-                    hide(error, caller.credentials.access)
                     step = steps.throw(error)
                 else:
                     step = steps.send(answer)
         except StopIteration as end:
             facts: JsonObject = end.value
             return facts
+        except UpstreamError as error:
+            hide(error, caller.credentials.access)
+            raise
         finally:
             steps.close()
 

@@ -13,12 +13,13 @@ _SHORTEST: Final = 4
 
 
 def hide(error: UpstreamError, secret: str) -> None:
-    """Take the credential out of all that an error may show to a client."""
+    """Take the credential out of all that an error may show to a client, or leave in the log."""
     if len(secret) < _SHORTEST:
         return
     error.message = _hidden(error.message, secret)
     error.path = error.path and _hidden(error.path, secret)
     error.vendor_code = error.vendor_code and _hidden(error.vendor_code, secret)
+    error.remedy = error.remedy and _hidden(error.remedy, secret)
     if error.upstream_body:
         error.upstream_body = hidden(error.upstream_body, secret)
 

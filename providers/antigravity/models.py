@@ -48,7 +48,7 @@ def _is_used_up(quota: JsonObject) -> bool:
     left: Json = quota.get("remainingFraction", 0)
     try:
         is_nothing = not isinstance(left, dict | list) and float(left or 0) <= 0
-    except ValueError:
+    except (ValueError, OverflowError):
         is_nothing = False
     return is_nothing or quota.get("isExhausted") is True
 

@@ -234,3 +234,37 @@ async def test_a_project_that_was_taken_away_is_looked_for_again() -> None:
     await made.discoveries.ready(make_stored(1, metadata={"project_id": "p-1"}), PROVIDER)
     await made.discoveries.ready(make_stored(1), PROVIDER)
     assert len(made.transport.sent) == 2
+
+
+async def test_a_failure_is_remembered_small_and_not_for_ever() -> None:
+    made = rig(finding(told({"error": {"code": 403, "message": "no " + "x" * 500_000}}, 403)))
+    for number in range(1, 4):
+        with pytest.raises(UpstreamError):
+            await made.discoveries.ready(make_stored(number), PROVIDER)
+    known = made.discoveries._failures
+    assert len(known) == 3
+    assert all(one.error.upstream_body is None for one in known.values())
+    assert all(one.error.__traceback__ is None for one in known.values())
+    made.clock.advance(60.0)
+    with pytest.raises(UpstreamError):
+        await made.discoveries.ready(make_stored(4), PROVIDER)
+    assert list(known) == [f"{4:032x}"]
+
+
+async def test_a_token_that_a_provider_repeats_is_neither_told_nor_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    token = make_stored(1).credentials.access
+    address = f"https://verify.test/?token={token}"
+    tier: JsonObject = {"reasonCode": "VALIDATION_REQUIRED", "validationUrl": address}
+    repeated: JsonObject = {
+        "error": {"code": 403, "message": f"no {token}", "status": "PERMISSION_DENIED"}
+    }
+    for answer in (told({"ineligibleTiers": [tier]}), told(repeated, 403)):
+        made = rig(finding(answer))
+        with caplog.at_level(logging.DEBUG), pytest.raises(UpstreamError) as caught:
+            await made.discoveries.ready(make_stored(1), PROVIDER)
+        assert token not in f"{caught.value} {caught.value.message} {caught.value.vendor_code}"
+    logged = [f"{record.__dict__}" for record in caplog.records]
+    assert len([line for line in logged if "account cannot be made ready" in line]) == 2
+    assert [line for line in logged if token in line] == []

@@ -37,7 +37,9 @@ def test_an_error_shows_it_nowhere() -> None:
         vendor_code=f"x{SECRET}",
         upstream_body=json.dumps({"m": SECRET}).encode(),
     )
+    error.remedy = f"open https://x.test/?key={SECRET}"
     hide(error, SECRET)
+    assert error.remedy == "open https://x.test/?key=***"
     assert (error.message, error.path, error.vendor_code) == ("refused ***", "***", "x***")
     assert error.upstream_body == b'{"m": "***"}'
 

@@ -52,6 +52,7 @@ def test_models_of_the_editors_own_features_are_hidden() -> None:
         pytest.param({"remainingFraction": 0.01, "resetTime": RESET}, False, id="a little left"),
         pytest.param({"remainingFraction": "0.4", "resetTime": RESET}, False, id="some, as text"),
         pytest.param({"remainingFraction": "x", "resetTime": RESET}, False, id="not a number"),
+        pytest.param({"remainingFraction": 10**400, "resetTime": RESET}, False, id="huge"),
         pytest.param({"remainingFraction": 0}, False, id="no time"),
         pytest.param({"remainingFraction": 0, "resetTime": "soon"}, False, id="no such time"),
         pytest.param({}, False, id="nothing said"),
