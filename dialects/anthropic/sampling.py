@@ -1,5 +1,6 @@
 """Knobs of the sampler in the Messages format, read and written."""
 
+from dataclasses import replace
 from typing import Final
 
 from dialects import fields
@@ -43,27 +44,26 @@ def write_sampling(
         given = ("temperature", "top_p", "top_k")
         out.dropped.extend(name for name in given if getattr(sampling, name) is not None)
         return {}
-    return _accepted(sampling, is_thinking, out)
+    fitting = fitted(sampling, is_thinking, out.dropped)
+    knobs = {"temperature": fitting.temperature, "top_p": fitting.top_p, "top_k": fitting.top_k}
+    return {name: value for name, value in knobs.items() if value is not None}
 
 
-def _accepted(sampling: Sampling, is_thinking: bool, out: Outgoing) -> JsonObject:
-    payload: JsonObject = {}
+def fitted(sampling: Sampling, is_thinking: bool, dropped: list[str]) -> Sampling:
+    """Return the knobs as Claude takes them, wherever it is served; what changed is `dropped`."""
     temperature, top_p, top_k = sampling.temperature, sampling.top_p, sampling.top_k
     if temperature is not None:
         fitting = min(max(temperature, 0), 1)
         if fitting != temperature or (is_thinking and fitting != 1):
-            out.dropped.append("temperature")
-        if not is_thinking or fitting == 1:
-            payload["temperature"] = fitting
-    if top_p is not None:
-        # Models from 4.5 on refuse both together; temperature is the one people mean.
-        if "temperature" in payload or (is_thinking and top_p < _MIN_TOP_P_THINKING):
-            out.dropped.append("top_p")
-        else:
-            payload["top_p"] = top_p
-    if top_k is not None:
-        if is_thinking:
-            out.dropped.append("top_k")
-        else:
-            payload["top_k"] = top_k
-    return payload
+            dropped.append("temperature")
+        temperature = None if is_thinking and fitting != 1 else fitting
+    # Models from 4.5 on refuse both together; temperature is the one people mean.
+    if top_p is not None and (
+        temperature is not None or (is_thinking and top_p < _MIN_TOP_P_THINKING)
+    ):
+        dropped.append("top_p")
+        top_p = None
+    if top_k is not None and is_thinking:
+        dropped.append("top_k")
+        top_k = None
+    return replace(sampling, temperature=temperature, top_p=top_p, top_k=top_k)

@@ -2,8 +2,10 @@
 
 from typing import Final
 
+from dialects.anthropic.sampling import fitted
 from dialects.efforts import BUDGETS, asked_effort, budget_for, clamp
 from dialects.fields import dumps
+from dialects.gemini.constants import CLAUDE
 from dialects.gemini.outgoing import Outgoing
 from dialects.gemini.write_schema import cleaned, openapi_output
 from models.chat import ChatRequest, Effort, OutputFormat, Sampling, Thinking
@@ -29,9 +31,12 @@ _NAMES: Final = {
 _RARE: Final = ("frequency_penalty", "presence_penalty", "seed")
 
 
-def write_limits(request: ChatRequest, out: Outgoing) -> JsonObject:
+def write_limits(request: ChatRequest, out: Outgoing, *, is_thinking: bool) -> JsonObject:
     """Return the longest answer, stop sequences and the knobs of the sampler."""
-    config = _written_sampling(request.sampling, out)
+    sampling = request.sampling
+    if out.profile.vendor == CLAUDE:
+        sampling = fitted(sampling, is_thinking, out.dropped)
+    config = _written_sampling(sampling, out)
     limit, cap = request.max_tokens, out.profile.max_output_tokens
     if limit is not None and cap is not None and limit > cap:
         limit = cap

@@ -33,8 +33,8 @@ def write_request(request: ChatRequest, profile: Profile) -> Encoded:
     written = _written_tools(tools, out)
     has_functions = any(tool.raw is None for tool in tools)
     shape, instruction = write_output(request.output, out, has_tools=has_functions)
-    config: JsonObject = {**write_limits(request, out), **shape}
     thinking = _thinking(request, contents, choice, out)
+    config: JsonObject = {**write_limits(request, out, is_thinking=thinking is not None), **shape}
     if thinking is not None:
         config["thinkingConfig"] = thinking
 

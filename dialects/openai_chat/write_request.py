@@ -28,9 +28,9 @@ _SAMPLING: Final = (
     "presence_penalty",
     "seed",
     "logit_bias",
-    "logprobs",
-    "top_logprobs",
 )
+_UNTOLD: Final = ("top_k", "logprobs", "top_logprobs")
+"""What this format does not know, or what translated answers do not tell."""
 
 
 def write_request(request: ChatRequest, profile: Profile) -> Encoded:
@@ -87,8 +87,8 @@ def _put_sampling(payload: JsonObject, sampling: Sampling, out: Outgoing) -> Non
             out.dropped.append(name)
         else:
             payload[name] = value
-    if sampling.top_k is not None:
-        out.dropped.append("top_k")
+    untold = (name for name in _UNTOLD if getattr(sampling, name) not in (None, False))
+    out.dropped.extend(untold)
 
 
 # --- thinking ---------------------------------------------------------------------------------

@@ -310,6 +310,13 @@ def test_stops_beyond_what_the_model_takes_are_left_to_the_gateway() -> None:
     assert none.stops == ("a",)
 
 
+def test_what_answers_do_not_tell_is_not_asked_for() -> None:
+    encoded = write(sampling=Sampling(logprobs=True, top_logprobs=2))
+    assert encoded.payload.keys() & {"logprobs", "top_logprobs"} == set()
+    assert encoded.dropped == ("logprobs", "top_logprobs")
+    assert write(sampling=Sampling(logprobs=False)).dropped == ()
+
+
 def test_reasoning_models_get_no_sampling() -> None:
     sampling = Sampling(temperature=0, top_p=1.0, top_k=5, seed=3, frequency_penalty=1)
     encoded = write(openai_profile("gpt-5"), sampling=sampling)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from models.chat import ChatRequest, Thinking, Tool, ToolChoice
+from models.chat import ChatRequest, Sampling, Thinking, Tool, ToolChoice
 from models.content import Message, Reasoning, Text, ToolCall, ToolResult
 from models.json_types import JsonObject
 from models.profile import Profile
@@ -100,3 +100,22 @@ def test_claude_thinks_only_where_its_history_and_the_choice_allow_it(
     encoded = write(replace(wanted, thinking=Thinking("budget", 2000)), CLAUDE)
     assert ("generationConfig" in encoded.payload) is thinks
     assert ("thinking" in encoded.dropped) is not thinks
+
+
+@pytest.mark.parametrize(
+    ("thinking", "sampling", "expected", "dropped"),
+    [
+        (Thinking(), Sampling(1.5, 0.5, 4), {"temperature": 1, "topK": 4}, "temperature top_p"),
+        (Thinking("auto"), Sampling(0.2, 0.9, 4), {}, "temperature top_p top_k"),
+        (Thinking("auto"), Sampling(1, 0.97), {"temperature": 1}, "top_p"),
+        (Thinking(), Sampling(top_p=0.5), {"topP": 0.5}, ""),
+    ],
+)
+def test_claude_is_sampled_by_its_own_rules(
+    thinking: Thinking, sampling: Sampling, expected: JsonObject, dropped: str
+) -> None:
+    encoded = write(asked(thinking=thinking, sampling=sampling), CLAUDE)
+    config = dig(encoded.payload, "generationConfig")
+    assert isinstance(config, dict)
+    assert {key: config[key] for key in config if key != "thinkingConfig"} == expected
+    assert encoded.dropped == tuple(dropped.split())
