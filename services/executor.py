@@ -25,6 +25,7 @@ from models.exchange import ProxyRequest, RequestRecord
 from models.ports import Clock, Transport, UpstreamResponse
 from providers.base import Route, build_request
 from services.answers import Accepted, Answers, Limits, Reply, stopping
+from services.aside import aside
 from services.cooldown import Rest
 from services.discovery import Discoveries
 from services.hosts import sent_to_one_of
@@ -135,11 +136,14 @@ class Executor:
         """Try the accounts of one route in turn."""
         if not self._pool.tiers(route):
             raise self._pool.refusal(route)
-        client = self._dialects[call.request.dialect]
+        client, size_bytes = self._dialects[call.request.dialect], len(call.request.body)
         if route.provider.offer_for(client) is None:
-            return own_answer(call.request, client, route)
+            return await aside(size_bytes, partial(own_answer, call.request, client, route))
         # Planned before the counter moves: a request that is refused takes nobody's turn.
-        plan = make_plan(call.request, client, route, wants_usage=self._asks_stream_usage)
+        planned = partial(
+            make_plan, call.request, client, route, wants_usage=self._asks_stream_usage
+        )
+        plan = await aside(size_bytes, planned)
         turn = await self._pool.turn(route)
         failure: GatewayError | None = None
         lost_once = False

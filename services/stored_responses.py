@@ -8,10 +8,10 @@ import asyncio
 import logging
 import re
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Final
 
 from auth.vault import Vault
 from dialects.fields import dumps, parse_object
@@ -24,16 +24,13 @@ from models.errors import (
 )
 from models.json_types import Json, JsonObject
 from repositories.base import SharedState
+from services.aside import aside
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 _TABLE: Final = "responses"
 _COLUMN: Final = "shared"
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
-# Smaller ones are packed faster than a thread is asked to.
-_INLINE_BYTES: Final = 16 * 1024
 _MAX_ITEMS: Final = 128
 """Of one answer that can be found by themselves, and that one request may name."""
 
@@ -88,7 +85,7 @@ class StoredResponses:
             self._complain(len(plain))
             return
         place = f"{key_id}:{response_id}"
-        sealed = await _aside(len(plain), lambda: self._sealed(place, plain))
+        sealed = await aside(len(plain), lambda: self._sealed(place, plain))
         ttl_s = self.keeping.ttl_s
         await self._shared.put(_key(place), sealed, ttl_s)
         # Clients may name single items of an answer instead of the whole.
@@ -103,7 +100,7 @@ class StoredResponses:
         sealed = await self._found(place) if _ID.fullmatch(response_id) else None
         opened = None
         if sealed is not None:
-            opened = await _aside(len(sealed), lambda: self._opened(place, sealed))
+            opened = await aside(len(sealed), lambda: self._opened(place, sealed))
         if opened is None:
             raise NotFound("there is no stored response with this id", path="id")
         return opened
@@ -165,11 +162,6 @@ class StoredResponses:
         if not self._has_complained:
             self._has_complained = True
             logger.warning("a response is too large to be stored", extra={"bytes": size_bytes})
-
-
-async def _aside(size_bytes: int, work: Callable[[], T]) -> T:
-    """Do what takes long for large values in a thread."""
-    return work() if size_bytes <= _INLINE_BYTES else await asyncio.to_thread(work)
 
 
 def _key(place: str) -> str:

@@ -17,6 +17,7 @@ _TYPES: Final[Mapping[ErrorKind, str]] = {
     ErrorKind.CONTEXT_LENGTH: "invalid_request_error",
     ErrorKind.UNSUPPORTED: "invalid_request_error",
     ErrorKind.CONTENT_POLICY: "invalid_request_error",
+    ErrorKind.SIGNATURE: "invalid_request_error",
     ErrorKind.AUTHENTICATION: "authentication_error",
     ErrorKind.BILLING: "billing_error",
     ErrorKind.PERMISSION: "permission_error",

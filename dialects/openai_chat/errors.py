@@ -71,6 +71,7 @@ _WORDS: Final[Mapping[ErrorKind, tuple[str, str | None]]] = {
     ErrorKind.CONTEXT_LENGTH: ("invalid_request_error", "context_length_exceeded"),
     ErrorKind.UNSUPPORTED: ("invalid_request_error", "unsupported_parameter"),
     ErrorKind.CONTENT_POLICY: ("invalid_request_error", "content_policy_violation"),
+    ErrorKind.SIGNATURE: ("invalid_request_error", "invalid_encrypted_content"),
     ErrorKind.AUTHENTICATION: ("invalid_request_error", "invalid_api_key"),
     ErrorKind.UPSTREAM_AUTH: ("server_error", "upstream_auth"),
     ErrorKind.BILLING: ("insufficient_quota", "insufficient_quota"),

@@ -21,6 +21,7 @@ _CODES: Final[Mapping[ErrorKind, str]] = {
     ErrorKind.OVERLOADED: "server_is_overloaded",
     ErrorKind.QUOTA: "rate_limit_exceeded",
     ErrorKind.RATE_LIMIT: "rate_limit_exceeded",
+    ErrorKind.SIGNATURE: "invalid_prompt",
 }
 _OTHER: Final = "server_error"
 
