@@ -25,6 +25,7 @@ class ErrorKind(StrEnum):
     CONTEXT_LENGTH = "context_length_exceeded"
     UNSUPPORTED = "unsupported_parameter"
     CONTENT_POLICY = "content_policy"
+    SIGNATURE = "invalid_signature"
     AUTHENTICATION = "authentication"
     UPSTREAM_AUTH = "upstream_auth"
     BILLING = "billing"

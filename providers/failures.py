@@ -47,6 +47,8 @@ _VERDICTS: Final[Mapping[ErrorKind, Verdict]] = {
         Verdict(ErrorKind.CONTEXT_LENGTH, Blame.REQUEST, retryable=False),
         Verdict(ErrorKind.UNSUPPORTED, Blame.REQUEST, retryable=False),
         Verdict(ErrorKind.CONTENT_POLICY, Blame.REQUEST, retryable=False),
+        # Who made the signatures may accept them.
+        Verdict(ErrorKind.SIGNATURE, Blame.REQUEST, retryable=True),
         Verdict(ErrorKind.TOO_LARGE, Blame.REQUEST, retryable=False, status=413),
         Verdict(ErrorKind.UPSTREAM_AUTH, Blame.ACCOUNT, retryable=True, status=502),
         Verdict(ErrorKind.BILLING, Blame.ACCOUNT, retryable=True, status=402),
@@ -97,6 +99,17 @@ _ACCOUNT_TEXTS: Final[tuple[tuple[str, ErrorKind], ...]] = (
     ("identity verification", ErrorKind.PERMISSION),
 )
 
+# What providers say of signatures in the history: made by somebody else, or spoilt on their way.
+_SIGNATURE_TEXTS: Final = (
+    "invalid_encrypted_content",
+    "invalid `signature` in `thinking`",
+    "invalid `data` in `redacted_thinking`",
+    "blocks in the latest assistant message cannot be modified",
+    "corrupted thought signature",
+    "invalid thought signature",
+    "thought signature is not valid",
+)
+
 _CHALLENGES: Final = (b"/cdn-cgi/challenge-platform", b"cf-chl", b"Just a moment...", b"captcha")
 _PROXY_HEADERS: Final = ("cf-mitigated", "proxy-authenticate", "proxy-status", "x-squid-error")
 
@@ -131,13 +144,16 @@ def verdict_of(failure: Failure) -> Verdict:
     """Judge by what the body names, else by the status."""
     if _is_egress(failure):
         return _VERDICTS[ErrorKind.EGRESS]
-    facts = failure.facts
-    if facts is not None:
-        told = f"{facts.code or ''} {facts.message}".lower()
-        for text, kind in _ACCOUNT_TEXTS:
-            if text in told:
-                return replace(_VERDICTS[kind], blame=Blame.ACCOUNT)
-    return verdict_for(_kind(failure))
+    facts, kind = failure.facts, _kind(failure)
+    if facts is None:
+        return verdict_for(kind)
+    told = f"{facts.code or ''} {facts.message}".lower()
+    for text, told_kind in _ACCOUNT_TEXTS:
+        if text in told:
+            return replace(_VERDICTS[told_kind], blame=Blame.ACCOUNT)
+    if kind is ErrorKind.INVALID_REQUEST and any(text in told for text in _SIGNATURE_TEXTS):
+        kind = ErrorKind.SIGNATURE
+    return verdict_for(kind)
 
 
 def verdict_for(kind: ErrorKind) -> Verdict:

@@ -16,6 +16,7 @@ from models.errors import (
     BadRequest,
     Blame,
     ConnectionLost,
+    ErrorKind,
     GatewayError,
     NoCapacity,
     NoRoute,
@@ -29,7 +30,7 @@ from services.aside import aside
 from services.cooldown import Rest
 from services.discovery import Discoveries
 from services.hosts import sent_to_one_of
-from services.plan import Plan, make_plan
+from services.plan import Plan, make_plan, without_signatures
 from services.pool import RATE_KINDS, STANDING_REASONS, Lease, Pool
 from services.rate_limits import limits_told
 from services.snapshot import Snapshot
@@ -177,11 +178,23 @@ class Executor:
         return failure
 
     async def _attempt(self, call: _Call, plan: Plan, lease: Lease) -> Reply:
-        request, record = call.request, call.record
-        _note(record, plan, lease)
+        """Let one account serve. A history whose signatures it refuses is sent once more without
+        them: accounts of other organisations may have made them."""
+        _note(call.record, plan, lease)
         if plan.route.provider.discovery is not None:
             known = await self._discoveries.ready(lease.stored, plan.route.provider)
             lease = replace(lease, stored=known)
+        try:
+            return await self._answered(call, plan, lease)
+        except UpstreamError as error:
+            bare = without_signatures(plan) if error.kind is ErrorKind.SIGNATURE else None
+            if bare is None:
+                raise
+        logger.info("signatures were refused", extra={"account": lease.account.id})
+        return await self._answered(call, bare, lease)
+
+    async def _answered(self, call: _Call, plan: Plan, lease: Lease) -> Reply:
+        request, record = call.request, call.record
         credentials = await self._tokens.get(lease.stored)
         response = await self._send(call, plan, lease, credentials)
         try:

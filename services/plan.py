@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from dialects.base import Adapt, Dialect, Encoded, ReplyContext
-from dialects.fields import dumps
+from dialects.fields import dumps, parse_object
 from dialects.foreign import without_foreign
 from dialects.renames import Restorer
 from dialects.stops import StopFilter, stopped
@@ -153,6 +153,18 @@ def _planned(
         tool_names=encoded.tool_names,
         properties=encoded.properties,
     )
+
+
+def without_signatures(plan: Plan) -> Plan | None:
+    """Return the plan with nothing signed in its body; None where nothing is."""
+    foreign = plan.offer.foreign
+    if foreign is None:
+        return None
+    payload = parse_object(plan.body)
+    bare = foreign.unsigned(payload)
+    if bare is payload:
+        return None
+    return replace(plan, body=dumps(bare), dropped=(*plan.dropped, "signatures"))
 
 
 def open_relay(plan: Plan, request: ProxyRequest) -> Relay:
