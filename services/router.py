@@ -1,5 +1,6 @@
 """Which providers may serve a model name: explicit choice first, then the longest prefix."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from models.errors import NoRoute
@@ -8,6 +9,9 @@ from providers.base import Provider, Route
 _MAX_CACHED = 4096
 # No model has a name that long; names are kept as keys here and elsewhere.
 _MAX_NAME_CHARS = 256
+# Some vendors take the name in the address. It is quoted there, but servers between us and them
+# may undo that, and walk up.
+_NO_NAME = re.compile(r"[\x00-\x1f\x7f]|(?:^|[/\\:])\.{1,2}(?:$|[/\\])")
 
 
 class Router:
@@ -31,7 +35,7 @@ class Router:
         routes = self._cache.get(model)
         if routes is None:
             routes = self._explicit(model) or self._by_prefix(model)
-            if not routes or len(model) > _MAX_NAME_CHARS:
+            if not routes or len(model) > _MAX_NAME_CHARS or _NO_NAME.search(model):
                 raise NoRoute(self._unknown(model))
             if len(self._cache) >= _MAX_CACHED:
                 self._cache.clear()

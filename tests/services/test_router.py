@@ -79,3 +79,18 @@ def test_a_name_longer_than_any_model_has_is_unknown_and_not_remembered() -> Non
     with pytest.raises(NoRoute) as caught:
         ROUTER.resolve("gpt-" + "x" * 10_000)
     assert len(caught.value.message) < 1_000
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["..", "../x", "a/../b", "a/..", "..\\x", "./x", "a\nb", "a\r\nX: y", "a\x00", "\x7f", "a\t"],
+)
+def test_a_name_that_could_lead_elsewhere_in_an_address_is_unknown(name: str) -> None:
+    for model in (f"openai/{name}", f"openai:{name}"):
+        with pytest.raises(NoRoute):
+            ROUTER.resolve(model)
+
+
+@pytest.mark.parametrize("name", ["a..b", "..a", "a.", ".a", "a/b.c", "é", "a b", "x?y=z#f"])
+def test_dots_and_signs_inside_a_name_are_its_own(name: str) -> None:
+    assert routes(f"openai/{name}") == [("openai", name)]
