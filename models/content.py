@@ -20,7 +20,7 @@ class Text:
     cache: JsonObject | None = None
     """Anthropic's `cache_control`, kept for Anthropic only."""
     citations: tuple[JsonObject, ...] = ()
-    """Anthropic citation objects."""
+    """What the text cites: Anthropic's objects as they came, or those of `dialects.citations`."""
 
 
 @dataclass(frozen=True, slots=True)

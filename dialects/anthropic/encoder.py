@@ -14,6 +14,7 @@ from dialects.anthropic.response import (
 from dialects.anthropic.usage import write_usage
 from dialects.anthropic.write_content import wire_call_id
 from dialects.base import ReplyContext
+from dialects.citations import of_anthropic
 from dialects.fields import dumps
 from dialects.media_text import media_text
 from dialects.sse import frame
@@ -158,7 +159,7 @@ class StreamEncoder:
             case Text() | Refusal() as part if delta.text or delta.citation:
                 opened = self._open({"type": "text", "text": ""}, b"text_delta", b"text")
                 if isinstance(part, Text):
-                    for citation in part.citations:
+                    for citation in of_anthropic(part.citations):
                         opened += self._extra(Delta(citation=citation))
                 return opened + self._delta(delta)
             case _:
@@ -170,7 +171,8 @@ class StreamEncoder:
             return self._signature(written_signature(signed))
         if delta.citation is not None and isinstance(self._part, Text):
             head = self._named(b"citations_delta", b"citation")
-            return head + dumps(delta.citation) + _DELTA_END
+            own = of_anthropic([delta.citation])
+            return b"".join([head + dumps(citation) + _DELTA_END for citation in own])
         return b""
 
     def _signature(self, signature: Json) -> bytes:

@@ -9,6 +9,7 @@ from dialects.anthropic.usage import read_usage, write_usage
 from dialects.anthropic.write_content import wire_call_id
 from dialects.arguments import arguments_text, read_arguments, read_cut_arguments
 from dialects.base import ReplyContext
+from dialects.citations import of_anthropic
 from dialects.fields import dumps
 from dialects.media_text import media_text
 from dialects.signatures import tagged
@@ -154,8 +155,8 @@ def _write_block(part: Part, *, shows: bool, is_cut: bool) -> JsonObject | None:
             return None
         case Text():
             block: JsonObject = {"type": "text", "text": part.text}
-            if part.citations:
-                block["citations"] = list(part.citations)
+            if cited := of_anthropic(part.citations):
+                block["citations"] = [*cited]
             return block
         case Refusal():
             return {"type": "text", "text": part.text}

@@ -14,6 +14,7 @@ from dialects.fields import Mender, mended
 from dialects.gemini.constants import CLAUDE, DIALECT, VENDOR
 from dialects.gemini.errors import upstream_error
 from dialects.gemini.finish import UNSIGNED, read_finish
+from dialects.gemini.grounding import read_grounding
 from dialects.gemini.media import inline_of
 from dialects.gemini.signed import read_signature
 from dialects.gemini.usage import read_usage
@@ -54,6 +55,8 @@ class Assembly:
         self._explanation = ""
         self._is_blocked = False
         self._usage = NO_USAGE
+        self._told: list[str] = []  # the open text
+        self._grounding: JsonObject = {}
         self._out: list[Event] = []
 
     def chunk(self, payload: JsonObject, data: bytes) -> list[Event]:
@@ -71,6 +74,7 @@ class Assembly:
                     self._part(part)
             if "finishReason" in candidate:
                 self._finish(candidate)
+            self._grounding = _object(candidate, "groundingMetadata") or self._grounding
         elif _object(payload, "promptFeedback").get("blockReason"):
             self._is_blocked = True
         if "usageMetadata" in payload:
@@ -85,6 +89,7 @@ class Assembly:
             return self.failed(UpstreamError("the model misses a signature of its own thoughts"))
         if self._started is None or not (self._reason or self._is_blocked):
             return self.failed(StreamBroken("the provider's answer ended before it was complete"))
+        self._cite()
         self._close()
         reason = read_finish(self._reason, has_calls=bool(self._calls))
         if self._is_blocked and not self._reason:
@@ -165,10 +170,18 @@ class Assembly:
         if not isinstance(self._open, kind):
             self._close()
             self._open = Text("") if kind is Text else Reasoning("", origin=self._origin)
+            self._told = []
             self._begin(self._open)
         text = self._mender.push(text)
         if text:
+            self._told.append(text)
             self._out.append(Delta(text))
+
+    def _cite(self) -> None:
+        """Tell what the last text is grounded in, which is known at its end."""
+        if self._grounding and isinstance(self._open, Text):
+            pages = read_grounding(self._grounding, "".join(self._told))
+            self._out += [Delta(citation=page) for page in pages]
 
     def _call(self, call: JsonObject, part: JsonObject) -> None:
         self._close()

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from dialects.citations import read_annotations
 from dialects.fields import Mender, mended
 from dialects.openai_chat.errors import network_error, stream_failure
 from dialects.openai_chat.finish import NETWORK_ERROR, read_finish
@@ -37,7 +38,10 @@ class _Run:
     """Text of one kind without interruption."""
 
     kind: RunKind
+    is_first: bool = True
+    """No text of its kind stands before it."""
     waiting: list[str] = field(default_factory=list)
+    cited: list[JsonObject] = field(default_factory=list)
 
 
 class Assembly:
@@ -54,6 +58,7 @@ class Assembly:
         self._calls = Calls()
         self._made_up = 0
         self._kinds: list[type[Part]] = []
+        self._said: set[RunKind] = set()
         self._finish: str | None = None
         self._usage = NO_USAGE
 
@@ -138,6 +143,7 @@ class Assembly:
         self._text(Reasoning, _reasoning(delta))
         self._text(Text, _content(delta.get("content")))
         self._text(Refusal, _content(delta.get("refusal")))
+        self._cite(delta.get("annotations"))
         calls = delta.get("tool_calls")
         for position, entry in enumerate(calls if isinstance(calls, list) else ()):
             if isinstance(entry, dict):
@@ -151,9 +157,17 @@ class Assembly:
             return
         last = self._queue[-1] if self._queue else None
         if not isinstance(last, _Run) or last.kind is not kind:
-            last = _Run(kind)
+            last = _Run(kind, is_first=kind not in self._said)
+            self._said.add(kind)
             self._queue.append(last)
         last.waiting.append(text)
+
+    def _cite(self, notes: Json) -> None:
+        """Take in what the text cites, which is told once for all of it."""
+        for run in self._queue:
+            if isinstance(run, _Run) and run.kind is Text:
+                run.cited += read_annotations(notes, has_place=run.is_first)
+                return
 
     def _call(self, call: Call) -> None:
         if not call.is_closed and call not in self._queue:
@@ -202,11 +216,13 @@ class Assembly:
         if isinstance(head, _Run):
             waiting = "".join(head.waiting)
             head.waiting.clear()
+            cited, head.cited = head.cited, []
         else:
-            waiting = head.take()
+            waiting, cited = head.take(), []
         text = self._mender.push(waiting) if waiting else ""
         if text:
             events.append(Delta(text))
+        events += [Delta(citation=page) for page in cited]
 
     def _close(self, head: _Run | Call, events: list[Event]) -> None:
         rest = self._mender.flush()

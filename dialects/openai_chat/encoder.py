@@ -9,7 +9,7 @@ from dialects.media_text import media_text
 from dialects.openai_chat.calls import signed
 from dialects.openai_chat.errors import encode_stream_error
 from dialects.openai_chat.finish import write_finish
-from dialects.openai_chat.response import annotations
+from dialects.openai_chat.response import nested_annotations
 from dialects.openai_chat.usage import encode_usage
 from models.content import Media, Part, Reasoning, Refusal, Text, ToolCall
 from models.events import Delta, Event, Failed, Finish, PartEnd, PartStart, Progress, Start
@@ -150,7 +150,7 @@ class ChatEncoder:
                 return self._call_end(is_custom=name in self._customs and not self._is_legacy)
             case Text():
                 end = self._length + self._size
-                self._annotations += annotations(self._cited, self._length, end)
+                self._annotations += nested_annotations(self._cited, self._length, end)
                 self._length = end
             case Refusal():
                 self._has_refusal = self._has_refusal or self._size > 0

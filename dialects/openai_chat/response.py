@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from dialects.base import ReplyContext
+from dialects.citations import annotations
 from dialects.custom_tools import custom_names
 from dialects.fields import dumps, mended
 from dialects.media_text import media_text
@@ -84,25 +85,18 @@ def _annotations(response: ChatResponse) -> list[Json]:
     for part in response.parts:
         if isinstance(part, Text | Media):
             end = at + len(_text(part))
-            found += annotations(part.citations, at, end) if isinstance(part, Text) else []
+            found += nested_annotations(part.citations, at, end) if isinstance(part, Text) else []
             at = end
     return found
 
 
-def annotations(citations: Iterable[JsonObject], start: int, end: int) -> list[Json]:
-    """Return citations of web pages with the place of the text that they support."""
-    found: list[Json] = []
-    for citation in citations:
-        url, title = citation.get("url"), citation.get("title")
-        if isinstance(url, str):
-            place: JsonObject = {
-                "url": url,
-                "title": title if isinstance(title, str) else "",
-                "start_index": start,
-                "end_index": end,
-            }
-            found.append({"type": "url_citation", "url_citation": place})
-    return found
+def nested_annotations(citations: Iterable[JsonObject], start: int, end: int) -> list[Json]:
+    """Return citations of web pages as this format has them; their text stands at `start:end`."""
+    return [
+        {"type": kind, "url_citation": page}
+        for note in annotations(citations, start, end)
+        for kind, page in ((note["type"], {key: note[key] for key in note if key != "type"}),)
+    ]
 
 
 def _bytes(payload: JsonObject) -> bytes:

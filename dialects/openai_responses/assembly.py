@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Final, TypeAlias
 
+from dialects.citations import read_annotations
 from dialects.fields import mended
 from dialects.finish import agreed
 from dialects.openai_responses.errors import stream_failure
@@ -136,6 +137,8 @@ class Assembly:
             self._text(_DELTAS[kind], payload)
         elif kind in _WHOLES:
             self._whole_text(*_WHOLES[kind], payload)
+        elif kind == "response.output_text.annotation.added":
+            self._annotation(payload)
         elif kind == "response.output_item.added":
             item = _object(payload, "item")
             kind, item_id = _text(item, "type"), _text(item, "id")
@@ -174,6 +177,12 @@ class Assembly:
     def _whole_text(self, channel: str, key: str, payload: JsonObject) -> None:
         item = self._item(payload, _ITEM_OF[channel], _text(payload, "item_id"))
         item.whole((channel, _place(channel, payload)), _text(payload, key))
+
+    def _annotation(self, payload: JsonObject) -> None:
+        item = self._item(payload, "message", _text(payload, "item_id"))
+        if isinstance(item, MessageItem):
+            pages = read_annotations([payload.get("annotation")])
+            item.cite(_place(TEXT, payload), pages)
 
     # --- items --------------------------------------------------------------------------------
 

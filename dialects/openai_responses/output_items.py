@@ -7,6 +7,7 @@ servers leave any of the three out: what was not told yet is told by the next th
 from typing import Final, Protocol, TypeAlias
 
 from dialects.arguments import arguments_text
+from dialects.citations import read_annotations
 from dialects.fields import Mender, dumps, mended
 from dialects.openai_responses.read_parts import DIALECT, VENDOR
 from models.content import Opaque, Part, Reasoning, Refusal, Text, ToolCall
@@ -123,6 +124,7 @@ class MessageItem(_Telling):
     """What the model says; each content part is a part."""
 
     has_refusal = False
+    _cited = 0  # of the open text
 
     def done(self, item: JsonObject) -> None:
         for index, part in enumerate(_objects(item.get("content"))):
@@ -130,11 +132,19 @@ class MessageItem(_Telling):
                 self.whole((REFUSAL, index), _text(part, "refusal"))
             else:
                 self.whole((TEXT, index), _text(part, "text"))
+                self.cite(index, read_annotations(part.get("annotations"))[self._cited :])
         self._close()
         self.is_done = True
 
+    def cite(self, index: int, pages: list[JsonObject]) -> None:
+        """Tell what the open text cites more."""
+        if self.slot == (TEXT, index) and not self.is_done:
+            self._cited += len(pages)
+            self.sink += [Delta(citation=page) for page in pages]
+
     def _enter(self, slot: Slot) -> bool:
         self._close()
+        self._cited = 0
         if slot[0] == REFUSAL:
             self.has_refusal = True
             self._open(Refusal(""))

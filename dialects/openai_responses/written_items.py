@@ -2,8 +2,8 @@
 
 from typing import Final, Protocol
 
+from dialects.citations import annotations
 from dialects.custom_tools import unwrapped
-from dialects.openai_chat.response import annotations
 from dialects.openai_responses.wire import Wire, delta_template
 from models.chat import Tool
 from models.content import Refusal, Text, ToolCall
@@ -94,7 +94,7 @@ class MessageWriter(_Writer):
     def end(self, cited: list[JsonObject]) -> bytes:
         """Close the content part."""
         text = "".join(self._pieces)
-        notes = [_flat(note) for note in annotations(cited, 0, len(text))]
+        notes: list[Json] = [*annotations(cited, 0, len(text))]
         written = b"".join(
             self._part_event(
                 "response.output_text.annotation.added",
@@ -218,9 +218,3 @@ class CallWriter(_Writer):
         written += self._event(f"{self._event_name}.done", told)
         self.payload = {**self.payload, "status": status, self._key: text}
         return written + super().close(status)
-
-
-def _flat(note: Json) -> Json:
-    """Return an annotation as this format has it; Chat's nests the place."""
-    place = note.get("url_citation") if isinstance(note, dict) else None
-    return {"type": "url_citation", **place} if isinstance(place, dict) else note
