@@ -97,10 +97,14 @@ def _openai(names: Names) -> list[Endpoint]:
         ),
         Endpoint(
             "/responses",
-            lambda scenario, seen: responses.response_json(scenario, seen.payload),
+            lambda scenario, seen: responses.response_json(
+                _encrypted(scenario, seen), seen.payload
+            ),
             responses.error,
             responses_rules.check,
-            lambda scenario, seen: responses.response_stream(scenario, seen.payload),
+            lambda scenario, seen: responses.response_stream(
+                _encrypted(scenario, seen), seen.payload
+            ),
             asks_stream,
             responses.stream_error,
         ),
@@ -224,6 +228,11 @@ def _embeddings(error: Callable[[int, str], bytes]) -> Endpoint:
 def _silent(scenario: Scenario) -> Scenario:
     """OpenAI's Chat never shows what was thought."""
     return replace(scenario, thinking=())
+
+
+def _encrypted(scenario: Scenario, seen: Seen) -> Scenario:
+    signature = scenario.signature or responses.encrypted_for(seen.key)
+    return replace(scenario, signature=signature)
 
 
 def _asks_usage(seen: Seen) -> bool:

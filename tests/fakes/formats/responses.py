@@ -46,6 +46,11 @@ def stream_error(status: int, message: str) -> bytes:
 error = chat.error
 
 
+def encrypted_for(key: str) -> str:
+    """Return reasoning as the key's organisation reads it; keys name theirs behind an @."""
+    return sign("openai", "reasoning" + key.partition("@")[2])
+
+
 def _response(
     scenario: Scenario, payload: Mapping[str, Any], status: str, items: list[dict[str, Any]]
 ) -> dict[str, Any]:
@@ -118,7 +123,7 @@ def _reasoning(scenario: Scenario, payload: Mapping[str, Any]) -> dict[str, Any]
         "summary": summary if shows_summary(payload) else [],
     }
     if "reasoning.encrypted_content" in (payload.get("include") or ()):
-        item["encrypted_content"] = scenario.signature or sign("openai", "reasoning")
+        item["encrypted_content"] = scenario.signature or encrypted_for("")
     return item
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.fakes.formats import openai_models, schemas
 from tests.fakes.formats.base import Seen, need, stranger
-from tests.fakes.scenarios import is_signed
+from tests.fakes.formats.responses import encrypted_for
 
 Item = dict[str, Any]
 
@@ -90,7 +90,8 @@ def check(seen: Seen) -> None:
     given = payload.get("input")
     need(given is not None or payload.get("instructions"), "Missing required parameter: 'input'.")
     if isinstance(given, list):
-        _check_items(given, has_past=payload.get("previous_response_id") is not None)
+        has_past = payload.get("previous_response_id") is not None
+        _check_items(given, has_past=has_past, key=seen.key)
 
 
 def _check_settings(payload: dict[str, Any], model: str) -> None:
@@ -157,7 +158,7 @@ def _check_tools(payload: dict[str, Any]) -> None:
 # --- items --------------------------------------------------------------------------------------
 
 
-def _check_items(items: Sequence[Item], *, has_past: bool) -> None:
+def _check_items(items: Sequence[Item], *, has_past: bool, key: str) -> None:
     called: set[str] = set()
     answered: set[str] = set()
     for index, item in enumerate(items):
@@ -171,7 +172,7 @@ def _check_items(items: Sequence[Item], *, has_past: bool) -> None:
             case "message":
                 _check_content(item["content"], item["role"], where)
             case "reasoning":
-                _check_reasoning(item, items[index + 1 :], where)
+                _check_reasoning(item, items[index + 1 :], where, encrypted_for(key))
             case "function_call" | "custom_tool_call":
                 _check_call(item, kind, called, where)
                 called.add(item["call_id"])
@@ -225,12 +226,12 @@ def _check_content(content: Any, role: str, where: str) -> None:  # noqa: ANN401
             need(isinstance(part["image_url"], str), "Invalid type for 'image_url': an object")
 
 
-def _check_reasoning(item: Item, following: Sequence[Item], where: str) -> None:
+def _check_reasoning(item: Item, following: Sequence[Item], where: str, own: str) -> None:
     need("summary" in item, f"Missing required parameter: '{where}.summary'.")
     encrypted = item.get("encrypted_content")
     if encrypted is not None:
         need(
-            is_signed(encrypted, "openai", "reasoning"),
+            encrypted == own,
             "The encrypted content could not be verified. Reason: Encrypted content could not be "
             "decrypted or parsed. (invalid_encrypted_content)",
         )
