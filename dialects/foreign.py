@@ -66,7 +66,7 @@ def _unsigned_messages(payload: JsonObject) -> JsonObject:
     bare = _edited(payload, "messages", partial(_clean_turn, _is_thinking))
     thinking = payload.get("thinking")
     by_budget = isinstance(thinking, dict) and thinking.get("type") == "enabled"
-    if bare is payload or not by_budget or not _answers_tools(payload):
+    if not by_budget or not _answers_tools(payload):
         return bare
     # Edits of the context may be edits of thinking, and are refused without it.
     return {key: bare[key] for key in bare if key not in ("thinking", "context_management")}
@@ -134,11 +134,13 @@ def _without_id(item: JsonObject) -> JsonObject:
 
 
 def _clean_chat(payload: JsonObject) -> JsonObject:
-    """Leave out the signatures that Gemini's calls carry; OpenAI refuses unknown fields."""
+    """Leave out thoughts, and the signatures of Gemini's calls; OpenAI refuses unknown fields."""
     return _edited(payload, "messages", _clean_message)
 
 
 def _clean_message(message: JsonObject) -> JsonObject:
+    if "reasoning_content" in message:
+        message = {key: message[key] for key in message if key != "reasoning_content"}
     calls = message.get("tool_calls")
     if not isinstance(calls, list):
         return message
@@ -156,7 +158,8 @@ def _plain_call(call: Json) -> Json:
 
 
 def _clean_gemini(payload: JsonObject) -> JsonObject:
-    """Leave out thoughts of other vendors, and say of their calls that nobody signed them."""
+    """Leave out thoughts of other vendors and texts of the model without a word, with which a
+    stream may end; say of other vendors' calls that nobody signed them."""
     return _edited(payload, "contents", partial(_clean_content, _is_packed))
 
 
@@ -180,8 +183,12 @@ def _clean_content(is_refused: Callable[[str], bool], content: JsonObject) -> Js
     parts = content.get("parts")
     if not isinstance(parts, list):
         return content
+    is_model = content.get("role") == "model"
     kept: list[Json] = [
-        cleaned for part in parts if (cleaned := _clean_part(is_refused, part)) is not None
+        cleaned
+        for part in parts
+        if not (is_model and _is_void(part))
+        and (cleaned := _clean_part(is_refused, part)) is not None
     ]
     if kept == parts:
         return content
@@ -202,6 +209,10 @@ def _clean_part(is_refused: Callable[[str], bool], part: Json) -> Json:
     return {name: part[name] for name in part if name != key}
 
 
+def _is_void(part: Json) -> bool:
+    return isinstance(part, dict) and part.get("text") == "" and part.keys() <= {"text", "thought"}
+
+
 def _is_packed(signature: str) -> bool:
     return signature.encode().startswith(_PACKED)
 
@@ -217,8 +228,10 @@ IN_MESSAGES: Final = Foreign(
     (_TAG, b'"signature":""', b'"signature": ""'), _clean_messages, _unsigned_messages
 )
 IN_RESPONSES: Final = Foreign((_TAG,), _clean_responses, _unsigned_responses)
-IN_CHAT: Final = Foreign((b'"extra_content"', b'"thought_signature"'), _clean_chat, _clean_chat)
-IN_GEMINI: Final = Foreign((_PACKED,), _clean_gemini, _unsigned_gemini)
+IN_CHAT: Final = Foreign(
+    (b'"extra_content"', b'"thought_signature"', b'"reasoning_content"'), _clean_chat, _clean_chat
+)
+IN_GEMINI: Final = Foreign((_PACKED, b'"text":""', b'"text": ""'), _clean_gemini, _unsigned_gemini)
 
 
 def _is_tag(value: Json) -> bool:

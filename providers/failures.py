@@ -99,11 +99,13 @@ _ACCOUNT_TEXTS: Final[tuple[tuple[str, ErrorKind], ...]] = (
     ("identity verification", ErrorKind.PERMISSION),
 )
 
-# What providers say of signatures in the history: made by somebody else, or spoilt on their way.
+# What providers say of signatures in the history: made by somebody else, spoilt on their way, or
+# missing, where another model began the loop of tools.
 _SIGNATURE_TEXTS: Final = (
     "invalid_encrypted_content",
     "invalid `signature` in `thinking`",
     "invalid `data` in `redacted_thinking`",
+    "expected `thinking` or `redacted_thinking`",
     "blocks in the latest assistant message cannot be modified",
     "corrupted thought signature",
     "invalid thought signature",

@@ -74,15 +74,19 @@ class ContentsReader:
         listed = [value] if isinstance(value, dict) else fields.items(payload, "contents")
         if not listed:
             raise fields.wrong("contents", "at least one content")
-        messages = []
+        turns: list[_Turn] = []
         for at, content in enumerate(listed):
             where = f"contents[{at}]"
             if not isinstance(content, dict):
                 raise fields.wrong(where, "an object")
-            messages.append(self._content(content, where))
-        return tuple(messages)
+            role = self._begun(content, where)
+            # A streamed answer comes back in as many contents as it had chunks.
+            if role == "user" or not turns or turns[-1].role != role:
+                turns.append(_Turn(role, where))
+            self._content(content, where, turns[-1])
+        return tuple(turn.message() for turn in turns)
 
-    def _content(self, content: JsonObject, where: str) -> Message:
+    def _begun(self, content: JsonObject, where: str) -> Role:
         given = (fields.optional_text(content, "role", where) or "user").lower()
         role = _ROLES.get(given)
         if role is None:
@@ -92,11 +96,12 @@ class ContentsReader:
             self._ids.begin_turn()
             self._open = []
         self._role = role
+        return role
+
+    def _content(self, content: JsonObject, where: str, turn: "_Turn") -> None:
         self.lost.update(
             {f"contents.{key}": content[key] for key in content.keys() - {"role", "parts"}}
         )
-        parts: list[Part] = []
-        run = _Run(parts)
         for at, part in enumerate(_parts(content, where)):
             path = f"{where}.parts[{at}]"
             kind = self._kind(part, path)
@@ -104,12 +109,10 @@ class ContentsReader:
             if kind == "text":
                 is_thought = fields.optional_bool(part, "thought", path) or False
                 text = fields.optional_text(part, "text", path) or ""
-                run.add(text, signature, is_thought=is_thought and role == "assistant")
+                turn.run.add(text, signature, is_thought=is_thought and turn.role == "assistant")
             else:
-                run.end()
-                parts.extend(self._part(part, kind, path, role, signature))
-        run.end()
-        return Message(role, tuple(parts), path=where)
+                turn.run.end()
+                turn.parts.extend(self._part(part, kind, path, turn.role, signature))
 
     def _kind(self, part: JsonObject, where: str) -> str:
         """Return the part's only data field."""
@@ -194,6 +197,21 @@ class ContentsReader:
         self.lost.update(
             {f"contents.parts.{kind}.{key}": payload[key] for key in payload.keys() - known}
         )
+
+
+class _Turn:
+    """One content, or all contents of the model that follow each other."""
+
+    def __init__(self, role: Role, where: str) -> None:
+        self.role = role
+        self.parts: list[Part] = []
+        self.run = _Run(self.parts)
+        self._where = where
+
+    def message(self) -> Message:
+        """Return it; nothing comes any more."""
+        self.run.end()
+        return Message(self.role, tuple(self.parts), path=self._where)
 
 
 class _Run:

@@ -68,6 +68,23 @@ def test_openai_gets_no_signatures_of_calls(extra: dict[str, Json]) -> None:
     assert sent == {"messages": [ASK, {**turn, "tool_calls": [call]}]}
 
 
+def test_openai_gets_no_thoughts_in_a_field_that_it_does_not_know() -> None:
+    said: JsonObject = {"role": "assistant", "content": "Hello"}
+    sent = cleaned(IN_CHAT, {"messages": [ASK, {**said, "reasoning_content": "hm"}, ASK]})
+    assert sent == {"messages": [ASK, said, ASK]}
+
+
+@pytest.mark.parametrize("spaced", [False, True])
+def test_gemini_gets_no_empty_texts_of_the_model(spaced: bool) -> None:
+    """A stream may end with one, and its chunks come back as they were."""
+    signed: JsonObject = {"role": "model", "parts": [{"text": "", "thoughtSignature": "QUJD"}]}
+    hello: JsonObject = {"role": "model", "parts": [{"text": "Hello"}]}
+    void: JsonObject = {"role": "model", "parts": [{"text": ""}]}
+    asked: JsonObject = {"role": "user", "parts": [{"text": ""}]}
+    sent = cleaned(IN_GEMINI, {"contents": [asked, hello, void, signed, asked]}, spaced=spaced)
+    assert sent == {"contents": [asked, hello, signed, asked]}
+
+
 @pytest.mark.parametrize("key", ["thoughtSignature", "thought_signature"])
 def test_gemini_gets_no_signatures_that_others_made(key: str) -> None:
     call: JsonObject = {"functionCall": {"name": "f", "args": {}}}

@@ -45,11 +45,12 @@ def test_messages_keep_everything_but_thinking() -> None:
         ),
     ],
 )
+@pytest.mark.parametrize("began", [(THINKING, CALL), (CALL,)], ids=["thinking", "another model"])
 def test_a_running_loop_of_tools_stops_thinking_by_budget(
-    thinking: JsonObject, left: JsonObject
+    thinking: JsonObject, left: JsonObject, began: tuple[JsonObject, ...]
 ) -> None:
     payload: JsonObject = {
-        "messages": [ASK, turn(THINKING, CALL), RESULT],
+        "messages": [ASK, turn(*began), RESULT],
         "thinking": thinking,
         "context_management": {"edits": []},
     }
@@ -121,7 +122,6 @@ def test_a_running_loop_stops_thinking_by_budget_behind_google_s_service_too(
 @pytest.mark.parametrize(
     ("known", "payload"),
     [
-        (IN_MESSAGES, {"messages": [ASK, turn(CALL), RESULT], "thinking": BY_BUDGET}),
         (IN_MESSAGES, {"messages": []}),
         (IN_MESSAGES, {"messages": [None, turn(7)]}),
         (IN_RESPONSES, {"input": "Hi"}),

@@ -157,6 +157,29 @@ def test_pieces_of_a_replayed_stream_are_joined_until_the_signed_one() -> None:
     )
 
 
+def test_a_stream_that_is_replayed_chunk_by_chunk_is_one_turn() -> None:
+    """Chats of the official SDK keep each chunk as a content of its own."""
+    told = read(
+        contents=[
+            content("user", {"text": "Hi"}),
+            content("model", {"text": "Let me ", "thought": True}),
+            content("model", {"text": "see", "thought": True}),
+            content("model", {"text": "", "thought": True, "thoughtSignature": TAG}),
+            content("model", {"text": "Hel"}),
+            content("model", {"text": "lo"}, call("f")),
+            content("model", {"text": ""}),
+            content("user", response("f", output="x")),
+            content("user", {"text": "And?"}),
+        ]
+    )
+    asked, answered, *_ = told.messages
+    thought, text, called, _ = answered.parts
+    assert (thought, text) == (Reasoning("Let me see", "EqQB", origin="anthropic"), Text("Hello"))
+    assert isinstance(called, ToolCall)
+    assert [message.role for message in told.messages] == ["user", "assistant", "user", "user"]
+    assert (asked.path, answered.path) == ("contents[0]", "contents[1]")
+
+
 def test_a_signature_may_stand_where_empty_text_was_left_out() -> None:
     assert read_parts(
         {"text": "a", "thought": True}, {"thought": True, "thoughtSignature": "QUJD"}
