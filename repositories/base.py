@@ -94,7 +94,7 @@ class AccountRepository(Protocol):
     async def update(self, account_id: str, change: AccountChange) -> Account:
         """Change, then place or release as the new state demands. Raises NotFound.
 
-        New credentials raise `token_version` and set the token state to ok.
+        New credentials raise `token_version`, set the token state to ok and void the cooldowns.
         """
         ...
 

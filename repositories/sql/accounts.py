@@ -133,9 +133,11 @@ class SqlAccounts:
             values["metadata"] = to_json(change.metadata)
         if not isinstance(change.models, _Unset):
             values["models"] = names_to_json(change.models)
+        now = self._clock.now()
         if not isinstance(change.credentials, _Unset):
-            values |= self._replaced(account_id, change.credentials)
-        values["updated_at"] = self._clock.now()
+            # What the old ones met, a refusal or a used-up limit, says nothing of the new ones.
+            values |= self._replaced(account_id, change.credentials) | {"cooldown_reset_at": now}
+        values["updated_at"] = now
 
         def work(connection: Connection) -> Account:
             bump(connection)

@@ -132,7 +132,7 @@ async def test_pages_are_in_id_order_and_filtered(stores: Repositories) -> None:
     assert await listed(provider_id="Anthropic") == []
 
 
-async def test_new_credentials_make_a_new_version_and_void_the_lease(
+async def test_new_credentials_make_a_new_version_and_void_lease_and_cooldowns(
     stores: Repositories,
 ) -> None:
     created = await _add(stores)
@@ -141,6 +141,7 @@ async def test_new_credentials_make_a_new_version_and_void_the_lease(
     changed = await stores.accounts.update(created.id, AccountChange(credentials=OPEN))
     assert (changed.token_version, changed.token_state) == (1, TokenState.OK)
     assert (changed.token_error, changed.expires_at) == (None, None)
+    assert changed.cooldown_reset_at == changed.updated_at
     assert await stores.accounts.refresh_lease(created.id) is None
     assert not await stores.accounts.store_tokens(created.id, 0, OAUTH)
     stored = await stores.accounts.get(created.id)
