@@ -42,6 +42,8 @@ class GeminiCountDialect(GeminiDialect):
         counted = _counted(payload)
         if not isinstance(counted.get("contents"), dict):
             fields.items(counted, "contents", "" if counted is payload else _WHOLE)
+        if counted is not payload:
+            fields.optional_text(counted, "model", _WHOLE)
         return Inspected(model_in(address), stream=False)
 
     def prepare_raw(

@@ -37,6 +37,7 @@ def test_both_forms_are_read(payload: JsonObject) -> None:
 @pytest.mark.parametrize(
     ("payload", "path"),
     [
+        ({"generateContentRequest": {**request(), "model": [[]]}}, "generateContentRequest.model"),
         ({}, "contents"),
         ({"generateContentRequest": {}}, "generateContentRequest.contents"),
         ({"generateContentRequest": []}, "generateContentRequest"),
