@@ -26,7 +26,7 @@ from models.ports import Clock
 from models.provider import StoredProvider
 from providers import BUILTIN
 from providers.base import Provider
-from providers.compatible import configured, operator_provider
+from providers.compatible import provider_of
 from repositories.base import SharedState
 from repositories.open import Repositories, open_repositories
 from repositories.shared import open_shared
@@ -181,13 +181,11 @@ async def open_house(settings: Settings) -> AsyncGenerator[House, None]:
 
 def assemble(rows: Sequence[StoredProvider]) -> Mapping[str, Provider]:
     """Return the providers in force: built-in ones with the operator's changes, and his own."""
-    builtin = {provider.id: provider for provider in BUILTIN}
     found: dict[str, Provider] = {}
     for row in rows:
         if row.is_active:
-            known = builtin.get(row.id)
             try:
-                found[row.id] = operator_provider(row) if known is None else configured(known, row)
+                found[row.id] = provider_of(row)
             except GatewayError as error:  # one that a newer version stored; the others must serve
                 logger.error(
                     "provider left out", extra={"provider": row.id, "error": error.message}

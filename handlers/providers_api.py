@@ -7,6 +7,7 @@ from aiohttp import web
 from handlers.bodies import answer, body, listing, nothing, path_slug, query
 from handlers.endpoint import Access, Endpoint
 from handlers.keys import GATEWAY
+from models.provider import StoredProvider
 from openapi.common import PageQuery
 from openapi.providers import (
     ProviderAnswer,
@@ -15,6 +16,7 @@ from openapi.providers import (
     ProviderPatch,
     ProviderReplace,
 )
+from services.providers import dialects_of
 
 _ALL = "/api/v1/providers"
 _ONE = "/api/v1/providers/{id}"
@@ -59,30 +61,34 @@ def endpoints() -> list[Endpoint]:
 
 async def _list(request: web.Request) -> web.Response:
     page = await request.app[GATEWAY].providers.page(query(request, PageQuery))
-    return listing(page, ProviderAnswer.of, ProviderList)
+    return listing(page, _shown, ProviderList)
 
 
 async def _create(request: web.Request) -> web.Response:
     provider = await request.app[GATEWAY].providers.create(await body(request, ProviderCreate))
-    return answer(ProviderAnswer.of(provider), status=201, location=f"{_ALL}/{provider.id}")
+    return answer(_shown(provider), status=201, location=f"{_ALL}/{provider.id}")
 
 
 async def _get(request: web.Request) -> web.Response:
-    return answer(ProviderAnswer.of(await request.app[GATEWAY].providers.get(path_slug(request))))
+    return answer(_shown(await request.app[GATEWAY].providers.get(path_slug(request))))
 
 
 async def _patch(request: web.Request) -> web.Response:
     changes = await body(request, ProviderPatch)
     provider = await request.app[GATEWAY].providers.patch(path_slug(request), changes)
-    return answer(ProviderAnswer.of(provider))
+    return answer(_shown(provider))
 
 
 async def _replace(request: web.Request) -> web.Response:
     whole = await body(request, ProviderReplace)
     provider = await request.app[GATEWAY].providers.replace(path_slug(request), whole)
-    return answer(ProviderAnswer.of(provider))
+    return answer(_shown(provider))
 
 
 async def _delete(request: web.Request) -> web.Response:
     await request.app[GATEWAY].providers.delete(path_slug(request))
     return nothing()
+
+
+def _shown(provider: StoredProvider) -> ProviderAnswer:
+    return ProviderAnswer.of(provider, dialects_of(provider))

@@ -75,6 +75,8 @@ class ProviderAnswer(Answer):
     id: str
     name: str
     dialect: str
+    dialects: list[str]
+    """Formats that it is spoken to in at its address; requests in others are translated."""
     base_url: str | None
     """Null: the built-in address."""
     prefixes: list[str] | None
@@ -85,13 +87,14 @@ class ProviderAnswer(Answer):
     updated_at: datetime
 
     @classmethod
-    def of(cls, provider: StoredProvider) -> "ProviderAnswer":
+    def of(cls, provider: StoredProvider, dialects: list[str]) -> "ProviderAnswer":
         """Show a provider."""
         prefixes = provider.prefixes
         return cls(
             id=provider.id,
             name=provider.name,
             dialect=provider.dialect,
+            dialects=dialects,
             base_url=provider.base_url,
             prefixes=None if prefixes is None else list(prefixes),
             is_builtin=provider.is_builtin,

@@ -14,6 +14,7 @@ from models.errors import BadRequest
 from models.profile import Profile
 from models.provider import StoredProvider
 from providers import (
+    BUILTIN,
     anthropic,
     failures,
     gemini_profile,
@@ -26,6 +27,16 @@ from providers.base import Offer, Provider
 
 _KEPT_REASONING: Final = ("kimi", "moonshot")
 """Families that want the assistant's `reasoning_content` back in a tool loop."""
+
+
+_BUILTIN: Final = {provider.id: provider for provider in BUILTIN}
+
+
+def provider_of(stored: StoredProvider) -> Provider:
+    """Return the provider that a row stands for: a built-in one as it was changed, or the
+    operator's own. Raises BadRequest for one of these that cannot be."""
+    known = _BUILTIN.get(stored.id)
+    return operator_provider(stored) if known is None else configured(known, stored)
 
 
 def operator_provider(stored: StoredProvider) -> Provider:
@@ -109,8 +120,10 @@ _SPOKEN: Final[tuple[tuple[Offer, ...], ...]] = (
     ).spoken(),
     # Nothing foreign in Chat: the server may be Google's own, whose calls are signed in this way.
     Offer(CHAT, "", signing.bearer, chat_profile).spoken(COMPLETIONS, EMBEDDINGS),
+    # Legacy completions are translated: the server's own, if any, are not known to be there.
+    # Embeddings could not be had in any other way.
     Offer(RESPONSES, "", signing.bearer, responses_profile, foreign=IN_RESPONSES).spoken(
-        COMPLETIONS, EMBEDDINGS
+        EMBEDDINGS
     ),
     Offer(GEMINI, "", signing.google, gemini_profile.profile, foreign=IN_GEMINI).spoken(
         GEMINI_COUNT

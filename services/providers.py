@@ -2,12 +2,13 @@
 
 from collections.abc import Awaitable, Callable
 
-from models.errors import NotFound
+from models.errors import BadRequest, NotFound
 from models.ports import Clock
 from models.provider import StoredProvider
 from openapi.addresses import WEB_SCHEMES
 from openapi.common import PageQuery
 from openapi.providers import ProviderCreate, ProviderPatch, ProviderReplace
+from providers.compatible import provider_of
 from repositories.base import UNSET, Page, ProviderRepository, _Unset
 from services.changes import given
 from services.guard import AddressGuard
@@ -106,6 +107,14 @@ class Providers:
             raise refused("base_url", "an operator's own provider needs an address")
         if isinstance(base_url, str) and base_url != stored.base_url:
             await check_address(self._guard, base_url, schemes=WEB_SCHEMES, path="base_url")
+
+
+def dialects_of(stored: StoredProvider) -> list[str]:
+    """Return the names of the formats that a provider is spoken to in, at the address it has."""
+    try:
+        return [offer.dialect.name for offer in provider_of(stored).offers]
+    except BadRequest:  # one that a newer version stored
+        return []
 
 
 def _tuple(prefixes: list[str] | None) -> tuple[str, ...] | None:

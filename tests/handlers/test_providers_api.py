@@ -19,6 +19,7 @@ async def test_an_own_provider_is_shown_as_it_will_be_used(api: Api) -> None:
         "id": "house",
         "name": "House model",
         "dialect": "chat",
+        "dialects": ["chat", "completions", "embeddings"],
         "base_url": "http://192.0.2.7:9000/v1",
         "prefixes": ["house-", "h1"],
         "is_builtin": False,
@@ -35,6 +36,35 @@ async def test_the_address_of_a_builtin_provider_changes_and_comes_back(api: Api
     assert (told.status, told.json["base_url"]) == (200, "http://192.0.2.7:9000/v1")
     told = await api.call("PATCH", f"{ALL}/openai", {"base_url": None})
     assert (told.status, told.json["base_url"]) == (200, None)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "dialects"),
+    [
+        ("messages", ["messages"]),
+        ("chat", ["chat", "completions", "embeddings"]),
+        ("responses", ["responses", "embeddings"]),
+        ("gemini", ["gemini", "gemini.count"]),
+    ],
+)
+async def test_an_own_provider_tells_what_it_is_spoken_to_in(
+    api: Api, dialect: str, dialects: list[str]
+) -> None:
+    made = await api.made(ALL, {**OWN, "dialect": dialect})
+    assert made.json["dialects"] == dialects
+    assert (await api.get(f"{ALL}/house")).json["dialects"] == dialects
+
+
+async def test_a_builtin_provider_tells_it_too(api: Api) -> None:
+    listed = {entry["id"]: entry["dialects"] for entry in (await api.get(ALL)).data}
+    assert listed["anthropic"] == ["messages", "messages.count"]
+    assert listed["openai"] == [
+        "chat",
+        "completions",
+        "embeddings",
+        "responses",
+        "responses.count",
+    ]
 
 
 async def test_put_sets_left_out_fields_back(api: Api) -> None:

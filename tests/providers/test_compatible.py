@@ -6,10 +6,11 @@ from dialects.gemini import GEMINI, GEMINI_COUNT
 from dialects.openai_chat import CHAT
 from dialects.openai_completions import COMPLETIONS
 from dialects.openai_embeddings import EMBEDDINGS
+from dialects.openai_responses import RESPONSES
 from models.errors import BadRequest
 from models.provider import StoredProvider
 from providers import anthropic, glm, openai
-from providers.compatible import configured, operator_provider
+from providers.compatible import configured, operator_provider, provider_of
 from tests.providers import google_errors
 
 
@@ -98,6 +99,30 @@ def test_glms_formats_have_a_base_each_on_one_machine(
     there = configured(glm.PROVIDER, StoredProvider("glm", "GLM", "chat", base_url))
     assert there.main.dialect is offers[0][0]
     assert {offer.dialect: offer.base_url for offer in there.offers} == dict(offers)
+
+
+def test_an_operators_provider_may_speak_responses() -> None:
+    responses = operator_provider(stored("responses"))
+    assert [offer.dialect for offer in responses.offers] == [RESPONSES, EMBEDDINGS]
+    assert {offer.base_url for offer in responses.offers} == {"https://x.test/v1"}
+    legacy = responses.offer_for(COMPLETIONS)
+    assert legacy is not None
+    assert legacy.dialect is RESPONSES
+    ours = responses.main.profile("openai/gpt-5")
+    assert (ours.model, ours.vendor, ours.sampling) == ("openai/gpt-5", "openai", False)
+    other = responses.main.profile("llama-4")
+    assert (other.vendor, other.efforts) == ("", ("low", "medium", "high"))
+
+
+@pytest.mark.parametrize("dialect", ["messages", "responses", "gemini"])
+def test_signatures_of_others_are_kept_from_an_operators_provider(dialect: str) -> None:
+    assert all(offer.foreign for offer in operator_provider(stored(dialect)).offers)
+
+
+def test_a_row_is_the_built_in_provider_of_its_id_or_the_operators_own() -> None:
+    row = StoredProvider("openai", "OpenAI", "chat", "http://127.0.0.1:1/v1/", ("gpt-",))
+    assert provider_of(row) == configured(openai.PROVIDER, row)
+    assert provider_of(stored()) == operator_provider(stored())
 
 
 def test_an_operators_provider_may_speak_googles_format() -> None:
