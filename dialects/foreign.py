@@ -164,16 +164,16 @@ def _clean_gemini(payload: JsonObject) -> JsonObject:
 
 
 def _unsigned_gemini(payload: JsonObject) -> JsonObject:
-    """Leave out signed thoughts, and say of all signed calls that nobody signed them.
+    """Leave out signed thoughts, and say of calls that nobody signed them.
 
     Claude behind Google's service thinks by budget, and goes on only from what it thought before.
     """
     bare = _edited(payload, "contents", partial(_clean_content, bool))
     config = payload.get("generationConfig")
-    if bare is payload or not isinstance(config, dict) or not _has_budget(config):
-        return bare
+    if not isinstance(config, dict) or not _has_budget(config):
+        return _edited(bare, "contents", _excused)
     parts = _objects(_last(payload, "contents").get("parts"))
-    if not any("functionResponse" in part for part in parts):
+    if bare is payload or not any("functionResponse" in part for part in parts):
         return bare
     kept: JsonObject = {key: config[key] for key in config if key != "thinkingConfig"}
     return {**bare, "generationConfig": kept}
@@ -207,6 +207,20 @@ def _clean_part(is_refused: Callable[[str], bool], part: Json) -> Json:
     if "functionCall" in part or "function_call" in part:
         return {**part, key: ESCAPE}
     return {name: part[name] for name in part if name != key}
+
+
+def _excused(content: JsonObject) -> JsonObject:
+    """Say of the first call, which speaks for those beside it, that nobody signed it."""
+    parts = content.get("parts")
+    if not isinstance(parts, list):
+        return content
+    for at, part in enumerate(parts):
+        if isinstance(part, dict) and part.keys() & {"functionCall", "function_call"}:
+            if part.keys() & {"thoughtSignature", "thought_signature"}:
+                break
+            excused: Json = {**part, "thoughtSignature": ESCAPE}
+            return {**content, "parts": [*parts[:at], excused, *parts[at + 1 :]]}
+    return content
 
 
 def _is_void(part: Json) -> bool:

@@ -107,6 +107,7 @@ _SIGNATURE_TEXTS: Final = (
     "invalid `data` in `redacted_thinking`",
     "expected `thinking` or `redacted_thinking`",
     "blocks in the latest assistant message cannot be modified",
+    "missing a thought_signature",
     "corrupted thought signature",
     "invalid thought signature",
     "thought signature is not valid",

@@ -89,6 +89,16 @@ def test_gemini_s_calls_say_that_nobody_signed_them(key: str) -> None:
     assert IN_GEMINI.unsigned(payload) == {"contents": [{"role": "model", "parts": kept}]}
 
 
+def test_gemini_s_calls_that_another_model_made_say_that_nobody_signed_them() -> None:
+    call: JsonObject = {"functionCall": {"name": "f", "args": {}}}
+    excused: JsonObject = {**call, "thoughtSignature": ESCAPE}
+    asked: JsonObject = {"role": "user", "parts": [{"text": "Hi"}]}
+    payload: JsonObject = {"contents": [asked, {"parts": [{"text": "Hm"}, call, call]}]}
+    assert IN_GEMINI.unsigned(payload) == {
+        "contents": [asked, {"parts": [{"text": "Hm"}, excused, call]}]
+    }
+
+
 @pytest.mark.parametrize(
     ("config", "left"),
     [
@@ -113,8 +123,9 @@ def test_a_running_loop_stops_thinking_by_budget_behind_google_s_service_too(
         "contents": [{"role": "model", "parts": [thought, call]}, result],
         "generationConfig": {"topP": 1, "thinkingConfig": config},
     }
+    called = {**call, "thoughtSignature": ESCAPE} if "thinkingConfig" in left else call
     assert IN_GEMINI.unsigned(payload) == {
-        "contents": [{"role": "model", "parts": [call]}, result],
+        "contents": [{"role": "model", "parts": [called]}, result],
         "generationConfig": left,
     }
 

@@ -68,6 +68,15 @@ UNSIGNED = "messages.1.content.0: Invalid `signature` in `thinking` block"
             id="missing",
         ),
         pytest.param(
+            gemini.PROVIDER,
+            GEMINI,
+            told_by_google(
+                "Function call is missing a thought_signature in functionCall parts. This is "
+                "required for tools to work correctly."
+            ),
+            id="call without",
+        ),
+        pytest.param(
             gemini.PROVIDER, GEMINI, told_by_google("Corrupted thought signature."), id="corrupted"
         ),
         pytest.param(
