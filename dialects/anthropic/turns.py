@@ -93,6 +93,15 @@ def _said(text: str) -> Turn:
     return Turn("user", [block] if block else [])
 
 
+def no_prefill() -> BadRequest:
+    """Return what Anthropic says where a model cannot continue its own answer."""
+    return BadRequest(
+        "messages: This model does not support assistant message prefill. "
+        "The conversation must end with a user message.",
+        path="messages",
+    )
+
+
 # --- tool calls and their answers -------------------------------------------------------------
 
 
@@ -163,11 +172,7 @@ def _finish(turns: list[Turn], profile: Profile) -> None:
     if last.role != "assistant":
         return
     if not profile.prefill:
-        raise BadRequest(
-            "messages: This model does not support assistant message prefill. "
-            "The conversation must end with a user message.",
-            path="messages",
-        )
+        raise no_prefill()
     block = last.blocks[-1]
     if block.get("type") == "text":
         # `write_parts` let no blank text through, so something is left.

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from dialects.anthropic.turns import PLACEHOLDER, no_prefill
 from dialects.arguments import read_arguments
 from dialects.fields import parse_lenient
 from dialects.foreign import ESCAPE
@@ -32,8 +33,6 @@ from models.content import (
 from models.errors import Unrepresentable
 from models.json_types import Json, JsonObject
 
-PLACEHOLDER: Final = "Continue."
-"""What the user says where a user's turn is needed and the client has none."""
 _MAX_ID: Final = 64  # Claude behind Google's service reads the ids, too
 _NOT_EXECUTED: Final[JsonObject] = {"error": "[tool call was not executed]"}
 
@@ -92,6 +91,8 @@ class _Writer:
         self._answer()
         if not self._done or self._done[0].role == "model":
             self._done.insert(0, Content("user", [{"text": PLACEHOLDER}]))
+        if self._done[-1].role == "model" and not self._out.profile.prefill:
+            raise no_prefill()
         return self._done
 
     def _content(self, role: str) -> Content:

@@ -11,6 +11,7 @@ from dialects.names import wire_id
 from dialects.openai_chat.write_parts import (
     Outgoing,
     document_text,
+    error_text,
     written_call,
     written_content,
     written_media,
@@ -31,8 +32,6 @@ from models.errors import Unrepresentable
 from models.json_types import Json, JsonObject
 
 NOT_EXECUTED: Final = "Error: [tool call was not executed]"
-_SAYS_ERROR: Final = ("error:", '{"error":')
-"""How results begin that say themselves that they are errors; Gemini's are JSON."""
 
 
 def written_messages(request: ChatRequest, out: Outgoing) -> list[Json]:
@@ -186,9 +185,7 @@ def _result_text(result: ToolResult) -> str:
                     path=where,
                 )
     text = "\n".join(line for line in lines if line)
-    if not result.is_error or text.lower().startswith(_SAYS_ERROR):
-        return text
-    return f"Error: {text}" if text else "Error: the tool failed"
+    return error_text(text) if result.is_error else text
 
 
 def _attachments(result: ToolResult, call_id: str, out: Outgoing) -> list[JsonObject]:

@@ -32,6 +32,8 @@ _AUDIO_FORMATS: Final = {
     "audio/wave": "wav",
     "audio/x-wav": "wav",
 }
+_SAYS_ERROR: Final = ("error:", '{"error":')
+"""How results begin that say themselves that they are errors; Gemini's are JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,13 @@ def written_call(call: ToolCall, out: Outgoing) -> JsonObject:
         },
         **(signed(call) if is_own else {}),
     }
+
+
+def error_text(text: str) -> str:
+    """Return what a failed tool said so that the failure shows: there is no field for it."""
+    if text.lower().startswith(_SAYS_ERROR):
+        return text
+    return f"Error: {text}" if text else "Error: the tool failed"
 
 
 def document_text(media: Media) -> str | None:

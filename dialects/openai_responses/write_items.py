@@ -9,6 +9,7 @@ from typing import Final
 
 from dialects.custom_tools import unwrapped
 from dialects.names import wire_id
+from dialects.openai_chat.write_parts import error_text
 from dialects.openai_responses.write_parts import Outgoing, opaque, written_content
 from models.chat import ChatRequest
 from models.content import (
@@ -151,9 +152,7 @@ def _output(result: ToolResult, out: Outgoing) -> Json:
     if any(isinstance(part, dict) and part.get("type") != "input_text" for part in content):
         return [{"type": "input_text", "text": "Error:"}, *content] if result.is_error else content
     text = "\n".join(str(part["text"]) for part in content if isinstance(part, dict))
-    if not result.is_error or text.lower().startswith("error:"):
-        return text
-    return f"Error: {text}" if text else "Error: the tool failed"
+    return error_text(text) if result.is_error else text
 
 
 # --- what is lost -----------------------------------------------------------------------------

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from dialects.anthropic.turns import PLACEHOLDER
 from dialects.gemini import GEMINI
-from dialects.gemini.write_contents import PLACEHOLDER
 from dialects.renames import Restorer
 from models.chat import (
     ChatRequest,
