@@ -1,7 +1,7 @@
 """Providers and token endpoints that repeat, in their errors, the secrets they were sent."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import SupportsIndex
 from urllib.parse import quote
 
@@ -9,13 +9,13 @@ from aiohttp import web
 
 from tests.e2e.harness import MODELS, PROVIDER_IDS, Rig
 from tests.fakes.formats.messages import messages_stream
-from tests.fakes.provider import Failure, FakeProvider, Kind
+from tests.fakes.provider import Failure, FakeProvider
 from tests.fakes.scenarios import Scenario
+from tests.security.formats import FORMS
 from tests.security.requests import PATHS, PLAIN
 from tests.security.stage import Stage
 
-_WITH_ACCOUNTS: Sequence[Kind] = ("messages", "chat", "glm")
-"""The kinds of providers for which the stage has accounts."""
+_CLIENTS = ("messages", "chat", "gemini", "responses")
 
 
 class Echoing(list[Failure]):
@@ -51,7 +51,33 @@ def _shapes(key: str) -> list[bytes]:
         ),
         f'{{"type":"error","error":{{"type":"invalid_request_error","message":"{letters}"}}}}',
     ]
-    return [text.encode() for text in texts]
+    return [text.encode() for text in (*texts, *_of_google(message, key))]
+
+
+def _of_google(message: str, key: str) -> list[str]:
+    """The forms of Google's services: with details, in a list, with a link for the account's owner,
+    and another vendor's error inside the message."""
+    address = f"https://console.google.test/verify?key={quote(key, safe='')}"
+    metadata = {"service": "x", "consumer": f"api_key:{key}", "validation_link": address}
+    details = [
+        {
+            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+            "reason": "VALIDATION_REQUIRED",
+            "metadata": metadata,
+        },
+        {
+            "@type": "type.googleapis.com/google.rpc.Help",
+            "links": [{"description": key, "url": address}],
+        },
+        {"@type": "type.googleapis.com/google.rpc.DebugInfo", "detail": f"?key={key}"},
+    ]
+    error = {"code": 403, "message": message, "status": "PERMISSION_DENIED", "details": details}
+    inner = json.dumps({"type": "error", "error": {"type": "x", "message": message}})
+    return [
+        json.dumps({"error": error}),
+        json.dumps([{"error": error}]),
+        json.dumps({"error": {**error, "details": [], "message": inner}}),
+    ]
 
 
 def echoes() -> list[Callable[[str], Failure]]:
@@ -64,7 +90,8 @@ def echoes() -> list[Callable[[str], Failure]]:
         return lambda key: Failure(status, f"<html>{key}</html>".encode(), {}, content_type)
 
     statuses = (200, 400, 401, 403, 404, 413, 422, 429, 500, 503, 529)
-    shapes = [told(status, number) for number in range(10) for status in statuses]
+    count = len(_shapes(""))
+    shapes = [told(status, number) for number in range(count) for status in statuses]
     pages = [
         page(status, kind) for status in (401, 403, 502) for kind in ("text/html", "text/plain")
     ]
@@ -74,14 +101,13 @@ def echoes() -> list[Callable[[str], Failure]]:
 async def fail_at_providers(stage: Stage, *, every: int = 1) -> None:
     """Let every provider fail in every way, each time repeating the credential it got."""
     await _fail_in_streams(stage)
-    for first, kind in enumerate(_WITH_ACCOUNTS):
+    for first, kind in enumerate(PROVIDER_IDS):
         fake, model = stage.rig.providers[kind], MODELS[kind]
         for number, shape in enumerate(echoes()[first::every]):
             fake.failures, seen = Echoing(fake, shape), len(fake.seen)
             await stage.reset(PROVIDER_IDS[kind])
-            dialect = "messages" if number % 2 else "chat"
-            body = {**PLAIN[dialect], "model": model, "stream": number % 3 == 0}
-            await stage.ask(PATHS[dialect], body)
+            form, stream = FORMS[_CLIENTS[number % len(_CLIENTS)]], number % 3 == 0
+            await stage.ask(form.at(model, stream=stream), form.asking(model, stream=stream))
             assert len(fake.seen) > seen
         fake.failures = []
 
@@ -97,7 +123,7 @@ async def _fail_in_streams(stage: Stage) -> None:
             for stream in ([error], [good[0], error], [*good[:4], error]):
                 fake.raw_stream = stream
                 await stage.reset("anthropic")
-                asked = {**PLAIN[dialect], "model": "claude-fake", "stream": True}
+                asked = {**PLAIN[dialect], "model": "anthropic/claude-fake", "stream": True}
                 status = await stage.ask(path, asked)
                 assert status == (200 if len(stream) > 2 else status)
                 assert "***" in stage.seen.texts[-1]

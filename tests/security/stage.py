@@ -9,6 +9,7 @@ from tests.e2e.harness import PROVIDER_IDS, Rig
 from tests.fakes.idp import FakeIdp
 from tests.fakes.proxies import FakeProxy, FakeSocks
 from tests.security.canaries import Canaries, Seen
+from tests.security.formats import FORMS
 from tests.security.requests import PATHS, PLAIN
 
 QUICK = {
@@ -41,6 +42,15 @@ class Stage:
         """Let the accounts of a provider serve again."""
         for account in (await self.api("GET", f"/accounts?provider_id={provider_id}"))["data"]:
             await self.api("POST", f"/accounts/{account['id']}/reset")
+
+    async def ask_by_query(self, path: str, body: Mapping[str, object]) -> None:
+        """Call with the key in the query, whether it is taken there or not."""
+        url = f"{self.rig.url}{path}?key={self.rig.key}"
+        self.seen.texts.append(await self._text_of(url, body))
+
+    async def _text_of(self, url: str, body: Mapping[str, object]) -> str:
+        async with self.rig.http.post(url, json=body) as response:
+            return f"{response.headers} {await response.text()}"
 
     async def ask(self, path: str, body: Mapping[str, object]) -> int:
         """Call a model and keep the answer."""
@@ -87,6 +97,8 @@ async def _add_accounts(stage: Stage) -> None:
         ("anthropic", "api_key", {"api_key": canaries["api_key"]}),
         ("openai", "api_key", {"api_key": canaries["api_key chat"]}),
         ("openai", "bearer", {"token": canaries["token"]}),
+        ("gemini", "api_key", {"api_key": canaries["api_key google"]}),
+        ("antigravity", "bearer", {"token": canaries["token google"]}),
         ("glm", "oauth", data),
     ):
         body: dict[str, object] = {
@@ -105,6 +117,11 @@ async def serve(stage: Stage) -> None:
         for model in ("claude-fake", "gpt-fake", "glm-fake"):
             for stream in (False, True):
                 await stage.ask(path, {**PLAIN[dialect], "model": model, "stream": stream})
+    for form in FORMS.values():
+        for model in ("gpt-fake", "gemini/gemini-3-fake", "antigravity/gemini-3-fake"):
+            for stream in (False, True) if form.can_stream else (False,):
+                await stage.ask(form.at(model, stream=stream), form.asking(model, stream=stream))
+                await stage.ask_by_query(form.at(model, stream=stream), form.asking(model))
     accounts = (await stage.api("GET", "/accounts"))["data"]
     for account in accounts:
         await stage.api("PATCH", f"/accounts/{account['id']}", {"label": "changed"})

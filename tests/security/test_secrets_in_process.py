@@ -116,7 +116,7 @@ async def test_exceptions_that_hold_secrets_show_none(
                     await stage.seen.note(response)
                     # GLM's account has no proxy, so no session of its own, but refreshes first.
                     if response.status != 200:
-                        assert response.status in {500, 503}
+                        assert response.status in {500, 502, 503}  # 502: a project not found
                         assert "forced" not in error_of(path, await response.read())["message"]
     with monkeypatch.context() as patch:
         patch.setattr(SqlAccounts, "create", explode)
@@ -202,7 +202,7 @@ async def test_no_object_of_ours_shows_a_secret(
     names = {type(found).__name__ for found in ours}
     wanted = {"StoredAccount", "Credentials", "OAuthClient", "EgressProxy", "UpstreamRequest"}
     assert names >= {*wanted, "Settings", "Vault", "Snapshot", "Account", "ApiKey"}
-    assert len(kept) == 6
+    assert len(kept) == 2 * len(MODELS)
     assert len(ours) > 300
     for found in [*ours, settings, settings.security, settings.database]:
         for text in (repr(found), str(found)):
