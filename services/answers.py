@@ -16,6 +16,7 @@ from models.events import collect, replay
 from models.exchange import ProxyRequest, RequestRecord
 from models.json_types import JsonObject
 from models.ports import Clock, UpstreamResponse
+from models.usage import NO_USAGE, Usage
 from providers.failures import stream_error
 from services.plan import Plan, decoded, filtered, open_relay, reply_context, translated_relay
 from services.relay import Relay
@@ -113,11 +114,10 @@ class Answers:
             return self._collected(given, body)
         payload = _checked(plan, response, body)
         if plan.request is None:
-            given.record.usage = plan.upstream.read_usage(payload)
+            given.record.usage = _used(plan, plan.upstream.read_usage(payload))
             return Reply(body)
         answer = filtered(plan, decoded(plan, payload))
-        if plan.client.operation is not Operation.COUNT:  # nothing was used up
-            given.record.usage = answer.usage
+        given.record.usage = _used(plan, answer.usage)
         context = reply_context(given.request, plan.request)
         return Reply(dumps(plan.client.encode_response(answer, context)))
 
@@ -265,6 +265,11 @@ def _checked(plan: Plan, response: UpstreamResponse, body: bytes) -> JsonObject:
         provider = plan.route.provider
         raise provider.diagnose(plan.upstream, response.status, response.headers, body)
     return payload
+
+
+def _used(plan: Plan, usage: Usage) -> Usage:
+    """Return what an answer has cost; a count tells tokens, and nothing was used up."""
+    return NO_USAGE if plan.client.operation is Operation.COUNT else usage
 
 
 def _judged(plan: Plan, error: GatewayError) -> GatewayError:

@@ -7,7 +7,7 @@ import pytest
 
 from models.errors import Unrepresentable
 from models.usage import NO_USAGE, Usage
-from providers import anthropic, glm, openai
+from providers import anthropic, gemini, glm, openai
 from providers.base import Provider
 from tests.builders import make_provider, make_stored
 from tests.fakes.transport import whole
@@ -33,6 +33,22 @@ async def test_a_count_is_asked_of_who_can_count() -> None:
     assert (reply.body, reply.headers) == (b'{"input_tokens":2095}', {})
     assert paths(rig) == ["https://api.anthropic.com/v1/messages/count_tokens"]
     assert rig.record.usage == NO_USAGE
+
+
+@pytest.mark.parametrize(
+    ("dialect", "provider", "answer"),
+    [
+        pytest.param("messages.count", anthropic.PROVIDER, b'{"input_tokens":2095}', id="messages"),
+        pytest.param("responses.count", openai.PROVIDER, b'{"input_tokens":2095}', id="responses"),
+        pytest.param("gemini.count", gemini.PROVIDER, b'{"totalTokens":2095}', id="gemini"),
+    ],
+)
+async def test_what_was_counted_was_not_used(
+    dialect: str, provider: Provider, answer: bytes
+) -> None:
+    rig = served(provider, answer)
+    assert await rig.ask(make_request(dialect)) == answer
+    assert (rig.record.mode, rig.record.usage) == ("raw", NO_USAGE)
 
 
 async def test_elsewhere_it_is_estimated_and_marked_so() -> None:
