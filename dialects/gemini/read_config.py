@@ -9,7 +9,7 @@ from dialects.gemini.canonical import integer, number, word
 from dialects.gemini.read_schema import read_schema
 from dialects.stops import checked_stops
 from models.chat import OutputFormat, Sampling, Thinking
-from models.errors import BadRequest
+from models.errors import BadRequest, Unrepresentable
 from models.json_types import JsonObject
 
 CONFIG: Final = "generationConfig"
@@ -51,6 +51,7 @@ def read_config(payload: JsonObject) -> Config:
     """Read `generationConfig`, an empty one where there is none."""
     config = fields.optional_mapping(payload, CONFIG) or {}
     output, of_output = _read_output(config)
+    _check_modalities(config)
     rest = {
         f"{CONFIG}.{key}": value
         for key, value in config.items()
@@ -74,6 +75,16 @@ def read_max_tokens(config: JsonObject) -> int | None:
     if value is not None and value < 1:
         raise fields.wrong(f"{CONFIG}.maxOutputTokens", "a positive integer")
     return value
+
+
+def _check_modalities(config: JsonObject) -> None:
+    """Refuse an answer that would have to be spoken, or drawn without a word."""
+    key = "responseModalities"
+    given = config.get(key)
+    wanted = {str(one).upper() for one in given} if isinstance(given, list) else set()
+    if wanted and ("AUDIO" in wanted or "TEXT" not in wanted):
+        path = f"{CONFIG}.{key}"
+        raise Unrepresentable(f"{path}: only answers in text can be translated", path=path)
 
 
 def _says_nothing(key: str, value: object) -> bool:

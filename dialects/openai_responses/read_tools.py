@@ -18,6 +18,8 @@ from models.json_types import JsonObject
 
 _READ: Final = frozenset({"type", "name", "description", "parameters", "strict", "format"})
 _NAMED: Final = frozenset({"function", "custom"})
+_RELIED_ON: Final = ("code_interpreter", "computer", "file_search", "mcp")
+"""How tools are called that nobody offers without need: the answer would be another."""
 
 Place: TypeAlias = tuple[JsonObject, str]
 """A tool and its path."""
@@ -71,15 +73,18 @@ def offered(tools: Sequence[Tool], choice: ToolChoice | None) -> tuple[Tool, ...
 
     Agents send some of them always; only where the model must call one, it is meant.
     """
+
+    def is_optional(name: str) -> bool:
+        is_called = name in forced or (must_call and not names)
+        return not is_called and not name.startswith(_RELIED_ON)
+
     must_call = choice is not None and (choice.mode == "required" or choice.subset_required)
     names = {tool.name for tool in tools if tool.raw is None}
     if choice is not None and choice.mode == "subset":
         names &= set(choice.names)
     forced = () if choice is None or choice.mode != "one" else choice.names
     return tuple(
-        replace(tool, optional=tool.name not in forced and not (must_call and not names))
-        if tool.raw is not None
-        else tool
+        replace(tool, optional=is_optional(tool.name)) if tool.raw is not None else tool
         for tool in tools
     )
 

@@ -166,6 +166,15 @@ def test_a_vendors_tool_that_must_be_called_is_not(choice: Json, tools: list[Jso
     assert caught.value.path == "tools[0]"
 
 
+@pytest.mark.parametrize(
+    "kind", ["file_search", "code_interpreter", "mcp", "computer", "computer_use_preview"]
+)
+def test_a_vendors_tool_that_is_relied_on_is_not(kind: str) -> None:
+    with pytest.raises(Unrepresentable) as caught:
+        CHAT.encode_request(read(tools=[WX, {"type": kind}], tool_choice="auto"), CLAUDE)
+    assert caught.value.path == "tools[1]"
+
+
 def test_tools_as_a_coding_agent_sends_them() -> None:
     """Everything at once: an item with a namespace of both kinds, and calls that refer to it."""
     shell = {**WX, "name": "exec"}
