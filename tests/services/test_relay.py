@@ -15,17 +15,36 @@ from models.profile import Profile
 from models.usage import Usage
 from services.relay import RawRelay, Relay, TranslatedRelay
 from tests.fakes.formats.chat import chat_stream
+from tests.fakes.formats.gemini import as_events, generate_chunks
 from tests.fakes.formats.messages import messages_stream
+from tests.fakes.formats.responses import response_stream
 from tests.fakes.scenarios import Call, Scenario
 
 MESSAGES, CHAT = DIALECTS["messages"], DIALECTS["chat"]
 SCENARIO = Scenario(
     text=("Hé", "llo"), thinking=("hm",), calls=(Call("c", "wx", {"a": 1}),), stop="tools"
 )
-STREAMS = {
-    "messages": b"".join(messages_stream(SCENARIO)),
-    "chat": b"".join(chat_stream(SCENARIO, include_usage=True)),
+PIECES = {
+    "messages": list(messages_stream(SCENARIO)),
+    "chat": list(chat_stream(SCENARIO, include_usage=True)),
+    "responses": list(response_stream(SCENARIO, {"reasoning": {"summary": "auto"}})),
+    "gemini": list(as_events(generate_chunks(SCENARIO, "gemini-3-pro", thoughts=True))),
 }
+STREAMS = {name: b"".join(pieces) for name, pieces in PIECES.items()}
+NAMES = list(STREAMS)
+FINISHES = {
+    "messages": b"event: message_delta",
+    "chat": b'"finish_reason":"',
+    "responses": b"event: response.completed",
+    "gemini": b'"finishReason":"',
+}
+"""How the event begins that tells of the finish."""
+PAIRS = [
+    ("messages", "chat"),
+    ("chat", "messages"),
+    ("responses", "gemini"),
+    ("gemini", "responses"),
+]
 REQUEST = ChatRequest("m", True, (Message("user", (Text("x"),)),))
 
 
@@ -51,7 +70,7 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
     return [data[start:end] for start, end in pairwise(edges)]
 
 
-@pytest.mark.parametrize("name", ["messages", "chat"])
+@pytest.mark.parametrize("name", NAMES)
 @given(places=st.lists(st.integers(0, 10_000), max_size=12))
 def test_a_raw_stream_is_passed_byte_for_byte_however_it_is_cut(
     name: str, places: list[int]
@@ -71,14 +90,15 @@ def test_other_line_ends_pass_too(ending: bytes) -> None:
     assert relay.error is None
 
 
+@pytest.mark.parametrize("name", NAMES)
 @given(places=st.lists(st.integers(0, 10_000), max_size=12))
 def test_only_whole_frames_are_forwarded_so_a_ping_may_come_at_any_time(
-    places: list[int],
+    name: str, places: list[int]
 ) -> None:
-    relay = raw("messages")
-    for piece in cut(STREAMS["messages"], places):
+    relay = raw(name)
+    for piece in cut(STREAMS[name], places):
         sent = relay.feed(piece)
-        assert sent == b"" or sent.endswith(b"\n\n")
+        assert sent == b"" or sent.endswith((b"\n\n", b"\r\n\r\n"))
 
 
 @given(places=st.lists(st.integers(0, 10_000), max_size=6))
@@ -90,18 +110,18 @@ def test_the_usage_frame_that_only_we_asked_for_is_dropped(places: list[int]) ->
     assert relay.usage == Usage(11, 7, 0, 0, 0)
 
 
-@pytest.mark.parametrize("name", ["messages", "chat"])
+@pytest.mark.parametrize("name", NAMES)
 @given(place=st.integers(1, 10_000))
 def test_a_raw_stream_without_its_end_tells_the_error_and_nothing_after(
     name: str, place: int
 ) -> None:
     data = STREAMS[name]
-    finish = data.index(b"event: message_delta" if name == "messages" else b'"finish_reason":"')
+    finish = data.index(FINISHES[name])
     relay = raw(name)
     sent = fed(relay, [data[: place % finish]])
     assert relay.error is not None
     assert relay.error.kind is ErrorKind.TRUNCATED
-    assert b'"error"' in sent.rstrip(b"\n").rpartition(b"\n\n")[2]
+    assert b'"error"' in sent.rstrip().replace(b"\r", b"").rpartition(b"\n\n")[2]
     assert b"[DONE]" not in sent
 
 
@@ -128,7 +148,7 @@ def test_what_follows_the_end_marker_keeps_its_order() -> None:
     assert fed(relay, [data[:100], data[100:], b"ment\n\n"]) == data + b"ment\n\n"
 
 
-@pytest.mark.parametrize(("upstream", "client"), [("messages", "chat"), ("chat", "messages")])
+@pytest.mark.parametrize(("upstream", "client"), PAIRS)
 @given(places=st.lists(st.integers(0, 10_000), max_size=12))
 def test_a_translated_stream_does_not_depend_on_how_it_is_cut(
     upstream: str, client: str, places: list[int]
@@ -139,28 +159,30 @@ def test_a_translated_stream_does_not_depend_on_how_it_is_cut(
     assert pieces.usage.output_tokens == 7
 
 
-@pytest.mark.parametrize(("upstream", "client"), [("messages", "chat"), ("chat", "messages")])
+@pytest.mark.parametrize(("upstream", "client"), PAIRS)
 def test_a_translated_stream_that_breaks_says_so(upstream: str, client: str) -> None:
     relay = translated(upstream, client)
     sent = fed(relay, [STREAMS[upstream][:400]])
     assert relay.error is not None
-    assert b"message_stop" not in sent
-    assert b"[DONE]" not in sent
+    for end in (b"message_stop", b"[DONE]", b"response.completed", b"finishReason"):
+        assert end not in sent
     assert b'"error"' in sent
 
 
-@pytest.mark.parametrize("name", ["messages", "chat"])
+@pytest.mark.parametrize("name", ["messages", "chat", "responses"])
 def test_nothing_has_started_before_the_first_content(name: str) -> None:
-    frames = list(
-        messages_stream(SCENARIO)
-        if name == "messages"
-        else chat_stream(SCENARIO, include_usage=True)
-    )
+    frames = PIECES[name]
     relay = raw(name)
     relay.feed(frames[0])
     assert not relay.started
     for frame in frames[1:4]:
         relay.feed(frame)
+    assert relay.started
+
+
+def test_gemini_s_first_frame_has_content() -> None:
+    relay = raw("gemini")
+    relay.feed(PIECES["gemini"][0])
     assert relay.started
 
 
@@ -173,6 +195,13 @@ def test_nothing_has_started_before_the_first_content(name: str) -> None:
             b'"message":"Overloaded"}}\n\n',
         ),
         ("chat", b'data: {"error":{"message":"busy","type":"server_error","code":null}}\n\n'),
+        ("responses", b'data: {"type":"error","code":"server_error","message":"busy"}\n\n'),
+        (
+            "responses",
+            b'data: {"type":"response.failed","response":{"status":"failed",'
+            b'"error":{"code":"server_error","message":"busy"}}}\n\n',
+        ),
+        ("gemini", b'data: {"error":{"code":503,"message":"busy","status":"UNAVAILABLE"}}\r\n\r\n'),
     ],
 )
 def test_an_error_that_opens_a_stream_is_found_before_anything_started(
