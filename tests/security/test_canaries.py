@@ -175,10 +175,45 @@ async def _plant_and_provoke(cluster: Cluster, canaries: Canaries) -> Answers:
             await cluster.api("POST", f"/accounts/{account['id']}/reset")
     assert provider.by_key[api_key] > 0
     assert provider.by_key[token] + provider.by_key[f"access-{family}-1"] > 0
+    await _plant_at_google(cluster, canaries, answers)
     wrong_key = canaries.new("unknown client key")
     response = await cluster.post("/v1/messages", ASK, key=wrong_key)
     answers["unknown key"] = await response.read()
     return answers
+
+
+async def _plant_at_google(cluster: Cluster, canaries: Canaries, answers: Answers) -> None:
+    """Keys and tokens at Google's services, a client's key in the query, and stored answers."""
+    fakes = [await cluster.add_provider(kind, accounts=0) for kind in ("gemini", "antigravity")]
+    key, token = canaries.new("google key"), canaries.new("google token")
+    answers["gemini"] = _bytes(await cluster.add_account("gemini", key, label="g"))
+    answers["antigravity"] = _bytes(
+        await cluster.add_account(
+            "antigravity", "c", label="c", auth_type="bearer", auth_data={"token": token}
+        )
+    )
+    await asyncio.sleep(1.0)
+    said = canaries.new("said in a stored conversation")
+    for status in (200, 400, 403, 429, 500):
+        for fake, secret in zip(fakes, (key, token), strict=True):
+            details = [{"reason": "API_KEY_INVALID", "metadata": {"consumer": f"key:{secret}"}}]
+            error = {"code": status, "message": f"no {secret}", "status": "X", "details": details}
+            failure = Failure(status, json.dumps({"error": error}).encode())
+            fake.failures_by_key = {} if status == 200 else {secret: failure}
+        for provider_id in ("gemini", "antigravity"):
+            model = f"{provider_id}/gemini-3-fake"
+            path = f"/v1beta/models/{model}:generateContent"
+            body = {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}
+            async with cluster.http.post(
+                f"{cluster.url}{path}?key={cluster.key}", json=body
+            ) as response:
+                answers[f"{status} {path}"] = await response.read()
+                assert (response.status == 200) is (status == 200), answers[f"{status} {path}"]
+            asked = {"model": model, "input": said}
+            response = await cluster.post("/v1/responses", asked)
+            answers[f"{status} {model} responses"] = await response.read()
+        for account in (await cluster.api("GET", "/accounts"))["data"]:
+            await cluster.api("POST", f"/accounts/{account['id']}/reset")
 
 
 async def _everything_readable(cluster: Cluster) -> dict[str, bytes]:
@@ -220,6 +255,7 @@ def _dump_mysql(address: str) -> bytes:
 def _dump_redis(address: str) -> bytes:
     with Redis.from_url(address) as connection:
         keys = list(connection.scan_iter())
+        assert any(key.startswith(b"responses:") for key in keys)
         assert any(key.startswith(b"account:rr:") for key in keys)
         assert any(key.startswith(b"auth:anthropic:") for key in keys)
         values = [connection.dump(key) or b"" for key in keys]
