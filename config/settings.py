@@ -147,7 +147,9 @@ class Routing(_Frozen):
             "o3": ("openai",),
             "o4": ("openai",),
             "codex-": ("openai",),
+            "text-embedding-": ("openai",),
             "glm-": ("glm",),
+            "embedding-": ("glm",),
         }
     )
     """Model prefix to provider ids, in order of preference: the first with a usable account serves.

@@ -35,7 +35,7 @@ async def test_models_are_listed_in_the_shape_of_the_sdk(matrix: Rig, name: str)
 async def test_vectors_and_legacy_completions_are_served(matrix: Rig) -> None:
     await clear(matrix)
     async with openai_client(matrix) as client:
-        model = "openai/text-embedding-3-small"
+        model = "text-embedding-3-small"
         made = await client.embeddings.create(model=model, input=["a", "b"])
         said = await client.completions.create(model="openai/gpt-3.5-turbo-instruct", prompt="Hi")
         streamed = await client.completions.create(
