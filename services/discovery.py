@@ -170,10 +170,10 @@ class Discoveries:
         # Anew: the error itself holds the provider's answer and everything that led to it.
         kept = _again(error, error.retry_after_s)
         self._failures[account.id] = _Failure(_state(account), kept, now + _REMEMBERED_S)
-        logger.warning(
-            "account cannot be made ready",
-            extra={"account": account.id, "error": error.message, "remedy": error.remedy},
-        )
+        told = {"account": account.id, "error": error.message}
+        if error.remedy is not None:
+            told["remedy"] = error.remedy
+        logger.warning("account cannot be made ready", extra=told)
         return error
 
     async def _store(self, account: Account, facts: JsonObject) -> None:
