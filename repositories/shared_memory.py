@@ -19,6 +19,9 @@ MAX_BYTES = 64 * 1024 * 1024
 """Of all values and their keys together. Beyond it the ones written longest ago go first: whoever
 reads shared state must live with their loss anyway."""
 
+_ENTRY_BYTES = 300
+"""What a value takes besides itself and its key: many small ones fill the memory as well."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
@@ -58,7 +61,7 @@ class MemoryState:
         now = self._clock.now()
         self._sweep(now)
         self._drop(key)
-        entry = _Entry(value, now + ttl_s, len(key) + len(value))
+        entry = _Entry(value, now + ttl_s, len(key) + len(value) + _ENTRY_BYTES)
         self._entries[key] = entry
         self._size_bytes += entry.size_bytes
         while self._size_bytes > self._max_bytes:

@@ -1,6 +1,7 @@
 """What is kept of answers, for whom, for how long, and what happens when it cannot be."""
 
 import logging
+import tracemalloc
 
 import pytest
 
@@ -176,7 +177,7 @@ async def test_without_shared_state_nobody_pretends_to_know() -> None:
 
 
 async def test_memory_keeps_what_was_written_last(clock: FakeClock) -> None:
-    shared = MemoryState(clock, max_bytes=1_000)
+    shared = MemoryState(clock, max_bytes=4_000)
     for number in range(20):
         await shared.put(f"k{number:02}", bytes(97), 60)
     assert [number for number in range(20) if await shared.get(f"k{number:02}")] == [*range(10, 20)]
@@ -184,14 +185,26 @@ async def test_memory_keeps_what_was_written_last(clock: FakeClock) -> None:
     await shared.put("k20", bytes(97), 60)
     assert await shared.get("k10") is not None
     assert await shared.get("k11") is None
-    await shared.put("huge", bytes(2_000), 60)
+    await shared.put("huge", bytes(4_000), 60)
     assert await shared.get("huge") is None
     await shared.put("small", b"1", 60)
     assert await shared.get("small") == b"1"
 
 
+async def test_many_small_values_fill_the_memory_as_well(clock: FakeClock) -> None:
+    shared = MemoryState(clock, max_bytes=100_000)
+    tracemalloc.start()
+    try:
+        for number in range(5_000):
+            await shared.put(f"responses:{number}", b"x", 60)
+        held_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held_bytes < 200_000
+
+
 async def test_what_ended_makes_room(clock: FakeClock) -> None:
-    shared = MemoryState(clock, max_bytes=1_000)
+    shared = MemoryState(clock, max_bytes=1_700)
     await shared.put("short", bytes(500), 1)
     clock.advance(100)
     for key in ("a", "b"):
