@@ -187,7 +187,9 @@ class Executor:
         try:
             return await self._answered(call, plan, lease)
         except UpstreamError as error:
-            bare = without_signatures(plan) if error.kind is ErrorKind.SIGNATURE else None
+            if error.kind is not ErrorKind.SIGNATURE:
+                raise
+            bare = await aside(len(plan.body), partial(without_signatures, plan))
             if bare is None:
                 raise
         logger.info("signatures were refused", extra={"account": lease.account.id})
