@@ -320,7 +320,11 @@ REST: Final = [
             "safetySettings": [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE"}]
         },
     ),
-    knob("MCP servers", messages={"mcp_servers": [{"type": "url", "url": "https://x.test"}]}),
+    knob(
+        "MCP servers",
+        messages={"mcp_servers": [{"type": "url", "url": "https://x.test"}]},
+        responses={"tools": [{"type": "mcp", "server_label": MARK}]},
+    ),
     knob(
         "unknown field",
         messages={"hologram": True},
