@@ -19,10 +19,10 @@ from services.answers import Reply
 from services.stored_responses import StoredResponse, StoredResponses
 
 _PREVIOUS: Final = "previous_response_id"
-_COMPLETE: Final = frozenset({"completed", "incomplete"})
+_COMPLETE: Final = ("completed", "incomplete")
 _ENDS: Final = (b"response.completed", b"response.incomplete")
 _LIFECYCLE: Final = (*_ENDS, b"response.created", b"response.in_progress", b"response.failed")
-_REPLAYED: Final = frozenset({"message", "function_call", "custom_tool_call", "reasoning"})
+_REPLAYED: Final = ("message", "function_call", "custom_tool_call", "reasoning")
 """Items that stand for themselves without their id; a provider looks others up by it."""
 
 

@@ -223,6 +223,15 @@ async def test_a_last_event_without_its_blank_line_counts(house: House) -> None:
     assert (await house.stored.get("key-1", "resp_1")).response["status"] == "incomplete"
 
 
+@pytest.mark.parametrize("odd", [[], {}, [None], 5, None], ids=str)
+async def test_whatever_type_a_provider_gives_it_is_an_answer(house: House, odd: Any) -> None:  # noqa: ANN401 - JSON
+    body = json.dumps(response({**MESSAGE, "type": odd}, status=odd)).encode()
+    assert await house.answered(asked(), body) is body
+    await house.has({**MESSAGE, "type": odd})
+    recalled = await house.conversations.recall(asked(previous_response_id="resp_1"))
+    assert recalled.payload["input"] == [FIRST, {**MESSAGE, "type": odd}]
+
+
 async def test_a_conversation_grows(house: House) -> None:
     await house.answered(asked(input="Hi"), json.dumps(response(MESSAGE)).encode())
     second = json.dumps(response(CALL, id="resp_2")).encode()
