@@ -40,7 +40,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     counts: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
     for outcome in ("passed", "failed", "error"):
         for report in terminalreporter.getreports(outcome):
-            cell = dict(report.user_properties).get("cell")
+            # Reports of files that could not be collected have none.
+            cell = dict(getattr(report, "user_properties", ())).get("cell")
             if cell is not None and (report.when == "call" or outcome == "error"):
                 sdk, target = str(cell).split(" ")
                 counts[sdk, target][0] += outcome == "passed"
