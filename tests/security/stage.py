@@ -117,11 +117,11 @@ async def serve(stage: Stage) -> None:
         for model in ("claude-fake", "gpt-fake", "glm-fake"):
             for stream in (False, True):
                 await stage.ask(path, {**PLAIN[dialect], "model": model, "stream": stream})
-    for form in FORMS.values():
-        for model in ("gpt-fake", "gemini/gemini-3-fake", "antigravity/gemini-3-fake"):
-            for stream in (False, True) if form.can_stream else (False,):
-                await stage.ask(form.at(model, stream=stream), form.asking(model, stream=stream))
-                await stage.ask_by_query(form.at(model, stream=stream), form.asking(model))
+    for number, form in enumerate(FORMS.values()):
+        for model in ("gemini/gemini-3-fake", "antigravity/gemini-3-fake"):
+            stream = form.can_stream and number % 2 == 0
+            await stage.ask(form.at(model, stream=stream), form.asking(model, stream=stream))
+        await stage.ask_by_query(form.at("gpt-fake"), form.asking("gpt-fake"))
     accounts = (await stage.api("GET", "/accounts"))["data"]
     for account in accounts:
         await stage.api("PATCH", f"/accounts/{account['id']}", {"label": "changed"})

@@ -78,7 +78,7 @@ async def stage(
 
 async def test_no_answer_and_no_log_line_shows_a_secret(stage: Stage, watch: LogWatch) -> None:
     await serve(stage)
-    await fail_at_providers(stage, every=4)
+    await fail_at_providers(stage, every=7)
     await fail_on_the_way(stage)
     await fail_to_refresh(stage)
     await misuse(stage)
