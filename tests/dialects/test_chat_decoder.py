@@ -51,6 +51,7 @@ def parts(*frames: bytes) -> tuple[Part, ...]:
 def failure(*frames: bytes) -> UpstreamError:
     last = events_of(*frames)[-1]
     assert isinstance(last, Failed)
+    assert isinstance(last.error, UpstreamError)
     return last.error
 
 

@@ -11,7 +11,7 @@ from dialects.anthropic import MESSAGES
 from dialects.fields import dumps
 from models.chat import FinishReason
 from models.content import Opaque, Reasoning, Text, ToolCall
-from models.errors import ErrorKind, StreamBroken
+from models.errors import ErrorKind, StreamBroken, UpstreamError
 from models.events import (
     Delta,
     Failed,
@@ -211,6 +211,7 @@ def test_an_error_event_ends_the_stream(error_type: str, kind: ErrorKind, after:
     events = decode([before + frames(told) + WHOLE])
     assert isinstance(events[-1], Failed)
     error = events[-1].error
+    assert isinstance(error, UpstreamError)
     assert (error.kind, error.message, error.vendor_code) == (kind, "Busy", error_type)
     assert error.upstream_body is not None
     assert json.loads(error.upstream_body) == told

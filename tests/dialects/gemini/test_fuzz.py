@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 from dialects.fields import dumps
 from dialects.gemini import GEMINI, GEMINI_COUNT
 from models.errors import BadRequest
-from models.json_types import JsonObject
+from models.json_types import Json, JsonObject
 from tests.dialects.gemini.support import CLAUDE, MIDDLE, NEW, OLD, fits_google
 
 # No object with a key: as a part or a tool it would pass as what only Google knows.
-scalars = st.sampled_from([None, True, 0, -1, 1.5, "", "x", "5", [], {}, ["x"]])
+scalars: st.SearchStrategy[Json] = st.sampled_from(
+    [None, True, 0, -1, 1.5, "", "x", "5", [], {}, ["x"]]
+)
 signatures = st.sampled_from(["QUJD", "-_8", "Z3cxLmFudGhyb3BpYy5leUp6SWpvaVJYRlJRaUo5", "!", ""])
 BLOB: JsonObject = {"inlineData": {"mimeType": "image/png", "data": "QUJD"}}
 calls = st.fixed_dictionaries(
