@@ -3,7 +3,6 @@
 import base64
 import json
 import logging
-import re
 import secrets
 import traceback
 from collections.abc import Iterable, Iterator
@@ -49,14 +48,13 @@ class Canaries:
     def found_in(self, data: bytes | str) -> list[str]:
         """Return the slots whose secret is in the data, in any usual spelling."""
         text = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
-        pattern, slots = _pattern(tuple(self.values.items()))
-        return sorted({slots[found.group()] for found in pattern.finditer(text)})
+        spelled = _spelled(tuple(self.values.items()))
+        return sorted({slot for spelling, slot in spelled if spelling in text})
 
 
 @cache
-def _pattern(values: tuple[tuple[str, str], ...]) -> tuple[re.Pattern[bytes], dict[bytes, str]]:
-    slots = {spelling: slot for slot, value in values for spelling in spellings(value)}
-    return re.compile(b"|".join(map(re.escape, slots))), slots
+def _spelled(values: tuple[tuple[str, str], ...]) -> list[tuple[bytes, str]]:
+    return [(spelling, slot) for slot, value in values for spelling in spellings(value)]
 
 
 def spellings(secret: str) -> Iterator[bytes]:

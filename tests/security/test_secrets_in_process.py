@@ -76,6 +76,7 @@ async def stage(
         yield await set_up(rig, canaries)
 
 
+@pytest.mark.timeout(180)
 async def test_no_answer_and_no_log_line_shows_a_secret(stage: Stage, watch: LogWatch) -> None:
     await serve(stage)
     await fail_at_providers(stage, every=7)
