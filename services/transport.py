@@ -250,10 +250,14 @@ class _GuardedSocksConnector(ProxyConnector):
 
     async def _allowed_address(self, host: str, port: int = 0) -> str:
         resolver = self._local_resolver or aiohttp.ThreadedResolver()
-        for entry in await resolver.resolve(host, port, socket.AF_UNSPEC):
+        # Never an OSError: aiohttp would take that for a connection which broke.
+        try:
+            entries = await resolver.resolve(host, port, socket.AF_UNSPEC)
+        except OSError as error:
+            raise SocksConnectionError("no such address") from error
+        for entry in entries:
             if self._guard.allows(entry["host"]):
                 return entry["host"]
-        # Not an OSError: aiohttp would take that for a connection which broke.
         raise SocksConnectionError("address not allowed")
 
 

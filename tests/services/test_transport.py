@@ -257,6 +257,18 @@ async def test_a_proxy_that_lets_nothing_through_is_to_blame(
     assert not caught.value.sent
 
 
+@pytest.mark.parametrize("scheme", ["http", "https", "socks5", "socks5h"])
+async def test_a_proxy_whose_name_is_not_known_is_to_blame(
+    transport: HttpTransport, scheme: str
+) -> None:
+    request = UpstreamRequest("POST", "https://provider.invalid/", {}, b"{}")
+    proxy = EgressProxy("p", "paris", f"{scheme}://proxy.invalid:1080")
+    with pytest.raises(ConnectFailed, match="through proxy 'paris'") as caught:
+        await send(transport, request, proxy)
+    assert caught.value.blame is Blame.EGRESS
+    assert not caught.value.sent
+
+
 async def test_an_answer_that_stops_in_the_middle_is_a_timeout(stack: AsyncExitStack) -> None:
     quick = await stack.enter_async_context(
         open_transport(LOOPBACK, connect_timeout_s=0.5, idle_timeout_s=0.05)
