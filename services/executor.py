@@ -139,6 +139,7 @@ class Executor:
             raise self._pool.refusal(route)
         client, size_bytes = self._dialects[call.request.dialect], len(call.request.body)
         if route.provider.offer_for(client) is None:
+            call.record.provider_id, call.record.upstream_model = route.provider.id, route.model
             return await aside(size_bytes, partial(own_answer, call.request, client, route))
         # Planned before the counter moves: a request that is refused takes nobody's turn.
         planned = partial(

@@ -66,9 +66,7 @@ def test_routes_exist(page: Path) -> None:
     behind = set(re.findall(r"\$GATEWAY(/[^\s\"?]+)", text))
     shapes = [re.sub(r"\\{\w+\\}", "[^/]+", re.escape(route)) for route in routes()]
     unknown = {
-        route
-        for route in named | behind
-        if not any(re.fullmatch(shape, route) for shape in shapes)
+        route for route in named | behind if not any(re.fullmatch(shape, route) for shape in shapes)
     }
     assert unknown == set()
 

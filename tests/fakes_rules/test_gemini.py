@@ -50,6 +50,12 @@ def test_a_good_request_is_accepted() -> None:
     accepted(check, GOOD, GEMINI_3)
 
 
+def test_a_turn_may_come_in_the_pieces_it_was_streamed_in() -> None:
+    asked, answered, told = GOOD["contents"]
+    pieces = [{"role": "model", "parts": [part]} for part in ({"text": "Hm"}, *answered["parts"])]
+    accepted(check, {**GOOD, "contents": [asked, *pieces, told]}, GEMINI_3)
+
+
 def test_both_spellings_are_accepted() -> None:
     snake = {
         "system_instruction": GOOD["systemInstruction"],

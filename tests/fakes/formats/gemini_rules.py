@@ -115,9 +115,9 @@ def check_request(payload: dict[str, Any], model: str) -> None:
         need(system.get("parts"), "system_instruction.parts must not be empty")
         for part in system["parts"]:
             need(part.get("text"), "system_instruction: only text")
-    _check_calls(contents)
+    _check_calls(_turns(contents))
     if is_gemini_3(model):
-        _check_signatures(contents)
+        _check_signatures(_turns(contents))
     _check_config(payload, model)
     gemini_tools.check(payload, model)
 
@@ -175,6 +175,17 @@ def _check_part(part: Part, where: str) -> None:
 
 
 # --- calls and their signatures -----------------------------------------------------------------
+
+
+def _turns(contents: Sequence[Content]) -> list[Content]:
+    """Join what the model said in one go: Google's own clients replay a stream chunk by chunk."""
+    turns: list[Content] = []
+    for content in contents:
+        if turns and content.get("role") == turns[-1].get("role") == "model":
+            turns[-1] = {**content, "parts": [*turns[-1]["parts"], *content["parts"]]}
+        else:
+            turns.append(content)
+    return turns
 
 
 def _check_calls(contents: Sequence[Content]) -> None:
