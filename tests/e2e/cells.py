@@ -25,14 +25,11 @@ class Target:
     """A model that thinks and is told so; the same where empty."""
     viewer: str = ""
     """A model that sees."""
-    base_path: str = ""
-    """Chooses among the formats of the provider, where its addresses do."""
 
     @property
     def dialect(self) -> str:
         """The client whose requests pass as they are."""
-        native = {"messages": "anthropic", "gemini": "google"}
-        return "anthropic" if self.base_path else native.get(self.kind, "")
+        return {"messages": "anthropic", "gemini": "google"}.get(self.kind, "")
 
     def named(self, model: str = "") -> str:
         """Return the model's name with the provider's before it."""

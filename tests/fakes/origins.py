@@ -129,19 +129,22 @@ def _openai(names: Names) -> list[Endpoint]:
     ]
 
 
+def _glm_chat(path: str) -> Endpoint:
+    return Endpoint(
+        path,
+        lambda scenario, _: chat.chat_json(scenario),
+        chat.glm_error,
+        glm_rules.check,
+        lambda scenario, _: chat.chat_stream(scenario, include_usage=False, usage_with_finish=True),
+        asks_stream,
+        chat.glm_stream_error,
+    )
+
+
 def _glm(names: Names) -> list[Endpoint]:
     return [
-        Endpoint(
-            "/chat/completions",
-            lambda scenario, _: chat.chat_json(scenario),
-            chat.glm_error,
-            glm_rules.check,
-            lambda scenario, _: chat.chat_stream(
-                scenario, include_usage=False, usage_with_finish=True
-            ),
-            asks_stream,
-            chat.glm_stream_error,
-        ),
+        _glm_chat("/chat/completions"),
+        _glm_chat("/api/paas/v4/chat/completions"),
         _messages("/api/anthropic/v1/messages", "glm"),
         _embeddings(chat.glm_error),
         _list("/models", lambda: chat.models_json(names()), chat.glm_error),
