@@ -6,7 +6,7 @@ from typing import Protocol
 
 from dialects.base import Adapt, Dialect, ModelEntry, Operation
 from dialects.foreign import Foreign
-from models.account import Account, Credentials
+from models.account import Account, AuthType, Credentials
 from models.exchange import UpstreamRequest
 from models.json_types import JsonObject
 from models.profile import ProfileOf
@@ -126,6 +126,8 @@ class Provider:
     """The dialects it speaks; the first is what others are translated to."""
     diagnose: Diagnose
     prefixes: tuple[str, ...] = ()
+    auth_types: frozenset[AuthType] = frozenset(AuthType)
+    """How its accounts may sign."""
     envelope: Envelope | None = None
     discovery: Discovery | None = None
     model_list: ModelList | None = None

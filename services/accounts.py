@@ -25,6 +25,7 @@ from repositories.base import (
 )
 from services.changes import given
 from services.guard import AddressGuard
+from services.providers import auth_types_of
 from services.refusals import check_address, check_provider, refused
 
 
@@ -66,6 +67,7 @@ class Accounts:
         """Store an account and place it at a proxy, as its policy demands."""
         _check_shape(body.auth_type, body.auth_data)
         await check_provider(self._providers, body.provider_id)
+        await self._check_auth_type(body.provider_id, body.auth_type)
         await self._check_address(body.auth_data)
         now = self._clock.now()
         credentials = body.auth_data.credentials()
@@ -147,12 +149,20 @@ class Accounts:
         auth_type = change.auth_type if isinstance(change.auth_type, AuthType) else stored.auth_type
         if data is not None:
             _check_shape(auth_type, data)
+            await self._check_auth_type(stored.provider_id, auth_type)
             await self._check_address(data)
         elif auth_type is not stored.auth_type:
             raise refused("auth_data", "another auth_type needs a credential of its own")
         account = await self._accounts.update(stored.id, change)
         await self._changed()
         return account
+
+    async def _check_auth_type(self, provider_id: str, auth_type: AuthType) -> None:
+        row = await self._providers.get(provider_id)
+        taken = auth_types_of(row) if row is not None else frozenset(AuthType)
+        if auth_type not in taken:
+            names = " or ".join(sorted(one.value for one in taken))
+            raise refused("auth_type", f"provider {provider_id} takes {names}")
 
     async def _check_address(self, data: AuthData) -> None:
         if isinstance(data, OAuthData):

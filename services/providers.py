@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
+from models.account import AuthType
 from models.errors import BadRequest, NotFound
 from models.ports import Clock
 from models.provider import StoredProvider
@@ -115,6 +116,14 @@ def dialects_of(stored: StoredProvider) -> list[str]:
         return [offer.dialect.name for offer in provider_of(stored).offers]
     except BadRequest:  # one that a newer version stored
         return []
+
+
+def auth_types_of(stored: StoredProvider) -> frozenset[AuthType]:
+    """Return how accounts of a provider may sign."""
+    try:
+        return provider_of(stored).auth_types
+    except BadRequest:
+        return frozenset(AuthType)
 
 
 def _tuple(prefixes: list[str] | None) -> tuple[str, ...] | None:

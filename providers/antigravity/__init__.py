@@ -9,6 +9,7 @@ from typing import Final
 
 from dialects.foreign import IN_GEMINI
 from dialects.gemini import GEMINI, GEMINI_COUNT
+from models.account import AuthType
 from providers import google_failures, signing
 from providers.antigravity.discovery import ProjectDiscovery
 from providers.antigravity.envelope import CodeAssistEnvelope
@@ -37,6 +38,7 @@ PROVIDER: Final = Provider(
     name="Google Code Assist (Antigravity)",
     offers=(_GENERATE, replace(_GENERATE, dialect=GEMINI_COUNT, adapt=adapt_count)),
     diagnose=google_failures.diagnose,
+    auth_types=frozenset({AuthType.BEARER, AuthType.OAUTH}),
     envelope=CodeAssistEnvelope(),
     discovery=ProjectDiscovery(),
     model_list=AvailableModels(),

@@ -180,3 +180,9 @@ async def test_a_used_up_quota_lets_another_account_serve(rig: Rig) -> None:
     refused = await rig.post("/v1/chat/completions", asked(GEMINI))
     assert refused.status == 429
     assert 3600 < int(refused.headers["retry-after"]) <= 3723
+
+
+async def test_an_account_that_could_not_sign_is_refused(rig: Rig) -> None:
+    body = {"provider_id": "antigravity", "label": "a", "auth_type": "api_key"}
+    told = await rig.api("POST", "/accounts", {**body, "auth_data": {"api_key": "k"}}, expect=422)
+    assert told["error"]["message"] == "auth_type: provider antigravity takes bearer or oauth"
