@@ -23,6 +23,8 @@ class Received:
     """Every string anywhere in the request."""
     thinks: bool
     """Thinking was asked for."""
+    must_call: bool
+    """The model may not do without a tool."""
     path: str
 
     @property
@@ -76,6 +78,7 @@ def _messages(payload: dict[str, Any]) -> dict[str, Any]:
         "stops": tuple(payload.get("stop_sequences") or ()),
         "max_tokens": payload.get("max_tokens"),
         "thinks": payload.get("thinking", {}).get("type") in ("enabled", "adaptive"),
+        "must_call": payload.get("tool_choice", {}).get("type") in ("any", "tool"),
     }
 
 
@@ -93,6 +96,7 @@ def _chat(payload: dict[str, Any]) -> dict[str, Any]:
         "stops": (stops,) if isinstance(stops, str) else tuple(stops),
         "max_tokens": limit,
         "thinks": thinking or payload.get("reasoning_effort") is not None,
+        "must_call": payload.get("tool_choice") not in (None, "auto", "none"),
     }
 
 
@@ -106,6 +110,7 @@ def _responses(payload: dict[str, Any]) -> dict[str, Any]:
         "stops": (),
         "max_tokens": payload.get("max_output_tokens"),
         "thinks": (payload.get("reasoning") or {}).get("effort") is not None,
+        "must_call": payload.get("tool_choice") not in (None, "auto", "none"),
     }
 
 
@@ -115,6 +120,7 @@ def _gemini(payload: dict[str, Any]) -> dict[str, Any]:
     declared = [
         one for tool in payload.get("tools") or () for one in tool.get("functionDeclarations", ())
     ]
+    choice = (payload.get("toolConfig") or {}).get("functionCallingConfig") or {}
     answers = [part["functionResponse"]["response"] for part in parts if "functionResponse" in part]
     return {
         "system": _text((payload.get("systemInstruction") or {}).get("parts")),
@@ -125,4 +131,5 @@ def _gemini(payload: dict[str, Any]) -> dict[str, Any]:
         "stops": tuple(config.get("stopSequences") or ()),
         "max_tokens": config.get("maxOutputTokens"),
         "thinks": bool((config.get("thinkingConfig") or {}).get("includeThoughts")),
+        "must_call": choice.get("mode") in ("ANY", "VALIDATED"),
     }

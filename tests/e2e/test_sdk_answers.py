@@ -59,6 +59,15 @@ async def test_a_call_without_text_is_a_call(cell: Cell) -> None:
 
 
 @cells()
+async def test_a_tool_that_must_be_called_is_demanded(cell: Cell) -> None:
+    cell.plays(Scenario(text=(), calls=CALLS[:1], stop="tools"))
+    got = await cell.ask(Ask("Weather?", tools=("wx",), must_call=True))
+    assert named_calls(got) == [("wx", CALLS[0].arguments)]
+    # GLM takes nothing but "auto".
+    assert received(cell.provider.seen[0]).must_call is (cell.target.kind != "glm")
+
+
+@cells()
 async def test_a_length_stop_is_told(cell: Cell) -> None:
     cell.plays(Scenario(stop="length"))
     got = await cell.ask(Ask(max_tokens=77))
