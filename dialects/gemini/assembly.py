@@ -37,6 +37,7 @@ _OPAQUE: Final = frozenset(
         "functionResponse",
     }
 )
+_NOT_LONE: Final = frozenset({"finishReason", "groundingMetadata"})
 
 
 class Assembly:
@@ -63,6 +64,11 @@ class Assembly:
         """Return the events of one answer; `data` are its bytes, kept with an error."""
         if self.is_done:
             return []
+        if isinstance(self._open, Text) and (text := _lone_text(payload)):
+            self._text(Text, text)
+            if "usageMetadata" in payload:
+                self._count(payload)
+            return self._taken()
         if "error" in payload:
             return self.failed(upstream_error(payload, data))
         if self._started is None:
@@ -223,6 +229,21 @@ class Assembly:
         if rest:
             self._out.append(Delta(rest))
         self._out.append(PartEnd())
+
+
+def _lone_text(payload: JsonObject) -> str:
+    """Return the text of a chunk that holds nothing else, as nearly all do; "" for any other."""
+    candidates = payload.get("candidates")
+    if not isinstance(candidates, list) or len(candidates) != 1 or "error" in payload:
+        return ""
+    candidate = candidates[0]
+    if not isinstance(candidate, dict) or not _NOT_LONE.isdisjoint(candidate):
+        return ""
+    parts = _object(candidate, "content").get("parts")
+    if not isinstance(parts, list) or len(parts) != 1 or candidate.get("index"):
+        return ""
+    part = parts[0]
+    return _raw_text(part) if isinstance(part, dict) and len(part) == 1 else ""
 
 
 def _candidate(payload: JsonObject) -> JsonObject | None:

@@ -46,8 +46,10 @@ def _output(told: JsonObject, prompt: int, thoughts: int | None) -> int | None:
 def count(told: JsonObject, key: str) -> int | None:
     """Return a count, be it written as a string; None for anything else."""
     value: Json = told.get(key)
+    if value is None or isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value if 0 <= value < 2**53 else None
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 16:
         return int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**53:
-        return None
-    return value
+    return None
