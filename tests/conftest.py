@@ -9,6 +9,7 @@ import pytest
 from blockbuster import BlockBuster
 
 from tests import aioresponses_shim, servers
+from tests.e2e import matrix_table
 
 # Where blocking calls are looked for: our code and whatever it calls, not the tests themselves.
 OUR_PACKAGES = [
@@ -36,7 +37,8 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("aigateway")
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(matrix_table)
     for name in list(os.environ):
         ours = name.startswith("AIGATEWAY_") and not name.startswith("AIGATEWAY_TEST_")
         if ours or name.upper().startswith(_FOREIGN):

@@ -1,7 +1,6 @@
-"""One gateway for the whole matrix of a worker, and the table of what passed."""
+"""One gateway for the whole matrix of a worker."""
 
 import base64
-from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -33,24 +32,3 @@ async def cell(
     record_property("cell", f"{sdk} {target}")
     await clear(matrix)
     return Cell(matrix, sdk, SDKS[sdk], target, TARGETS[target], stream)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print how many scenarios passed in each cell, when the matrix was run."""
-    counts: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
-    for outcome in ("passed", "failed", "error"):
-        for report in terminalreporter.getreports(outcome):
-            # Reports of files that could not be collected have none.
-            cell = dict(getattr(report, "user_properties", ())).get("cell")
-            if cell is not None and (report.when == "call" or outcome == "error"):
-                sdk, target = str(cell).split(" ")
-                counts[sdk, target][0] += outcome == "passed"
-                counts[sdk, target][1] += 1
-    if not counts:
-        return
-    terminalreporter.section("official SDKs x providers: passed of all")
-    terminalreporter.write_line("".join(["".ljust(12), *(name.rjust(20) for name in TARGETS)]))
-    for sdk in SDKS:
-        row = [counts[sdk, target] for target in TARGETS]
-        told = [f"{passed}/{total}".rjust(20) for passed, total in row]
-        terminalreporter.write_line(sdk.ljust(12) + "".join(told))
