@@ -98,7 +98,8 @@ def test_only_whole_frames_are_forwarded_so_a_ping_may_come_at_any_time(
     relay = raw(name)
     for piece in cut(STREAMS[name], places):
         sent = relay.feed(piece)
-        assert sent == b"" or sent.endswith((b"\n\n", b"\r\n\r\n"))
+        # A line that ends with CR has ended; the LF that may follow is an empty one more.
+        assert sent == b"" or sent.endswith((b"\n\n", b"\r\n\r\n", b"\r\n\r"))
 
 
 @given(places=st.lists(st.integers(0, 10_000), max_size=6))
