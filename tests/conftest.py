@@ -26,7 +26,16 @@ OUR_PACKAGES = [
 ]
 
 # Settings, proxies and keys of whoever runs the tests are none of their business.
-_FOREIGN = ("ANTHROPIC_", "OPENAI_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+_FOREIGN = (
+    "ANTHROPIC_",
+    "OPENAI_",
+    "GEMINI_",
+    "GOOGLE_",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+)
 
 aioresponses_shim.install()
 
