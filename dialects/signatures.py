@@ -4,7 +4,8 @@ A signature is valid only at the vendor that made it, and we keep nothing betwee
 so the client carries it for us, as `gw1.<vendor>.<base64url(json)>`. Most belong to reasoning.
 Gemini signs tool calls too; where a format's calls have no room for it, reasoning without text
 carries it right before the call. Anthropic seals some reasoning as a whole: its data travels as a
-signature does.
+signature does. Where a client is not shown what was thought, the text travels in the tag: the
+signature is valid with it alone.
 """
 
 import base64
@@ -30,22 +31,30 @@ class Signature(NamedTuple):
     vendor: str
     value: str
     of: Of = "reasoning"
+    text: str = ""
+    """What was thought, where the client does not see it."""
 
 
-def tagged(vendor: str | None, signature: str, of: Of = "reasoning") -> str:
+def tagged(vendor: str | None, signature: str, of: Of = "reasoning", text: str = "") -> str:
     """Return a tag that says whose signature it holds, and of what."""
     payload: JsonObject = {"s": signature}
     if of != "reasoning":
         payload["of"] = of
+    if text:
+        payload["t"] = text
     packed = base64.urlsafe_b64encode(dumps(payload)).decode().rstrip("=")
     return f"{PREFIX}{vendor or _UNKNOWN}.{packed}"
 
 
-def carried(part: Reasoning) -> str | None:
-    """Return the tag that brings reasoning back to its vendor; None where that needs nothing."""
+def carried(part: Reasoning, *, is_hidden: bool = False) -> str | None:
+    """Return the tag that brings reasoning back to its vendor; None where that needs nothing.
+
+    `is_hidden`: the client is not shown the text.
+    """
     if part.redacted is not None:
         return tagged(part.origin, part.redacted, "redacted")
-    return tagged(part.origin, part.signature) if part.signature else None
+    text = part.text if is_hidden else ""
+    return tagged(part.origin, part.signature, text=text) if part.signature else None
 
 
 def brought_back(found: Signature, text: str) -> Reasoning:
@@ -56,7 +65,7 @@ def brought_back(found: Signature, text: str) -> Reasoning:
         case "unsigned":
             return Reasoning(text, origin=found.vendor)
         case _:
-            return Reasoning(text, found.value, found.vendor)
+            return Reasoning(text or found.text, found.value, found.vendor)
 
 
 def is_tag(text: str) -> bool:
@@ -76,8 +85,8 @@ def untagged(text: str) -> Signature | None:
     payload = parse_lenient(data)
     if not payload or not vendor:
         return None
-    signature, told = payload.get("s"), payload.get("of", "reasoning")
+    signature, thought, told = payload.get("s"), payload.get("t"), payload.get("of", "reasoning")
     of = next((known for known in _KINDS if known == told), None)
     if not isinstance(signature, str) or not signature or of is None:
         return None
-    return Signature(vendor, signature, of)
+    return Signature(vendor, signature, of, thought if isinstance(thought, str) else "")

@@ -32,6 +32,7 @@ class StreamEncoder:
         self._names: JsonObject = {}
         self._part: Part | None = None
         self._arguments: list[str] = []
+        self._hidden: list[str] = []  # of the open thought, which travels in its signature's tag
         self._usage = NO_USAGE
         self._done = False
 
@@ -84,6 +85,7 @@ class StreamEncoder:
         match part:
             case Reasoning(text, signature, redacted=None):
                 self._end = _THOUGHT + self._tail if self._shows else b""
+                self._hidden = []
                 return self._delta(Delta(text, signature)) if text or signature else b""
             case Text(text) | Refusal(text):
                 self._end = _PLAIN + self._tail
@@ -109,16 +111,23 @@ class StreamEncoder:
             case Text() | Refusal():
                 return self._written(Text(delta.text))
             case Reasoning() as thought:
-                text = delta.text if self._shows else ""
-                shown = self._written(replace(thought, text=text, signature=None))
-                if delta.signature is None:
-                    return shown
-                return shown + self._written(replace(thought, text="", signature=delta.signature))
+                return self._rare_thought(thought, delta)
             case ToolCall():
                 self._arguments.append(delta.text)
                 return b""
             case _:
                 return b""
+
+    def _rare_thought(self, thought: Reasoning, delta: Delta) -> bytes:
+        shown = b""
+        if self._shows:
+            shown = self._written(replace(thought, text=delta.text, signature=None))
+        else:
+            self._hidden.append(delta.text)
+        if delta.signature is None:
+            return shown
+        text = "".join(self._hidden)
+        return shown + self._written(replace(thought, text=text, signature=delta.signature))
 
     def _part_end(self) -> bytes:
         part, self._part = self._part, None

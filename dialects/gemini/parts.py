@@ -28,8 +28,8 @@ def shows_thoughts(request: ChatRequest) -> bool:
 class PartWriter:
     """Writes parts one after the other.
 
-    Where thoughts are not shown their signature still has to come back with the next request:
-    it travels with the part after them.
+    Where thoughts are not shown they and their signature still have to come back with the next
+    request: they travel with the part after them.
     """
 
     def __init__(self, *, shows: bool) -> None:
@@ -65,7 +65,7 @@ class PartWriter:
         return {**part, "thoughtSignature": signature} if signature else part
 
     def _thought(self, part: Reasoning) -> list[JsonObject]:
-        signature = written_signature(part)
+        signature = written_signature(part, is_hidden=not self._shows)
         if not self._shows:
             return self._hold(signature)
         if not part.text and signature is None:

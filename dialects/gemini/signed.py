@@ -30,12 +30,15 @@ def read_signature(value: str | None) -> Signature | None:
     return untagged(text) if is_tag(text) else Signature(VENDOR, standard)
 
 
-def written_signature(part: Reasoning | ToolCall) -> str | None:
-    """Return a part's signature as this format carries it to a client; None for none."""
+def written_signature(part: Reasoning | ToolCall, *, is_hidden: bool = False) -> str | None:
+    """Return a part's signature as this format carries it to a client; None for none.
+
+    `is_hidden`: the client is not shown the text of the reasoning.
+    """
     if part.signature and part.origin == VENDOR:
         return part.signature
     if isinstance(part, Reasoning):
-        tag = carried(part)
+        tag = carried(part, is_hidden=is_hidden)
     else:
         tag = tagged(part.origin, part.signature, "call") if part.signature else None
     return base64.b64encode(tag.encode()).decode() if tag is not None else None

@@ -11,12 +11,13 @@ from dialects.signatures import Of, Signature, is_tag, tagged, untagged
     st.sampled_from(["openai", "glm", "claude-ca", "unknown"]),
     st.text(min_size=1),
     st.sampled_from(get_args(Of)),
+    st.text(),
 )
-def test_a_tag_brings_back_what_it_holds(vendor: str, signature: str, of: Of) -> None:
-    tag = tagged(vendor, signature, of)
+def test_a_tag_brings_back_what_it_holds(vendor: str, signature: str, of: Of, text: str) -> None:
+    tag = tagged(vendor, signature, of, text)
     assert tag.isascii()
     assert is_tag(tag)
-    assert untagged(tag) == Signature(vendor, signature, of)
+    assert untagged(tag) == Signature(vendor, signature, of, text)
 
 
 def test_the_format_of_a_tag() -> None:

@@ -54,6 +54,12 @@ async def test_thinking_goes_back_signed_and_unchanged_or_not_at_all(cell: Cell)
         assert signature in {text.replace("-", "+").replace("_", "/") for text in texts}
 
 
+@cells()
+async def test_thoughts_that_nobody_asked_for_are_no_hindrance(cell: Cell) -> None:
+    said = Scenario(thinking=("Let me ", "think."), text=(), calls=CALLS, stop="tools")
+    await loop(cell, said, Ask("Weather?", tools=("wx",)), cell.target.thinker)
+
+
 def genuine(cell: Cell) -> str | None:
     """Return what must have come back to the provider; None where nothing can carry it."""
     thought = "Let me think."

@@ -137,22 +137,22 @@ def test_thoughts_are_shown_to_who_asked() -> None:
 
 @pytest.mark.parametrize("shown", [False, None], ids=["refused", "not asked"])
 @pytest.mark.parametrize("rest", [ANSWER, CALL, []], ids=["text", "call", "nothing"])
-def test_hidden_thoughts_leave_their_signature_with_what_follows(
+def test_hidden_thoughts_travel_with_what_follows_and_come_back_whole(
     shown: bool | None, rest: list[Event]
 ) -> None:
     parts = told(THOUGHT, rest, shown=shown)
     assert not any("thought" in one for one in parts)
     assert "thoughtSignature" in parts[0]
     assert not any("thoughtSignature" in one for one in parts[1:])
-    assert read_parts(*parts)[0] == Reasoning("", "EqQB", "anthropic")
+    assert read_parts(*parts)[0] == Reasoning("hm", "EqQB", "anthropic")
 
 
 def test_no_signature_is_lost_where_thoughts_follow_each_other() -> None:
     other = part(Reasoning("", origin="openai"), Delta("x", signature="gAAA"))
     assert read_parts(*told(THOUGHT, other, ANSWER, shown=False)) == (
-        Reasoning("", "EqQB", "anthropic"),
+        Reasoning("hm", "EqQB", "anthropic"),
         Text(""),
-        Reasoning("", "gAAA", "openai"),
+        Reasoning("x", "gAAA", "openai"),
         Text("Par"),
     )
 
@@ -166,7 +166,7 @@ def test_sealed_thoughts_find_their_vendor_again(shown: bool | None) -> None:
     opened, *rest = thought
     parts = told([opened, answer, *rest], part(SEALED), ANSWER, shown=shown)
     assert [one for one in read_parts(*parts) if one != Text("")] == [
-        Reasoning("hm" if shown else "", "EqQB", "anthropic"),
+        Reasoning("hm", "EqQB", "anthropic"),
         SEALED,
         Text("Par"),
     ]
@@ -177,7 +177,7 @@ def test_sealed_thoughts_find_their_vendor_again(shown: bool | None) -> None:
 def test_a_hidden_thought_and_a_signed_call_keep_both_signatures() -> None:
     signed = ToolCall("c", "f", "{}", signature="QUJD", origin="gemini")
     thought, *call = read_parts(*told(THOUGHT, part(signed), shown=None))
-    assert (thought, call[-1]) == (Reasoning("", "EqQB", "anthropic"), signed)
+    assert (thought, call[-1]) == (Reasoning("hm", "EqQB", "anthropic"), signed)
 
 
 def test_unsigned_thoughts_that_are_hidden_leave_nothing() -> None:

@@ -113,8 +113,10 @@ def _got(answer: Any) -> Got:  # noqa: ANN401 - SDK types read loosely
             refusal += "".join(p.refusal for p in item.content if p.type == "refusal")
     details, usage = answer.incomplete_details, answer.usage
     reason = f" {details.reason}" if details is not None else ""
-    # What is not stored cannot be found by its id, so items go back without them.
-    turn = [item.model_dump(exclude_none=True, exclude={"id"}) for item in answer.output]
+    # What is not stored cannot be found by its id, so items go back without them; reasoning that
+    # was not asked for in its encrypted form is nothing but its id.
+    items = [item.model_dump(exclude_none=True, exclude={"id"}) for item in answer.output]
+    turn = [item for item in items if item["type"] != "reasoning" or "encrypted_content" in item]
     return Got(
         text=answer.output_text,
         thinking=thinking,
