@@ -48,7 +48,7 @@ class Encoded:
 
     payload: JsonObject
     dropped: tuple[str, ...] = ()
-    """Fields that could not be carried; `Dialect.field_names` spells them for the client."""
+    """Fields that could not be carried; `Dialect.spellings` tells how the client wrote them."""
     stops: tuple[str, ...] = ()
     """Stop sequences that the gateway must apply itself to the answer's text."""
     tool_names: Mapping[str, str] = field(default_factory=dict)
@@ -160,6 +160,8 @@ class Dialect(Protocol):
     """Path of the model list below a base URL."""
     ping: bytes
     """A frame that keeps a client waiting, legal between any two frames."""
+    spellings: Mapping[str, tuple[str, ...]]
+    """How this format writes what encoders drop, for `x-aigateway-dropped`: see `spelled`."""
     answer_fields: frozenset[str]
     """Fields of which every whole answer has at least one."""
     forwarded_headers: frozenset[str]
@@ -193,10 +195,6 @@ class Dialect(Protocol):
 
     def decode_request(self, payload: JsonObject) -> ChatRequest:
         """Read a client's request. Raises BadRequest or Unrepresentable, never anything else."""
-        ...
-
-    def field_names(self, dropped: Sequence[str], payload: JsonObject) -> tuple[str, ...]:
-        """Return `Encoded.dropped` as the client spelled it, for `x-aigateway-dropped`."""
         ...
 
     def encode_request(self, request: ChatRequest, profile: Profile) -> Encoded:

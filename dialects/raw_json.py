@@ -11,6 +11,7 @@ from typing import Final
 
 import orjson
 
+from dialects.fields import dumps
 from models.errors import BadRequest
 from models.json_types import JsonObject
 
@@ -72,6 +73,13 @@ def replace_value(body: bytes, key: str, value: bytes) -> bytes:
     """Replace the value of `key`, which must be a member of the outermost object."""
     found = _find(body, key)
     return b"%b%b%b" % (body[: found.value_start], value, body[found.value_end :])
+
+
+def with_model(body: bytes, payload: JsonObject, model: str) -> bytes:
+    """Return the body with the provider's name of the model; the same object where it has it."""
+    if payload.get("model") == model:
+        return body
+    return replace_value(body, "model", dumps(model))
 
 
 def add_member(body: bytes, key: str, value: bytes) -> bytes:

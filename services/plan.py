@@ -9,6 +9,7 @@ from dialects.base import Adapt, Dialect, Encoded, ReplyContext
 from dialects.fields import dumps, parse_object
 from dialects.foreign import without_foreign
 from dialects.renames import Restorer
+from dialects.spelling import spelled
 from dialects.stops import StopFilter, stopped
 from models.chat import ChatRequest, ChatResponse
 from models.content import Part, Reasoning, ToolCall
@@ -138,7 +139,7 @@ def _planned(
     encoded: Encoded,
     chat: ChatRequest | None,
 ) -> Plan:
-    dropped = client.field_names(encoded.dropped, request.payload)
+    dropped = spelled(encoded.dropped, request.payload, client.spellings)
     if dropped and request.strict:
         names = ", ".join(dropped)
         raise Unrepresentable(f"{names}: cannot be carried to provider {route.provider.id}")

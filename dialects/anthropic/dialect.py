@@ -27,8 +27,7 @@ from dialects.base import (
     ReplyContext,
     Sniffer,
 )
-from dialects.raw_json import refuse_duplicates, replace_value
-from dialects.spelling import spelled
+from dialects.raw_json import refuse_duplicates, with_model
 from dialects.sse import frame
 from models.chat import ChatRequest, ChatResponse
 from models.errors import GatewayError
@@ -55,6 +54,7 @@ class Messages:
     operation = Operation.GENERATE
     paths: tuple[str, ...] = ("/v1/messages",)
     models_path = "/v1/models"
+    spellings: Mapping[str, tuple[str, ...]] = _SPELLINGS
     answer_fields = frozenset({"content"})
     ping = frame(b'{"type":"ping"}', b"ping")
     forwarded_headers = frozenset({"anthropic-version", "anthropic-beta"})
@@ -77,15 +77,10 @@ class Messages:
     def prepare_raw(
         self, body: bytes, payload: JsonObject, model: str, *, ask_usage: bool
     ) -> tuple[bytes, bool]:
-        if payload["model"] == model:
-            return body, False
-        return replace_value(body, "model", fields.dumps(model)), False
+        return with_model(body, payload, model), False
 
     def decode_request(self, payload: JsonObject) -> ChatRequest:
         return decode_request(payload)
-
-    def field_names(self, dropped: Sequence[str], payload: JsonObject) -> tuple[str, ...]:
-        return spelled(dropped, payload, _SPELLINGS)
 
     def encode_request(self, request: ChatRequest, profile: Profile) -> Encoded:
         return encode_request(request, profile)

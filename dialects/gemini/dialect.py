@@ -28,7 +28,6 @@ from dialects.gemini.sniffer import StreamSniffer
 from dialects.gemini.usage import read_usage
 from dialects.gemini.write_request import write_request
 from dialects.raw_json import refuse_duplicates
-from dialects.spelling import spelled
 from models.chat import ChatRequest, ChatResponse
 from models.errors import BadRequest, GatewayError
 from models.json_types import JsonObject
@@ -58,6 +57,28 @@ _FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "top_logprobs": ("logprobs",),
     "top_p": ("topP",),
 }
+
+
+def _spellings() -> dict[str, tuple[str, ...]]:
+    found = {
+        name: tuple(
+            spelling
+            for field in known
+            for path in (f"{CONFIG}.{field}",)
+            for spelling in (path, snake_case(path))
+        )
+        for name, known in _FIELDS.items()
+    }
+    return {
+        **found,
+        "image": ("contents.parts.inlineData",),
+        "reasoning": ("contents.parts.thought",),
+        "service_tier": ("serviceTier", "service_tier"),
+        "tool_choice": ("toolConfig.functionCallingConfig",),
+    }
+
+
+_SPELLINGS: Final = _spellings()
 
 
 def paths_for(methods: str) -> tuple[str, ...]:
@@ -101,6 +122,7 @@ class GeminiDialect:
     operation = Operation.GENERATE
     paths: tuple[str, ...] = paths_for("generateContent|streamGenerateContent")
     models_path = "/v1beta/models?pageSize=1000"
+    spellings: Mapping[str, tuple[str, ...]] = _SPELLINGS
     answer_fields = frozenset({"candidates", "promptFeedback", "usageMetadata"})
     ping = b""
     """None: Google's SDK takes a comment for JSON."""
@@ -129,9 +151,6 @@ class GeminiDialect:
 
     def decode_request(self, payload: JsonObject) -> ChatRequest:
         return read_request(payload)
-
-    def field_names(self, dropped: Sequence[str], payload: JsonObject) -> tuple[str, ...]:
-        return spelled(dropped, payload, _SPELLINGS)
 
     def encode_request(self, request: ChatRequest, profile: Profile) -> Encoded:
         return write_request(request, profile)
@@ -173,24 +192,4 @@ class GeminiDialect:
         return encode_model(model)
 
 
-def _spellings() -> dict[str, tuple[str, ...]]:
-    found = {
-        name: tuple(
-            spelling
-            for field in known
-            for path in (f"{CONFIG}.{field}",)
-            for spelling in (path, snake_case(path))
-        )
-        for name, known in _FIELDS.items()
-    }
-    return {
-        **found,
-        "image": ("contents.parts.inlineData",),
-        "reasoning": ("contents.parts.thought",),
-        "service_tier": ("serviceTier", "service_tier"),
-        "tool_choice": ("toolConfig.functionCallingConfig",),
-    }
-
-
-_SPELLINGS: Final = _spellings()
 GEMINI: Final = GeminiDialect()

@@ -22,7 +22,6 @@ from dialects.openai_chat.response import read_response, write_response
 from dialects.openai_chat.sniffer import ChatSniffer
 from dialects.openai_chat.usage import read_usage
 from dialects.openai_chat.write_request import write_request
-from dialects.spelling import spelled
 from models.chat import ChatRequest, ChatResponse
 from models.errors import GatewayError
 from models.json_types import JsonObject
@@ -45,6 +44,7 @@ class ChatDialect:
     operation = Operation.GENERATE
     paths: tuple[str, ...] = ("/v1/chat/completions",)
     models_path = "/models"
+    spellings: Mapping[str, tuple[str, ...]] = _SPELLINGS
     answer_fields = frozenset({"choices"})
     ping = b": ping\n\n"
     forwarded_headers: frozenset[str] = frozenset()
@@ -65,9 +65,6 @@ class ChatDialect:
 
     def decode_request(self, payload: JsonObject) -> ChatRequest:
         return read_request(payload)
-
-    def field_names(self, dropped: Sequence[str], payload: JsonObject) -> tuple[str, ...]:
-        return spelled(dropped, payload, _SPELLINGS)
 
     def encode_request(self, request: ChatRequest, profile: Profile) -> Encoded:
         return write_request(request, profile)

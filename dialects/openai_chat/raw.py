@@ -4,7 +4,13 @@ from typing import Final
 
 from dialects import fields
 from dialects.base import Inspected
-from dialects.raw_json import add_member, members, refuse_duplicates, replace_value
+from dialects.raw_json import (
+    add_member,
+    members,
+    refuse_duplicates,
+    replace_value,
+    with_model,
+)
 from models.errors import BadRequest
 from models.json_types import JsonObject
 
@@ -33,8 +39,7 @@ def prepare_raw(
     body: bytes, payload: JsonObject, model: str, *, ask_usage: bool
 ) -> tuple[bytes, bool]:
     """Splice the provider's model name and, where nobody asked, the wish for usage."""
-    if model != payload.get("model"):
-        body = replace_value(body, "model", fields.dumps(model))
+    body = with_model(body, payload, model)
     if not ask_usage or payload.get("stream") is not True:
         return body, False
     options = payload.get("stream_options")

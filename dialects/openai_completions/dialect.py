@@ -4,7 +4,7 @@ What it shares with the Chat format is most of it: errors, model lists, usage, a
 a stream, in which a choice has `text` where Chat has `delta`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 from dialects.base import NO_ADDRESS, Dialect, Encoded, Encoder, Inspected, ReplyContext
@@ -12,7 +12,6 @@ from dialects.openai_chat import raw
 from dialects.openai_chat.dialect import ChatDialect
 from dialects.openai_completions.answers import CompletionEncoder, write_completion
 from dialects.openai_completions.request import DIALECT, read_completion
-from dialects.spelling import spelled
 from models.chat import ChatRequest, ChatResponse
 from models.errors import Unrepresentable
 from models.json_types import JsonObject
@@ -24,6 +23,7 @@ class CompletionsDialect(ChatDialect):
 
     name = DIALECT
     paths: tuple[str, ...] = ("/v1/completions",)
+    spellings: Mapping[str, tuple[str, ...]] = {}
 
     def upstream_path(self, model: str, *, stream: bool) -> str:
         return "/completions"
@@ -35,9 +35,6 @@ class CompletionsDialect(ChatDialect):
 
     def decode_request(self, payload: JsonObject) -> ChatRequest:
         return read_completion(payload)
-
-    def field_names(self, dropped: Sequence[str], payload: JsonObject) -> tuple[str, ...]:
-        return spelled(dropped, payload, {})
 
     def encode_request(self, request: ChatRequest, profile: Profile) -> Encoded:
         raise Unrepresentable("a conversation cannot be sent in the legacy text format")

@@ -24,7 +24,7 @@ from dialects.openai_responses.response import read_response, write_response
 from dialects.openai_responses.sniffer import ResponsesSniffer
 from dialects.openai_responses.usage import read_usage
 from dialects.openai_responses.write_request import write_request
-from dialects.spelling import spelled
+from dialects.raw_json import with_model
 from models.chat import ChatRequest, ChatResponse
 from models.errors import GatewayError
 from models.json_types import JsonObject
@@ -51,6 +51,7 @@ class Responses:
     operation = Operation.GENERATE
     paths: tuple[str, ...] = ("/v1/responses",)
     models_path = "/models"
+    spellings: Mapping[str, tuple[str, ...]] = _SPELLINGS
     answer_fields = frozenset({"output"})
     ping = b": ping\n\n"
     forwarded_headers: frozenset[str] = frozenset()
@@ -68,13 +69,10 @@ class Responses:
         self, body: bytes, payload: JsonObject, model: str, *, ask_usage: bool
     ) -> tuple[bytes, bool]:
         """Usage comes with every answer, so nothing has to be asked for."""
-        return raw.prepare_raw(body, payload, model), False
+        return with_model(body, payload, model), False
 
     def decode_request(self, payload: JsonObject) -> ChatRequest:
         return read_request(payload)
-
-    def field_names(self, dropped: Sequence[str], payload: JsonObject) -> tuple[str, ...]:
-        return spelled(dropped, payload, _SPELLINGS)
 
     def encode_request(self, request: ChatRequest, profile: Profile) -> Encoded:
         return write_request(request, profile)

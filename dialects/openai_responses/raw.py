@@ -5,7 +5,7 @@ from typing import Final
 from dialects import fields
 from dialects.base import Inspected
 from dialects.openai_responses.read_request import read_model
-from dialects.raw_json import refuse_duplicates, replace_value
+from dialects.raw_json import refuse_duplicates
 from models.errors import BadRequest, Unrepresentable
 from models.json_types import JsonObject
 
@@ -48,10 +48,3 @@ def inspect_count(body: bytes, payload: JsonObject) -> Inspected:
     if not isinstance(payload.get("input"), str):
         fields.optional_objects(payload, "input")
     return Inspected(read_model(payload), stream=False)
-
-
-def prepare_raw(body: bytes, payload: JsonObject, model: str) -> bytes:
-    """Splice the provider's model name."""
-    if model == payload.get("model"):
-        return body
-    return replace_value(body, "model", fields.dumps(model))

@@ -3,6 +3,7 @@
 import pytest
 
 from dialects.gemini import GEMINI
+from dialects.spelling import spelled
 from models.chat import OutputFormat, Sampling, Thinking, Tool, ToolChoice
 from models.errors import BadRequest, Unrepresentable
 from models.json_types import Json, JsonObject
@@ -259,12 +260,11 @@ def test_service_tiers(tier: Json, expected: str | None) -> None:
 def test_lost_fields_are_named_as_the_client_wrote_them() -> None:
     payload = request(generation_config={"top_k": 1, "max_output_tokens": 5}, serviceTier="flex")
     dropped = ("top_k", "max_tokens", "service_tier", "generationConfig.speechConfig")
-    assert GEMINI.field_names(dropped, payload) == (
+    assert spelled(dropped, payload, GEMINI.spellings) == (
         "generation_config.top_k",
         "generation_config.max_output_tokens",
         "serviceTier",
         "generationConfig.speechConfig",
     )
-    assert GEMINI.field_names(("thinking",), request(generationConfig={"thinkingConfig": {}})) == (
-        "generationConfig.thinkingConfig",
-    )
+    payload = request(generationConfig={"thinkingConfig": {}})
+    assert spelled(("thinking",), payload, GEMINI.spellings) == ("generationConfig.thinkingConfig",)

@@ -9,6 +9,7 @@ from dialects.anthropic import MESSAGES
 from dialects.base import Dialect
 from dialects.gemini import GEMINI
 from dialects.openai_chat import CHAT
+from dialects.spelling import spelled
 from models.chat import ChatResponse, FinishReason
 from models.content import Inline, Media, Reasoning, Text, ToolCall
 from models.errors import ErrorKind, UpstreamError
@@ -295,7 +296,7 @@ def test_a_gemini_clients_request_for_a_chat_provider() -> None:
         "type": "object",
         "properties": {"dir": {"type": ["string", "null"]}},
     }
-    assert GEMINI.field_names(encoded.dropped, ASKED) == ("generationConfig.topK",)
+    assert spelled(encoded.dropped, ASKED, GEMINI.spellings) == ("generationConfig.topK",)
 
 
 def _calls() -> Iterator[JsonObject]:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from dialects.fields import dumps, parse_object
 from dialects.openai_responses import RESPONSES
+from dialects.spelling import spelled
 from models.errors import BadRequest, ErrorKind
 from models.json_types import JsonObject
 from models.usage import Usage
@@ -179,7 +180,12 @@ def test_a_stream_without_its_end_is_told_to_have_failed() -> None:
 def test_facts_of_the_format() -> None:
     assert RESPONSES.paths == ("/v1/responses",)
     assert RESPONSES.upstream_path("m", stream=True) == "/responses"
-    assert RESPONSES.field_names(
-        ("max_tokens", "user", "thinking", "x"), request(USER, user="u", max_output_tokens=5)
-    ) == ("max_output_tokens", "user", "reasoning.effort", "x")
+    payload = request(USER, user="u", max_output_tokens=5)
+    dropped = ("max_tokens", "user", "thinking", "x")
+    assert spelled(dropped, payload, RESPONSES.spellings) == (
+        "max_output_tokens",
+        "user",
+        "reasoning.effort",
+        "x",
+    )
     assert COMPLETED["type"] == "response.completed"
