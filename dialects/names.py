@@ -2,7 +2,10 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+
+from models.chat import ChatRequest
+from models.content import ToolCall
 
 _BAD_CHARACTER = re.compile(r"[^a-zA-Z0-9_-]")
 
@@ -21,6 +24,17 @@ def wire_names(
         if name not in accepted:
             accepted[name] = _free(bad_character.sub("_", name)[:limit] or "_", taken, limit)
     return accepted
+
+
+def tool_names(request: ChatRequest) -> Iterator[str]:
+    """Return every name of a tool that a request mentions, those of its history too."""
+    for tool in request.tools:
+        if tool.raw is None:
+            yield tool.name
+    for message in request.messages:
+        for part in message.parts:
+            if isinstance(part, ToolCall):
+                yield part.name
 
 
 def changed_names(accepted: Mapping[str, str]) -> dict[str, str]:

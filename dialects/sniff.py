@@ -4,10 +4,12 @@ Nothing here raises on what a provider sends. A burst of many frames costs one s
 marker over the whole buffer, not one for each frame.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
+from dialects.fields import parse_lenient
 from dialects.sse import ServerEvent, read_frame
+from models.json_types import JsonObject
 
 Span: TypeAlias = tuple[int, int]
 """Start and end of a frame in a buffer, its blank line included."""
@@ -26,6 +28,15 @@ def marked_frames(frames: bytes, markers: Sequence[bytes], start: int = 0) -> Se
             found.add(span)
             at = frames.find(marker, max(span[1], at + 1))
     return sorted(found) if len(found) > 1 else tuple(found)
+
+
+def marked_payloads(frames: bytes, markers: Sequence[bytes]) -> Iterator[tuple[JsonObject, bytes]]:
+    """Yield the objects in the frames that hold a marker, each with its bytes."""
+    for span in marked_frames(frames, markers):
+        event = read_span(frames, span)
+        payload = parse_lenient(event[1]) if event else None
+        if event is not None and payload is not None:
+            yield payload, event[1]
 
 
 def next_frame(frames: bytes, start: int) -> Span:

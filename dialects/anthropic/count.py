@@ -8,8 +8,9 @@ from dialects.anthropic.dialect import Messages
 from dialects.anthropic.errors import upstream_error
 from dialects.anthropic.usage import read_usage
 from dialects.base import NO_ADDRESS, Dialect, Encoded, Inspected, Operation, ReplyContext
+from dialects.counting import counted, only, to_count
 from dialects.fields import dumps
-from models.chat import ChatRequest, ChatResponse, FinishReason, Sampling
+from models.chat import ChatRequest, ChatResponse
 from models.json_types import JsonObject
 from models.profile import Profile
 from models.usage import Usage
@@ -48,16 +49,13 @@ class MessagesCount(Messages):
         return replace(super().inspect(body, payload, address), stream=False)
 
     def encode_request(self, request: ChatRequest, profile: Profile) -> Encoded:
-        asked = replace(request, stream=False, max_tokens=None, stop=(), sampling=Sampling())
-        encoded = super().encode_request(asked, profile)
-        counted = {key: value for key, value in encoded.payload.items() if key in _COUNTED}
-        return Encoded(counted, encoded.dropped)
+        return only(super().encode_request(to_count(request), profile), _COUNTED)
 
     def decode_response(self, payload: JsonObject) -> ChatResponse:
-        counted = read_usage(payload).input_tokens
-        if counted is None:
+        tokens = read_usage(payload).input_tokens
+        if tokens is None:
             raise upstream_error(payload, dumps(payload))
-        return ChatResponse("", "", 0, (), FinishReason.STOP, usage=Usage(input_tokens=counted))
+        return counted(Usage(input_tokens=tokens))
 
     def encode_response(self, response: ChatResponse, context: ReplyContext) -> JsonObject:
         return {"input_tokens": response.usage.prompt_tokens}

@@ -4,8 +4,7 @@ from typing import Final
 
 from dialects.anthropic.errors import upstream_error
 from dialects.anthropic.usage import read_usage
-from dialects.fields import parse_lenient
-from dialects.sniff import marked_frames, read_span
+from dialects.sniff import marked_payloads
 from models.errors import UpstreamError
 from models.json_types import JsonObject
 from models.usage import NO_USAGE, Usage
@@ -28,11 +27,8 @@ class StreamSniffer:
         """Take whole frames and return them, the very same object."""
         if not self.started and _CONTENT in frames:
             self.started = True
-        for span in marked_frames(frames, _MARKERS):
-            event = read_span(frames, span)
-            payload = parse_lenient(event[1]) if event else None
-            if event is not None and payload is not None:
-                self._look(payload, event[1])
+        for payload, data in marked_payloads(frames, _MARKERS):
+            self._look(payload, data)
         return frames
 
     def _look(self, payload: JsonObject, data: bytes) -> None:

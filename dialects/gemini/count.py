@@ -5,6 +5,7 @@ from typing import Final
 
 from dialects import fields
 from dialects.base import NO_ADDRESS, Encoded, Inspected, Operation, ReplyContext
+from dialects.counting import counted
 from dialects.gemini.canonical import camel_case, snake_case
 from dialects.gemini.dialect import GeminiDialect, check_once, model_in, path_of, paths_for
 from dialects.gemini.errors import upstream_error
@@ -13,7 +14,7 @@ from dialects.gemini.read_request import read_request
 from dialects.gemini.usage import count
 from dialects.gemini.write_request import write_request
 from dialects.raw_json import members, refuse_duplicates, replace_value
-from models.chat import ChatRequest, ChatResponse, FinishReason
+from models.chat import ChatRequest, ChatResponse
 from models.errors import BadRequest
 from models.json_types import JsonObject
 from models.profile import Profile
@@ -39,21 +40,21 @@ class GeminiCountDialect(GeminiDialect):
     ) -> Inspected:
         check_once(body, payload)
         refuse_duplicates(body, payload, (_WHOLE, snake_case(_WHOLE)))
-        counted = _counted(payload)
-        if not isinstance(counted.get("contents"), dict):
-            fields.items(counted, "contents", "" if counted is payload else _WHOLE)
-        if counted is not payload:
-            fields.optional_text(counted, "model", _WHOLE)
+        asked = _counted(payload)
+        if not isinstance(asked.get("contents"), dict):
+            fields.items(asked, "contents", "" if asked is payload else _WHOLE)
+        if asked is not payload:
+            fields.optional_text(asked, "model", _WHOLE)
         return Inspected(model_in(address), stream=False)
 
     def prepare_raw(
         self, body: bytes, payload: JsonObject, model: str, *, ask_usage: bool
     ) -> tuple[bytes, bool]:
         """Splice the provider's model name into a whole request, which names it once more."""
-        counted = _counted(payload)
-        if counted is payload or "model" not in counted:
+        asked = _counted(payload)
+        if asked is payload or "model" not in asked:
             return body, False
-        if bare_model(str(counted["model"])) == bare_model(model):
+        if bare_model(str(asked["model"])) == bare_model(model):
             return body, False
         place = next(one for one in members(body) if camel_case(one.key) == _WHOLE)
         inner = body[place.value_start : place.value_end]
@@ -66,22 +67,22 @@ class GeminiCountDialect(GeminiDialect):
     def encode_request(self, request: ChatRequest, profile: Profile) -> Encoded:
         """Write a whole request: contents alone would not count system text and tools."""
         written = write_request(request, profile).payload
-        counted = {key: written[key] for key in _COUNTED if key in written}
+        whole = {key: written[key] for key in _COUNTED if key in written}
         model = PREFIX + bare_model(profile.model or request.model)
-        return Encoded({_WHOLE: {"model": model, **counted}})
+        return Encoded({_WHOLE: {"model": model, **whole}})
 
     def decode_response(self, payload: JsonObject) -> ChatResponse:
         usage = self.read_usage(payload)
         if usage.input_tokens is None:
             raise upstream_error(payload, fields.dumps(payload))
-        return ChatResponse("", "", 0, (), FinishReason.STOP, usage=usage)
+        return counted(usage)
 
     def encode_response(self, response: ChatResponse, context: ReplyContext) -> JsonObject:
         usage = response.usage
-        counted: JsonObject = {"totalTokens": usage.prompt_tokens}
+        told: JsonObject = {"totalTokens": usage.prompt_tokens}
         if usage.cache_read_tokens:
-            counted["cachedContentTokenCount"] = usage.cache_read_tokens
-        return counted
+            told["cachedContentTokenCount"] = usage.cache_read_tokens
+        return told
 
     def read_usage(self, payload: JsonObject) -> Usage:
         total, cached = count(payload, "totalTokens"), count(payload, "cachedContentTokenCount")

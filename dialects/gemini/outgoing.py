@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from dialects.gemini.write_schema import cleaned, openapi
-from dialects.names import changed_names, wire_names
+from dialects.names import changed_names, tool_names, wire_names
 from dialects.properties import LEFT_OUT, renamed_schema, wire_properties
 from dialects.schema import object_root, walked
 from models.chat import ChatRequest, Tool
-from models.content import ToolCall
 from models.json_types import JsonObject
 from models.profile import Profile
 
@@ -50,7 +49,7 @@ class Outgoing:
 
 def outgoing(request: ChatRequest, profile: Profile) -> Outgoing:
     """Find names and schemas for all tools that a request speaks of."""
-    names = wire_names(_tool_names(request), bad_character=_BAD_CHARACTER)
+    names = wire_names(tool_names(request), bad_character=_BAD_CHARACTER)
     schemas: dict[str, JsonObject | None] = {}
     properties: dict[str, dict[str, str]] = {}
     for tool in request.tools:
@@ -59,13 +58,6 @@ def outgoing(request: ChatRequest, profile: Profile) -> Outgoing:
             if changed:
                 properties[tool.name] = changed
     return Outgoing(profile, names, schemas, properties)
-
-
-def _tool_names(request: ChatRequest) -> list[str]:
-    names = [tool.name for tool in request.tools if tool.raw is None]
-    for message in request.messages:
-        names += [part.name for part in message.parts if isinstance(part, ToolCall)]
-    return names
 
 
 def _schema(tool: Tool, profile: Profile) -> tuple[JsonObject | None, dict[str, str]]:

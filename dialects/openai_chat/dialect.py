@@ -1,22 +1,21 @@
 """The Chat format as a dialect: what the modules of this package can do, in one object."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 from dialects.base import (
     NO_ADDRESS,
     Encoded,
     Encoder,
-    ErrorBody,
     ErrorFacts,
     Inspected,
-    ModelEntry,
     Operation,
     ReplyContext,
 )
-from dialects.openai_chat import catalogue, errors, raw
+from dialects.openai_chat import errors, raw
 from dialects.openai_chat.decoder import ChatDecoder
 from dialects.openai_chat.encoder import ChatEncoder
+from dialects.openai_chat.family import OpenAIFamily
 from dialects.openai_chat.read_request import read_request
 from dialects.openai_chat.response import read_response, write_response
 from dialects.openai_chat.sniffer import ChatSniffer
@@ -37,18 +36,14 @@ _SPELLINGS: Final = {
 }
 
 
-class ChatDialect:
+class ChatDialect(OpenAIFamily):
     """OpenAI's Chat Completions and what compatible servers make of it."""
 
     name = "chat"
     operation = Operation.GENERATE
     paths: tuple[str, ...] = ("/v1/chat/completions",)
-    models_path = "/models"
     spellings: Mapping[str, tuple[str, ...]] = _SPELLINGS
     answer_fields = frozenset({"choices"})
-    ping = b": ping\n\n"
-    forwarded_headers: frozenset[str] = frozenset()
-    """None: organisation and project belong to the account, not to the client."""
 
     def upstream_path(self, model: str, *, stream: bool) -> str:
         return "/chat/completions"
@@ -90,21 +85,8 @@ class ChatDialect:
     def read_error(self, payload: JsonObject) -> ErrorFacts | None:
         return errors.read_error(payload)
 
-    def encode_error(self, error: GatewayError, request_id: str) -> ErrorBody:
-        """Write an error answer; this format has its request id in a header only."""
-        return errors.encode_error(error)
-
     def encode_stream_error(self, error: GatewayError, request_id: str) -> bytes:
         return errors.encode_stream_error(error)
-
-    def read_models(self, payload: JsonObject) -> list[ModelEntry]:
-        return catalogue.read_models(payload)
-
-    def encode_models(self, models: Sequence[ModelEntry]) -> JsonObject:
-        return catalogue.encode_models(models)
-
-    def encode_model(self, model: ModelEntry) -> JsonObject:
-        return catalogue.encode_model(model)
 
 
 CHAT = ChatDialect()

@@ -14,7 +14,7 @@ from dialects.sse import frame
 from models.errors import BadRequest, ErrorKind, GatewayError, UpstreamError
 from models.json_types import Json, JsonObject
 
-_NOTHING_SAID: Final = "the provider reported an error without saying which"
+NOTHING_SAID: Final = "the provider reported an error without saying which"
 
 _BY_CODE: Final[Mapping[str, ErrorKind]] = {
     "account_deactivated": ErrorKind.PERMISSION,
@@ -129,10 +129,13 @@ def read_error(payload: JsonObject) -> ErrorFacts | None:
 def stream_failure(payload: JsonObject, data: bytes) -> UpstreamError | None:
     """Return the error that a stream's chunk carries; `data` is kept for the diagnosis."""
     facts = read_error(payload)
-    if facts is None:
-        return None
+    return None if facts is None else failure(facts, data)
+
+
+def failure(facts: ErrorFacts, data: bytes) -> UpstreamError:
+    """Return the error that a provider told of inside a stream or an answer of status 200."""
     return UpstreamError(
-        scrubbed(facts.message, _NOTHING_SAID),
+        scrubbed(facts.message, NOTHING_SAID),
         kind=facts.kind,
         upstream_body=data,
         vendor_code=facts.code,

@@ -77,7 +77,7 @@ def read_request(payload: JsonObject) -> ChatRequest:
         output=_output(payload),
         user_id=fields.optional_text(payload, "safety_identifier")
         or fields.optional_text(payload, "user"),
-        metadata=_metadata(payload),
+        metadata=read_metadata(payload),
         service_tier=fields.optional_text(payload, "service_tier"),
         verbosity=fields.optional_text(payload, "verbosity"),
         cache_key=fields.optional_text(payload, "prompt_cache_key"),
@@ -210,19 +210,24 @@ def _output(payload: JsonObject) -> OutputFormat:
             return OutputFormat("json_object")
         case "json_schema":
             shape = fields.mapping(wanted, "json_schema", "response_format")
-            where = "response_format.json_schema"
-            return OutputFormat(
-                "json_schema",
-                fields.optional_text(shape, "name", where),
-                fields.optional_text(shape, "description", where),
-                fields.optional_mapping(shape, "schema", where) or {"type": "object"},
-                fields.optional_bool(shape, "strict", where),
-            )
+            return schema_output(shape, "response_format.json_schema")
         case _:
             raise fields.wrong("response_format.type", "text, json_object or json_schema")
 
 
-def _metadata(payload: JsonObject) -> dict[str, str]:
+def schema_output(shape: JsonObject, where: str) -> OutputFormat:
+    """Read the form of an answer that a schema describes."""
+    return OutputFormat(
+        "json_schema",
+        fields.optional_text(shape, "name", where),
+        fields.optional_text(shape, "description", where),
+        fields.optional_mapping(shape, "schema", where) or {"type": "object"},
+        fields.optional_bool(shape, "strict", where),
+    )
+
+
+def read_metadata(payload: JsonObject) -> dict[str, str]:
+    """Return the metadata as text by text, which is all that is allowed there."""
     metadata = fields.optional_mapping(payload, "metadata") or {}
     return {
         key: value if isinstance(value, str) else _as_text(value) for key, value in metadata.items()

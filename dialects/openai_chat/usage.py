@@ -34,32 +34,39 @@ def encode_usage(usage: Usage) -> JsonObject:
 
 
 def _read(usage: JsonObject) -> Usage:
-    prompt = _count(usage.get("prompt_tokens"))
-    output = _count(usage.get("completion_tokens"))
-    total = _count(usage.get("total_tokens"))
+    prompt = count(usage.get("prompt_tokens"))
+    output = count(usage.get("completion_tokens"))
+    total = count(usage.get("total_tokens"))
     if output is None and total is not None and prompt is not None:
         output = max(total - prompt, 0)
-    details = _details(usage, "prompt_tokens_details")
-    cached = _count(details.get("cached_tokens"))
+    details = details_of(usage, "prompt_tokens_details")
+    cached = count(details.get("cached_tokens"))
     if cached is None:  # DeepSeek and Moonshot have names of their own
-        cached = _count(usage.get("prompt_cache_hit_tokens", usage.get("cached_tokens")))
-    written = _count(details.get("cache_write_tokens"))
-    reasoning = _details(usage, "completion_tokens_details").get("reasoning_tokens")
-    return Usage(
-        None if prompt is None else max(prompt - (cached or 0) - (written or 0), 0),
-        output,
-        cached,
-        written,
-        _count(reasoning),
-    )
+        cached = count(usage.get("prompt_cache_hit_tokens", usage.get("cached_tokens")))
+    written = count(details.get("cache_write_tokens"))
+    reasoning = details_of(usage, "completion_tokens_details").get("reasoning_tokens")
+    return disjoint(prompt, output, cached, written, count(reasoning))
 
 
-def _details(usage: JsonObject, key: str) -> JsonObject:
+def disjoint(
+    prompt: int | None,
+    output: int | None,
+    cached: int | None,
+    written: int | None,
+    reasoning: int | None,
+) -> Usage:
+    """Return counts of which the prompt includes those of caches, as OpenAI's formats have it."""
+    uncached = None if prompt is None else max(prompt - (cached or 0) - (written or 0), 0)
+    return Usage(uncached, output, cached, written, reasoning)
+
+
+def details_of(usage: JsonObject, key: str) -> JsonObject:
+    """Return the counts that are nested under a key; none of them where there are none."""
     details = usage.get(key)
     return details if isinstance(details, dict) else {}
 
 
-def _count(value: Json) -> int | None:
+def count(value: Json) -> int | None:
     """Return a plausible count: it must fit the columns that sum it up."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)

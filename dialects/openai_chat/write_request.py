@@ -1,18 +1,16 @@
 """The neutral request, written as a Chat request for the model that a profile describes."""
 
 import hashlib
-from collections.abc import Iterable
 from typing import Final
 
 from dialects.base import Encoded
 from dialects.efforts import asked_effort, clamp
-from dialects.names import changed_names, wire_names
+from dialects.names import changed_names, tool_names, wire_names
 from dialects.openai_chat.write_messages import written_messages
 from dialects.openai_chat.write_parts import DIALECT, Outgoing
 from dialects.schema import fits_strict, for_chat_function
 from dialects.vendor_tools import carried_tools
 from models.chat import ChatRequest, Effort, OutputFormat, Sampling, Tool, ToolChoice
-from models.content import ToolCall
 from models.errors import Unrepresentable
 from models.json_types import Json, JsonObject
 from models.profile import Profile
@@ -35,7 +33,7 @@ _UNTOLD: Final = ("top_k", "logprobs", "top_logprobs")
 
 def write_request(request: ChatRequest, profile: Profile) -> Encoded:
     """Write a request. Raises Unrepresentable for content that this format cannot carry."""
-    names = wire_names(_tool_names(request))
+    names = wire_names(tool_names(request))
     out = Outgoing(profile, names)
     payload: JsonObject = {
         "model": profile.model,
@@ -136,16 +134,6 @@ def _reachable(effort: Effort, profile: Profile) -> str | None:
 # --- tools ------------------------------------------------------------------------------------
 
 
-def _tool_names(request: ChatRequest) -> Iterable[str]:
-    for tool in request.tools:
-        if tool.raw is None:
-            yield tool.name
-    for message in request.messages:
-        for part in message.parts:
-            if isinstance(part, ToolCall):
-                yield part.name
-
-
 def _put_tools(payload: JsonObject, request: ChatRequest, out: Outgoing) -> None:
     choice = request.tool_choice
     tools = carried_tools(request.tools, DIALECT, out.dropped)
@@ -222,7 +210,7 @@ def _put_identity(payload: JsonObject, request: ChatRequest, out: Outgoing) -> N
     """Write who asks and what it costs. Most servers know only `user` of these."""
     is_openai = out.profile.vendor == _OPENAI
     if request.user_id:
-        payload["safety_identifier" if is_openai else "user"] = _short(request.user_id)
+        payload["safety_identifier" if is_openai else "user"] = short_user_id(request.user_id)
     tier = {"standard_only": "default"}.get(request.service_tier or "", request.service_tier)
     for name, value in (
         ("service_tier", tier),
@@ -238,7 +226,8 @@ def _put_identity(payload: JsonObject, request: ChatRequest, out: Outgoing) -> N
         out.dropped.append("metadata")
 
 
-def _short(user_id: str) -> str:
+def short_user_id(user_id: str) -> str:
+    """Return the id, or a short form that is the same for the same id every time."""
     if len(user_id) <= _MAX_USER_ID:
         return user_id
     return hashlib.sha256(user_id.encode("utf-8", "surrogatepass")).hexdigest()

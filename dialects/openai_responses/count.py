@@ -1,14 +1,14 @@
 """Counting the tokens of a Responses request: `POST /v1/responses/input_tokens`."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 from dialects.base import NO_ADDRESS, Encoded, Inspected, Operation, ReplyContext
+from dialects.counting import counted, only, to_count
+from dialects.openai_chat.usage import count
 from dialects.openai_responses import raw
 from dialects.openai_responses.dialect import Responses
-from dialects.openai_responses.usage import count
-from models.chat import ChatRequest, ChatResponse, FinishReason, Sampling
+from models.chat import ChatRequest, ChatResponse
 from models.errors import UpstreamError
 from models.json_types import JsonObject
 from models.profile import Profile
@@ -52,23 +52,20 @@ class ResponsesCount(Responses):
         return super().decode_request(payload)
 
     def encode_request(self, request: ChatRequest, profile: Profile) -> Encoded:
-        asked = replace(request, stream=False, max_tokens=None, stop=(), sampling=Sampling())
-        encoded = super().encode_request(asked, profile)
-        counted = {key: value for key, value in encoded.payload.items() if key in _COUNTED}
-        return Encoded(counted, encoded.dropped)
+        return only(super().encode_request(to_count(request), profile), _COUNTED)
 
     def decode_response(self, payload: JsonObject) -> ChatResponse:
         usage = self.read_usage(payload)
         if usage.input_tokens is None:
             raise UpstreamError("the provider's answer holds no count of tokens")
-        return ChatResponse("", "", 0, (), FinishReason.STOP, usage=usage)
+        return counted(usage)
 
     def encode_response(self, response: ChatResponse, context: ReplyContext) -> JsonObject:
         return {"object": "response.input_tokens", "input_tokens": response.usage.prompt_tokens}
 
     def read_usage(self, payload: JsonObject) -> Usage:
-        counted = count(payload.get("input_tokens"))
-        return NO_USAGE if counted is None else Usage(input_tokens=counted)
+        tokens = count(payload.get("input_tokens"))
+        return NO_USAGE if tokens is None else Usage(input_tokens=tokens)
 
 
 RESPONSES_COUNT: Final = ResponsesCount()

@@ -1,20 +1,17 @@
 """The Responses format as a dialect: what the modules of this package can do, in one object."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 from dialects.base import (
     NO_ADDRESS,
     Encoded,
-    ErrorBody,
     ErrorFacts,
     Inspected,
-    ModelEntry,
     Operation,
     ReplyContext,
 )
-from dialects.openai_chat import catalogue
-from dialects.openai_chat.errors import encode_error
+from dialects.openai_chat.family import OpenAIFamily
 from dialects.openai_responses import errors, raw
 from dialects.openai_responses.decoder import ResponsesDecoder
 from dialects.openai_responses.encoder import ResponsesEncoder
@@ -44,18 +41,14 @@ _SPELLINGS: Final = {
 }
 
 
-class Responses:
+class Responses(OpenAIFamily):
     """OpenAI's Responses, without what OpenAI would keep between two requests."""
 
     name = DIALECT
     operation = Operation.GENERATE
     paths: tuple[str, ...] = ("/v1/responses",)
-    models_path = "/models"
     spellings: Mapping[str, tuple[str, ...]] = _SPELLINGS
     answer_fields = frozenset({"output"})
-    ping = b": ping\n\n"
-    forwarded_headers: frozenset[str] = frozenset()
-    """None: organisation and project belong to the account, not to the client."""
 
     def upstream_path(self, model: str, *, stream: bool) -> str:
         return "/responses"
@@ -98,21 +91,8 @@ class Responses:
     def read_error(self, payload: JsonObject) -> ErrorFacts | None:
         return errors.read_error(payload)
 
-    def encode_error(self, error: GatewayError, request_id: str) -> ErrorBody:
-        """Write an error answer; this format has its request id in a header only."""
-        return encode_error(error)
-
     def encode_stream_error(self, error: GatewayError, request_id: str) -> bytes:
         return errors.encode_stream_error(error)
-
-    def read_models(self, payload: JsonObject) -> list[ModelEntry]:
-        return catalogue.read_models(payload)
-
-    def encode_models(self, models: Sequence[ModelEntry]) -> JsonObject:
-        return catalogue.encode_models(models)
-
-    def encode_model(self, model: ModelEntry) -> JsonObject:
-        return catalogue.encode_model(model)
 
 
 RESPONSES: Final = Responses()

@@ -11,7 +11,7 @@ from dialects.sse import frame
 from models.errors import ErrorKind, GatewayError, UpstreamError
 from models.json_types import JsonObject
 
-_NOTHING_SAID: Final = "the provider reported an error without saying which"
+_UNSAID: Final = ErrorFacts(None, chat.NOTHING_SAID)
 
 _CODES: Final[Mapping[ErrorKind, str]] = {
     ErrorKind.BILLING: "insufficient_quota",
@@ -33,20 +33,13 @@ def read_error(payload: JsonObject) -> ErrorFacts | None:
         payload = response
     facts = chat.read_error(payload)
     if facts is None and payload.get("status") in ("failed", "cancelled"):
-        return ErrorFacts(None, _NOTHING_SAID)
+        return _UNSAID
     return facts
 
 
 def stream_failure(payload: JsonObject, data: bytes) -> UpstreamError:
     """Return the error that an event tells of; `data` is kept for the diagnosis."""
-    facts = read_error(payload) or ErrorFacts(None, _NOTHING_SAID)
-    return UpstreamError(
-        scrubbed(facts.message, _NOTHING_SAID),
-        kind=facts.kind,
-        upstream_body=data,
-        vendor_code=facts.code,
-        path=facts.param,
-    )
+    return chat.failure(read_error(payload) or _UNSAID, data)
 
 
 def response_error(error: GatewayError) -> JsonObject:

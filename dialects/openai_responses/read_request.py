@@ -4,6 +4,7 @@ from typing import Final
 
 from dialects import fields
 from dialects.efforts import parse_effort
+from dialects.openai_chat.read_request import read_metadata, schema_output
 from dialects.openai_responses.read_items import read_input
 from dialects.openai_responses.read_parts import DIALECT
 from dialects.openai_responses.read_tools import meant, offered, read_tool_choice, read_tools
@@ -91,7 +92,7 @@ def read_request(payload: JsonObject) -> ChatRequest:
         output=_output(payload),
         user_id=fields.optional_text(payload, "safety_identifier")
         or fields.optional_text(payload, "user"),
-        metadata=_metadata(payload),
+        metadata=read_metadata(payload),
         service_tier=fields.optional_text(payload, "service_tier"),
         verbosity=_verbosity(payload),
         cache_key=fields.optional_text(payload, "prompt_cache_key"),
@@ -159,13 +160,7 @@ def _output(payload: JsonObject) -> OutputFormat:
         case "json_object":
             return OutputFormat("json_object")
         case "json_schema":
-            return OutputFormat(
-                "json_schema",
-                fields.optional_text(wanted, "name", where),
-                fields.optional_text(wanted, "description", where),
-                fields.optional_mapping(wanted, "schema", where) or {"type": "object"},
-                fields.optional_bool(wanted, "strict", where),
-            )
+            return schema_output(wanted, where)
         case _:
             raise fields.wrong("text.format.type", "text, json_object or json_schema")
 
@@ -173,15 +168,6 @@ def _output(payload: JsonObject) -> OutputFormat:
 def _verbosity(payload: JsonObject) -> str | None:
     text = fields.optional_mapping(payload, "text") or {}
     return fields.optional_text(text, "verbosity", "text")
-
-
-def _metadata(payload: JsonObject) -> dict[str, str]:
-    metadata = fields.optional_mapping(payload, "metadata") or {}
-    return {key: _plain(value) for key, value in metadata.items()}
-
-
-def _plain(value: Json) -> str:
-    return value if isinstance(value, str) else fields.dumps(value).decode()
 
 
 # --- what other formats do not know -----------------------------------------------------------

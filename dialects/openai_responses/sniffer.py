@@ -3,10 +3,9 @@
 import re
 from typing import Final
 
-from dialects.fields import parse_lenient
 from dialects.openai_responses.errors import stream_failure
 from dialects.openai_responses.usage import read_usage
-from dialects.sniff import marked_frames, read_span
+from dialects.sniff import marked_payloads
 from models.errors import UpstreamError
 from models.json_types import JsonObject
 from models.usage import NO_USAGE
@@ -42,11 +41,8 @@ class ResponsesSniffer:
         """Take whole frames in and return them, the very same object. Never raises."""
         if not self.started and _CONTENT.search(frames):
             self.started = True
-        for span in marked_frames(frames, _MARKERS):
-            event = read_span(frames, span)
-            payload = parse_lenient(event[1]) if event else None
-            if event is not None and payload is not None:
-                self._look(payload, event[1])
+        for payload, data in marked_payloads(frames, _MARKERS):
+            self._look(payload, data)
         return frames
 
     def _look(self, payload: JsonObject, data: bytes) -> None:

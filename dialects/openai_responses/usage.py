@@ -1,6 +1,7 @@
 """Token counts of the Responses format: nested there, disjoint here."""
 
-from models.json_types import Json, JsonObject
+from dialects.openai_chat.usage import count, details_of, disjoint
+from models.json_types import JsonObject
 from models.usage import NO_USAGE, Usage
 
 
@@ -10,16 +11,10 @@ def read_usage(payload: JsonObject) -> Usage:
     if not isinstance(usage, dict):
         return NO_USAGE
     given, output = count(usage.get("input_tokens")), count(usage.get("output_tokens"))
-    details = _details(usage, "input_tokens_details")
+    details = details_of(usage, "input_tokens_details")
     cached, written = count(details.get("cached_tokens")), count(details.get("cache_write_tokens"))
-    reasoning = _details(usage, "output_tokens_details").get("reasoning_tokens")
-    return Usage(
-        None if given is None else max(given - (cached or 0) - (written or 0), 0),
-        output,
-        cached,
-        written,
-        count(reasoning),
-    )
+    reasoning = details_of(usage, "output_tokens_details").get("reasoning_tokens")
+    return disjoint(given, output, cached, written, count(reasoning))
 
 
 def write_usage(usage: Usage) -> JsonObject | None:
@@ -37,17 +32,3 @@ def write_usage(usage: Usage) -> JsonObject | None:
         "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens or 0},
         "total_tokens": usage.prompt_tokens + output_tokens,
     }
-
-
-def count(value: Json) -> int | None:
-    """Return a plausible count: it must fit the columns that sum it up."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        return None
-    return value if 0 <= value < 2**53 else None
-
-
-def _details(usage: JsonObject, key: str) -> JsonObject:
-    details = usage.get(key)
-    return details if isinstance(details, dict) else {}

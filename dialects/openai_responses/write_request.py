@@ -1,16 +1,16 @@
 """The neutral request, written as a Responses request for the model that a profile describes."""
 
-import hashlib
 from typing import Final
 
 from dialects.base import Encoded
 from dialects.custom_tools import custom_names
 from dialects.efforts import asked_effort, clamp
-from dialects.names import changed_names, wire_names
+from dialects.names import changed_names, tool_names, wire_names
+from dialects.openai_chat.write_request import short_user_id
 from dialects.openai_responses.read_parts import DIALECT, VENDOR
 from dialects.openai_responses.write_items import written_input
 from dialects.openai_responses.write_parts import Outgoing
-from dialects.openai_responses.write_tools import put_tools, tool_names
+from dialects.openai_responses.write_tools import put_tools
 from dialects.schema import fits_strict
 from models.chat import ChatRequest, OutputFormat, Sampling, Thinking
 from models.errors import Unrepresentable
@@ -21,7 +21,6 @@ MIN_OUTPUT_TOKENS: Final = 16
 """OpenAI refuses less."""
 
 _MAX_NAME: Final = 128
-_MAX_USER_ID: Final = 128
 _MAX_METADATA: Final = (16, 64, 512)
 """Pairs, characters of a key, characters of a value."""
 _REFUSED: Final = frozenset({"mcp_servers"})
@@ -149,7 +148,7 @@ def _put_identity(payload: JsonObject, request: ChatRequest, out: Outgoing) -> N
     """Write who asks and what it costs, as far as OpenAI's own servers know it."""
     is_openai = out.profile.vendor == VENDOR
     if request.user_id:
-        payload["safety_identifier" if is_openai else "user"] = _short(request.user_id)
+        payload["safety_identifier" if is_openai else "user"] = short_user_id(request.user_id)
     tier = {"standard_only": "default"}.get(request.service_tier or "", request.service_tier)
     for name, value in (("service_tier", tier), ("prompt_cache_key", request.cache_key)):
         if value and is_openai:
@@ -170,12 +169,6 @@ def _put_metadata(payload: JsonObject, request: ChatRequest, out: Outgoing) -> N
         payload["metadata"] = dict(request.metadata)
     else:
         out.dropped.append("metadata")
-
-
-def _short(user_id: str) -> str:
-    if len(user_id) <= _MAX_USER_ID:
-        return user_id
-    return hashlib.sha256(user_id.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _put_extras(payload: JsonObject, request: ChatRequest, out: Outgoing) -> None:

@@ -1,25 +1,11 @@
 """Tools and the choice among them, written for a provider of the Responses format."""
 
-from collections.abc import Iterator
-
 from dialects.openai_responses.read_parts import DIALECT
 from dialects.openai_responses.write_parts import Outgoing
 from dialects.schema import fits_strict, for_chat_function
 from dialects.vendor_tools import carried_tools
 from models.chat import ChatRequest, Tool, ToolChoice
-from models.content import ToolCall
 from models.json_types import Json, JsonObject
-
-
-def tool_names(request: ChatRequest) -> Iterator[str]:
-    """Return every name of a tool that the request mentions."""
-    for tool in request.tools:
-        if tool.raw is None:
-            yield tool.name
-    for message in request.messages:
-        for part in message.parts:
-            if isinstance(part, ToolCall):
-                yield part.name
 
 
 def put_tools(payload: JsonObject, request: ChatRequest, out: Outgoing) -> None:
