@@ -79,6 +79,28 @@ def _redis_url(url: SecretUrl) -> SecretUrl:
     return url
 
 
+def _web_url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        is_web = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_web = False
+    if text and not is_web:
+        raise ValueError("must begin with http:// or https:// and name a host")
+    return text
+
+
+def _secret_web_url(url: SecretUrl) -> SecretUrl:
+    _web_url(url.get_secret_value())
+    return url
+
+
+def _webhook_secret(secret: SecretStr) -> SecretStr:
+    if not 16 <= len(secret.get_secret_value()) <= 512:
+        raise ValueError("must have 16 to 512 characters")
+    return secret
+
+
 def _has_host_and_path(text: str) -> bool:
     try:
         parts = urlsplit(text)
@@ -123,3 +145,13 @@ Prefixes = Annotated[
     AfterValidator(_prefixes),
     PlainSerializer(lambda value: {key: list(ids) for key, ids in value.items()}),
 ]
+ModelName = Annotated[str, Field(pattern=r"^[!-~]{1,256}$")]
+Fallbacks = Annotated[
+    Mapping[ModelName, Annotated[tuple[ModelName, ...], AfterValidator(_not_empty)]],
+    AfterValidator(MappingProxyType),
+    PlainSerializer(lambda value: {key: list(names) for key, names in value.items()}),
+]
+WebUrl = Annotated[str, Field(min_length=1, max_length=2048), AfterValidator(_web_url)]
+PublicUrl = Annotated[str, Field(max_length=2048), AfterValidator(_web_url)]
+SecretWebUrl = Annotated[SecretUrl, AfterValidator(_secret_web_url)]
+WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]

@@ -17,13 +17,18 @@ from config.fields import (
     Bytes,
     Count,
     DatabaseUrl,
+    Fallbacks,
     MasterKey,
     Network,
     Prefixes,
+    PublicUrl,
     RedisUrl,
     Seconds,
     SecondsOrZero,
     SecretUrl,
+    SecretWebUrl,
+    WebhookSecret,
+    WebUrl,
 )
 
 
@@ -155,6 +160,19 @@ class Routing(_Frozen):
     """Model prefix to provider ids, in order of preference: the first with a usable account serves.
     The longest prefix wins, case does not count. Setting it replaces the whole mapping."""
 
+    strategy: Literal[
+        "round_robin", "weighted", "least_inflight", "fill_first", "soonest_reset", "least_used"
+    ] = "round_robin"
+    """How an account is chosen among equals, for providers that name no strategy of their own."""
+
+    fallbacks: Fallbacks = Field(default_factory=dict, validate_default=True)
+    """Model to models that serve in its stead when it cannot, in order; `provider/model` chooses
+    the provider. A request names its own in `x-aigateway-fallback`."""
+
+    fallback_mode: Literal["sequential", "race"] = "sequential"
+    """`sequential`: one after the other. `race`: all at once, the first with content serves and the
+    others are broken off; whatever they cost is paid."""
+
 
 class Translation(_Frozen):
     """What happens between formats."""
@@ -178,6 +196,20 @@ class Responses(_Frozen):
     """The largest that is kept, as JSON, all the conversation before it included."""
 
 
+class Affinity(_Frozen):
+    """Conversations stay with the account that began them, so that its prompt cache serves."""
+
+    enabled: bool = True
+    """Off: every request takes its turn."""
+
+    ttl_s: Annotated[float, Field(ge=60, le=604_800)] = 3600
+    """How long a conversation is remembered after its last turn."""
+
+    full_wait_s: SecondsOrZero = 2
+    """How long a turn waits for its account when that serves as many as it may; then another one
+    serves this turn, and the conversation stays."""
+
+
 class Egress(_Frozen):
     """How accounts leave the house."""
 
@@ -185,12 +217,60 @@ class Egress(_Frozen):
     """Policy of accounts that name none. `auto`: through a proxy where one has room, else direct;
     `required`: through a proxy or not at all; `direct`: never through a proxy."""
 
+    quarantine_after: Count = 3
+    """Failures of a proxy in a row until nobody uses it for a while."""
+
+    longest_quarantine_s: Seconds = 600
+    """The pause begins with `cooldown.egress_s` and doubles up to this."""
+
+    probe_urls: tuple[WebUrl, ...] = ()
+    """Addresses that proxies are probed with, tried in turn; one that answers with the caller's
+    address as JSON (`ip`, `country`) or as lines (`ip=`, `loc=`) tells the exit. Empty: none."""
+
+    probe_interval_s: Seconds = 300
+    """How often each proxy is probed; those in quarantine as often as their pause allows."""
+
+    probe_timeout_s: Seconds = 10
+    """Limit on one probe."""
+
+    probe_concurrency: Annotated[int, Field(ge=1, le=256)] = 8
+    """Probes at once."""
+
+    rehome_after_s: SecondsOrZero = 0
+    """Accounts of a proxy that has been in quarantine for so long move to another one. 0: never;
+    an operator moves them."""
+
 
 class Retry(_Frozen):
     """How hard a request tries, and how long it waits for a provider."""
 
     max_attempts: Annotated[int, Field(ge=1, le=20)] = 4
-    """Accounts tried for one request, the first included."""
+    """Calls of a provider for one request that may have cost something, the first included."""
+
+    max_refusals: Annotated[int, Field(ge=0, le=100)] = 16
+    """Accounts that may turn a request down besides, at no cost: a used-up limit, a revoked key,
+    a proxy that cannot be reached."""
+
+    attempt_timeout_s: Seconds = 300
+    """Limit on the head of an answer that is not streamed; then the next account is asked."""
+
+    stream_attempt_timeout_s: Seconds = 60
+    """Limit on the head of a stream; then the next account is asked."""
+
+    budget_ratio: Annotated[float, Field(ge=0, le=1)] = 0.2
+    """Repeated calls after a provider failed, as a share of all requests: a provider that is down
+    must not be asked many times over."""
+
+    budget_min_per_s: Annotated[float, Field(ge=0, le=10_000)] = 10
+    """Repeated calls that are always allowed, per second and process."""
+
+    max_wait_s: SecondsOrZero = 0
+    """When every account rests, a request waits up to this long for the first that is well again,
+    instead of an answer 429 or 503. 0: it does not wait."""
+
+    hedge_after_s: SecondsOrZero = 0
+    """A stream without content after this time is asked of a second account as well, and the first
+    that has some serves; both are paid. 0: never."""
 
     connect_timeout_s: Seconds = 10
     """Limit on reaching the provider, the proxy on the way included."""
@@ -224,8 +304,46 @@ class Cooldown(_Frozen):
     egress_s: Seconds = 30
     """After a proxy could not be reached or refused: that proxy and the accounts behind it."""
 
+    overloaded_s: Seconds = 5
+    """After 529 or the like: the account, for that model; up to `longest_overloaded_s`."""
+
+    longest_overloaded_s: Seconds = 60
+    """The longest pause after an overload."""
+
+    longest_s: Seconds = 300
+    """Pauses double from one to the next up to this, unless said otherwise."""
+
+    billing_s: Seconds = 1800
+    """After "no credit": the account; doubles up to a day."""
+
+    model_missing_s: Seconds = 43_200
+    """After 404 for a model: the account, for that model."""
+
+    trial_every_s: Seconds = 900
+    """During a pause of more than twice this, one real request tries so often."""
+
     max_retry_after_s: Seconds = 21_600
     """A longer Retry-After counts as this."""
+
+
+class Breaker(_Frozen):
+    """When a provider fails for everybody, nobody is blamed and nobody is asked for a while."""
+
+    failures: Count = 10
+    """Failures within `window_s` that open it, if they are also `ratio` of all calls. 429 does not
+    count."""
+
+    ratio: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Share of calls that failed."""
+
+    window_s: Seconds = 10
+    """The time that is looked at."""
+
+    pause_s: Seconds = 2
+    """The first pause; then one request tries, and the pause doubles while that fails."""
+
+    longest_pause_s: Seconds = 8
+    """The longest pause."""
 
 
 class Tokens(_Frozen):
@@ -246,6 +364,9 @@ class Tokens(_Frozen):
 
     http_timeout_s: Seconds = 20
     """Limit on one call of a token endpoint."""
+
+    refresh_concurrency: Annotated[int, Field(ge=1, le=256)] = 8
+    """Refreshes at once in the background."""
 
     @model_validator(mode="after")
     def _lease_outlives_call(self) -> Self:
@@ -272,8 +393,35 @@ class Stats(_Frozen):
     retention_days: Annotated[int, Field(ge=0, le=36_500)] = 90
     """Request rows older than this are deleted; 0 keeps them for ever."""
 
+    trace_days: Annotated[int, Field(ge=0, le=36_500)] = 7
+    """How long the attempts of each request are kept, which explain it; 0 keeps none."""
+
     request_stream_usage: bool = True
     """Ask for usage on Chat streams whose client did not, and keep it from the client."""
+
+
+class Events(_Frozen):
+    """What operators want to hear of: accounts that cool or need a login, dead proxies."""
+
+    retention_days: Annotated[int, Field(ge=1, le=36_500)] = 30
+    """How long they are kept."""
+
+    webhook_url: SecretWebUrl = SecretUrl("")
+    """Each event is posted there, in order. Empty: nowhere."""
+
+    webhook_secret: WebhookSecret | None = None
+    """Signs what is posted: HMAC-SHA256 over time and body, in `x-aigateway-signature`."""
+
+
+class OAuth(_Frozen):
+    """Logins in the browser, with the operator's own OAuth clients; none is shipped."""
+
+    public_url: PublicUrl = ""
+    """Address of this gateway as browsers reach it, for the callback page. Empty: the address of
+    the request that begins the login."""
+
+    flow_ttl_s: Annotated[float, Field(ge=60, le=3600)] = 600
+    """How long a login may take."""
 
 
 class Logs(_Frozen):
@@ -306,11 +454,15 @@ class Settings(_Frozen):
     routing: Routing = Field(default_factory=Routing)
     translation: Translation = Field(default_factory=Translation)
     responses: Responses = Field(default_factory=Responses)
+    affinity: Affinity = Field(default_factory=Affinity)
     egress: Egress = Field(default_factory=Egress)
     retry: Retry = Field(default_factory=Retry)
     cooldown: Cooldown = Field(default_factory=Cooldown)
+    breaker: Breaker = Field(default_factory=Breaker)
     tokens: Tokens = Field(default_factory=Tokens)
+    oauth: OAuth = Field(default_factory=OAuth)
     stats: Stats = Field(default_factory=Stats)
+    events: Events = Field(default_factory=Events)
     logs: Logs = Field(default_factory=Logs)
     catalog: Catalog = Field(default_factory=Catalog)
 

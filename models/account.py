@@ -15,6 +15,17 @@ class AuthType(StrEnum):
     OAUTH = "oauth"
 
 
+class Strategy(StrEnum):
+    """How a provider's next account is chosen among equals."""
+
+    ROUND_ROBIN = "round_robin"
+    WEIGHTED = "weighted"
+    LEAST_INFLIGHT = "least_inflight"
+    FILL_FIRST = "fill_first"
+    SOONEST_RESET = "soonest_reset"
+    LEAST_USED = "least_used"
+
+
 class EgressPolicy(StrEnum):
     """How an account leaves the house."""
 
@@ -84,6 +95,16 @@ class Account:
     proxy_id: str | None = None
     models: tuple[str, ...] | None = None
     """Models it may serve; None means all of its provider's."""
+    max_concurrent: int = 0
+    """Requests that it may serve at once, over all replicas; 0 means any number."""
+    weight: int = 1
+    """Its share, where the provider's strategy is `weighted`."""
+    is_draining: bool = False
+    """It goes on with the conversations that it has, and begins none."""
+    status_reason: str | None = None
+    """Why an operator switched it off or lets it drain."""
+    identity: str | None = None
+    """Who it is at the provider, such as an e-mail address; one account each."""
     metadata: JsonObject = field(default_factory=dict)
     token_version: int = 0
     token_state: TokenState = TokenState.OK

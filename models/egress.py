@@ -20,6 +20,16 @@ class EgressProxy:
     assigned: int = 0
     """Accounts that hold a place now."""
     is_active: bool = True
+    exit_address: str | None = None
+    """The address under which it reaches the world, as a probe target told it."""
+    exit_country: str | None = None
+    """Two letters, as a probe target told it."""
+    checked_at: float | None = None
+    """When it was last probed, epoch seconds UTC."""
+    check_error: str | None = None
+    """Why the last probe failed; None when it went well."""
+    latency_ms: float | None = None
+    """How long the last good probe took."""
     created_at: float = 0.0
     updated_at: float = 0.0
 

@@ -52,6 +52,8 @@ class Blame(Enum):
 
     REQUEST = "request"
     ACCOUNT = "account"
+    FAMILY = "family"
+    """The account, for one family of models (`UpstreamError.family`)."""
     ACCOUNT_MODEL = "account_model"
     EGRESS = "egress"
     PROVIDER = "provider"
@@ -200,6 +202,15 @@ class UpstreamError(GatewayError):
         """What the operator can do, such as an address to open; logged, never told to clients."""
         self.sent = sent
         """False when it is certain that the provider never saw the request."""
+        self.family: str | None = None
+        """Which models of the account are meant, where the blame is FAMILY."""
+        self.pause_s: float | None = None
+        """How long the one to blame rests, where that is known and is not `retry_after_s`: until
+        a window opens again, at most as long as such a window lasts."""
+        self.needs_operator = False
+        """Nobody but an operator can mend this: a revoked key, a disabled organisation."""
+        self.evidence = ""
+        """What this was read from, in a few words without secrets: `5h window rejected`."""
 
 
 class ConnectFailed(UpstreamError):

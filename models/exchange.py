@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from models.attempt import Attempt
 from models.json_types import JsonObject
 from models.usage import NO_USAGE, Usage
 
@@ -65,5 +66,11 @@ class RequestRecord:
     usage: Usage = NO_USAGE
     first_byte_ms: float | None = None
     latency_ms: float = 0.0
+    affinity: str | None = None
+    """`new`, `kept`, `borrowed` or `moved`: whether the conversation stayed with its account."""
+    cached_tokens_lost: int | None = None
+    """Tokens that the account before had in its cache, where the conversation left it."""
+    tries: list[Attempt] = field(default_factory=list)
+    """Every attempt, in order."""
     egress_errors: tuple[str, ...] = ()
     """Proxies that failed on the way, one entry for each failed attempt; for `proxy_stats`."""

@@ -15,5 +15,7 @@ class StoredProvider:
     prefixes: tuple[str, ...] | None = None
     is_builtin: bool = False
     is_active: bool = True
+    strategy: str | None = None
+    """How an account is chosen, a value of `models.account.Strategy`."""
     created_at: float = 0.0
     updated_at: float = 0.0

@@ -1,15 +1,16 @@
 """What an upstream service is: where it lives, how it is signed, how its failures read. No IO."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from dialects.base import Adapt, Dialect, ModelEntry, Operation
 from dialects.foreign import Foreign
-from models.account import Account, AuthType, Credentials
+from models.account import Account, AuthType, Credentials, Strategy
 from models.exchange import UpstreamRequest
 from models.json_types import JsonObject
 from models.profile import ProfileOf
+from models.quota import QuotaWindow
 from providers.failures import Diagnose
 from providers.signing import Sign
 
@@ -116,6 +117,23 @@ class ModelList(Protocol):
         ...
 
 
+FamilyOf: TypeAlias = Callable[[str], str | None]
+"""model -> its family, such as `opus`; None where families share nothing."""
+
+ReadQuota: TypeAlias = Callable[[Mapping[str, str], str, float], Sequence[QuotaWindow]]
+"""(headers, model, now) -> windows, their account_id left empty. Any status; never raises."""
+
+
+def no_family(_model: str) -> None:
+    """Limits are shared by no family of models."""
+    return
+
+
+def no_quota(_headers: Mapping[str, str], _model: str, _now: float) -> Sequence[QuotaWindow]:
+    """The headers tell nothing."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Provider:
     """An upstream service, built in or made by the operator."""
@@ -132,6 +150,12 @@ class Provider:
     discovery: Discovery | None = None
     model_list: ModelList | None = None
     """None where the main dialect's own list is what there is."""
+    family_of: FamilyOf = no_family
+    """Which family of models shares limits with this one."""
+    read_quota: ReadQuota = no_quota
+    """What an answer's headers tell of the account's limits."""
+    strategy: Strategy | None = None
+    """How its next account is chosen; None means as configured."""
 
     @property
     def main(self) -> Offer:

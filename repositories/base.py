@@ -17,11 +17,15 @@ from models.account import (
     StoredAccount,
     TokenState,
 )
+from models.attempt import Attempt
 from models.egress import EgressProxy
+from models.event import Event
 from models.exchange import RequestRecord
 from models.json_types import JsonObject
 from models.principal import ApiKey
 from models.provider import StoredProvider
+from models.quota import QuotaWindow
+from models.rest import Rest
 
 T = TypeVar("T")
 
@@ -61,6 +65,11 @@ class AccountChange:
     priority: int | _Unset = UNSET
     models: tuple[str, ...] | None | _Unset = UNSET
     egress_policy: EgressPolicy | _Unset = UNSET
+    max_concurrent: int | _Unset = UNSET
+    weight: int | _Unset = UNSET
+    is_draining: bool | _Unset = UNSET
+    status_reason: str | None | _Unset = UNSET
+    identity: str | None | _Unset = UNSET
 
 
 class AccountRepository(Protocol):
@@ -169,6 +178,26 @@ class Recalculated:
     """Waiting accounts that got a place."""
 
 
+@dataclass(frozen=True, slots=True)
+class EgressCheck:
+    """What a probe of a proxy found."""
+
+    at: float
+    error: str | None = None
+    latency_ms: float | None = None
+    exit_address: str | None = None
+    exit_country: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """An account that leaves one proxy for another."""
+
+    account_id: str
+    proxy_id: str | None
+    """Where it goes; None when there is no room and it stays."""
+
+
 class EgressRepository(Protocol):
     """Outbound proxies and who holds a place at them."""
 
@@ -204,6 +233,16 @@ class EgressRepository(Protocol):
 
     async def recalculate(self) -> Recalculated:
         """Set every counter to the truth and let waiting accounts in."""
+        ...
+
+    async def store_check(self, proxy_id: str, check: "EgressCheck") -> None:
+        """Keep what a probe found. Raises no revision: requests do not read it."""
+        ...
+
+    async def rehome(self, proxy_id: str, *, dry_run: bool) -> list["Move"]:
+        """Give every account of the proxy a place at another one that is open and has room, the
+        usual way; who finds none keeps its place. With `dry_run` nothing is changed. Raises
+        NotFound."""
         ...
 
 
@@ -260,6 +299,7 @@ class ProviderRepository(Protocol):
         base_url: str | None | _Unset = UNSET,
         prefixes: tuple[str, ...] | None | _Unset = UNSET,
         is_active: bool | _Unset = UNSET,
+        strategy: str | None | _Unset = UNSET,
     ) -> StoredProvider: ...
 
     async def delete(self, provider_id: str) -> None:
@@ -357,6 +397,119 @@ class StatsRepository(Protocol):
         ...
 
 
+class AttemptRepository(Protocol):
+    """What happened in each attempt, and the pictures of the pool it was decided on.
+
+    They are written by `StatsRepository.store`, in the transaction of their request.
+    """
+
+    async def of_request(self, request_id: str) -> list[Attempt]:
+        """Every attempt of a request in order, with its decision."""
+        ...
+
+
+class RestRepository(Protocol):
+    """Rests over a restart. Not on the request path."""
+
+    async def all(self, now: float) -> list[Rest]:
+        """Those that have not ended by `now`, or ended within the last ten minutes."""
+        ...
+
+    async def store(self, rests: Sequence[Rest]) -> None:
+        """Insert or replace; one that ends later than the given stays."""
+        ...
+
+    async def delete(self, keys: Sequence[tuple[str, str]], *, began_before: float) -> None:
+        """Delete by subject and scope those that began before."""
+        ...
+
+    async def delete_before(self, at: float) -> int: ...
+
+
+class QuotaRepository(Protocol):
+    """What is left of the limits of accounts."""
+
+    async def all(self) -> list[QuotaWindow]: ...
+
+    async def store(self, windows: Sequence[QuotaWindow]) -> None:
+        """Insert or replace; one that was updated later stays."""
+        ...
+
+    async def delete(self, account_id: str) -> None:
+        """Forget an account's."""
+        ...
+
+
+class EventRepository(Protocol):
+    """What operators want to hear of."""
+
+    async def store(self, events: Sequence[Event]) -> None:
+        """Insert; ids that exist already are passed over."""
+        ...
+
+    async def page(
+        self,
+        *,
+        limit: int,
+        offset: int,
+        kind: str | None = None,
+        account_id: str | None = None,
+        proxy_id: str | None = None,
+        since: float | None = None,
+    ) -> Page[Event]:
+        """Newest first."""
+        ...
+
+    async def after(self, event_id: str, *, limit: int) -> list[Event]:
+        """Those with a greater id, oldest first; "" for all."""
+        ...
+
+    async def delete_before(self, at: float, *, batch: int) -> int: ...
+
+
+class CursorRepository(Protocol):
+    """How far something has been done that goes on."""
+
+    async def get(self, name: str) -> str | None: ...
+
+    async def put(self, name: str, value: str, *, now: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthFlow:
+    """A login that has begun."""
+
+    id: str
+    """Keyed hash of its state, or of its device code: neither is stored."""
+    provider_id: str
+    key_id: str
+    """Whose key began it; no other may end it."""
+    kind: Literal["code", "device"]
+    secrets: Mapping[str, str] = field(repr=False)
+    """Verifier, redirect URI, device code and the like; sealed at rest."""
+    proxy_id: str | None
+    """The way out that the account will have; None for direct."""
+    account_id: str | None
+    """The account that logs in again; None for a new one."""
+    created_at: float
+    expires_at: float
+    used_at: float | None = None
+
+
+class OAuthFlowRepository(Protocol):
+    """Logins that have begun and not ended; any replica may end them."""
+
+    async def create(self, flow: OAuthFlow) -> None: ...
+
+    async def get(self, flow_id: str) -> OAuthFlow | None: ...
+
+    async def use(self, flow_id: str, *, now: float) -> bool:
+        """True for exactly one caller, before the flow ends."""
+        ...
+
+    async def delete_before(self, at: float) -> int: ...
+
+
 class JobRepository(Protocol):
     """Which periodic work ran in which slot, over all replicas."""
 
@@ -403,6 +556,47 @@ class SharedState(Protocol):
         ...
 
     async def read_counts(self, keys: Sequence[str]) -> list[int]: ...
+
+    async def claim(self, key: str, ttl_s: float) -> bool:
+        """True for the first caller within `ttl_s`, over all replicas. While the store is away:
+        for the first one of this process."""
+        ...
+
+    async def bind(self, key: str, value: bytes, ttl_s: float) -> bytes:
+        """Store unless something is there, and return what is there then. While the store is
+        away: `value`."""
+        ...
+
+    async def touch(self, key: str, ttl_s: float) -> None:
+        """Let a key live so long from now on, if it is there."""
+        ...
+
+    async def raise_field(self, key: str, name: str, rank: float, value: bytes) -> bool:
+        """Set a field of a hash unless one of the same or a greater rank is there; say whether it
+        was set."""
+        ...
+
+    async def drop_field(self, key: str, name: str) -> None: ...
+
+    async def fields(self, key: str) -> dict[str, bytes]:
+        """Every field of a hash, without its ranks; {} while the store is away."""
+        ...
+
+    async def take_slot(self, account_id: str, holder: str, limit: int, ttl_s: float) -> int:
+        """Take one of an account's places for requests at once; return how many are taken then,
+        this one included, or 0 when all are. A place that is not renewed is free after `ttl_s`.
+        Time is the store's own. While the store is away: places of this process."""
+        ...
+
+    async def renew_slots(self, held: Sequence[tuple[str, str]], ttl_s: float) -> None:
+        """Keep places, given as (account id, holder). One that ran out is taken again."""
+        ...
+
+    async def free_slot(self, account_id: str, holder: str) -> None: ...
+
+    async def slots_taken(self, account_ids: Sequence[str]) -> list[int]:
+        """How many places of each account are taken."""
+        ...
 
     async def publish(self, channel: str, message: bytes) -> None:
         """Tell the other replicas, if they listen; nothing is promised."""

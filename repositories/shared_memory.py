@@ -9,6 +9,7 @@ from typing import Literal
 from models.clock import SystemClock
 from models.ports import Clock
 from repositories.counters import Counters, midnight_after
+from repositories.slots import Slots
 
 # A listener that is this far behind misses the oldest messages: they are hints.
 _QUEUE = 1_000
@@ -43,6 +44,8 @@ class MemoryState:
         self._max_bytes = max_bytes
         self._today: dict[str, tuple[int, int]] = {}
         self._swept_at = 0.0
+        self._hashes: dict[str, dict[str, tuple[float, bytes]]] = {}
+        self._slots = Slots()
         self._listeners: dict[str, set[asyncio.Queue[bytes | None]]] = {}
         self._is_closed = False
 
@@ -69,6 +72,52 @@ class MemoryState:
 
     async def delete(self, key: str) -> None:
         self._drop(key)
+
+    async def claim(self, key: str, ttl_s: float) -> bool:
+        if await self.get(key) is not None:
+            return False
+        await self.put(key, b"1", ttl_s)
+        return True
+
+    async def bind(self, key: str, value: bytes, ttl_s: float) -> bytes:
+        found = await self.get(key)
+        if found is None:
+            await self.put(key, value, ttl_s)
+            return value
+        return found
+
+    async def touch(self, key: str, ttl_s: float) -> None:
+        found = await self.get(key)
+        if found is not None:
+            await self.put(key, found, ttl_s)
+
+    async def raise_field(self, key: str, name: str, rank: float, value: bytes) -> bool:
+        fields = self._hashes.setdefault(key, {})
+        if name in fields and fields[name][0] >= rank:
+            return False
+        fields[name] = (rank, value)
+        return True
+
+    async def drop_field(self, key: str, name: str) -> None:
+        self._hashes.get(key, {}).pop(name, None)
+
+    async def fields(self, key: str) -> dict[str, bytes]:
+        return {name: value for name, (_, value) in self._hashes.get(key, {}).items()}
+
+    async def take_slot(self, account_id: str, holder: str, limit: int, ttl_s: float) -> int:
+        now = self._clock.monotonic()
+        return self._slots.take(account_id, holder, limit, now=now, ttl_s=ttl_s)
+
+    async def renew_slots(self, held: Sequence[tuple[str, str]], ttl_s: float) -> None:
+        for account_id, holder in held:
+            self._slots.renew(account_id, holder, now=self._clock.monotonic(), ttl_s=ttl_s)
+
+    async def free_slot(self, account_id: str, holder: str) -> None:
+        self._slots.free(account_id, holder)
+
+    async def slots_taken(self, account_ids: Sequence[str]) -> list[int]:
+        now = self._clock.monotonic()
+        return [self._slots.taken(account_id, now) for account_id in account_ids]
 
     async def count_today(self, counts: Mapping[str, int], *, now: float) -> None:
         self._sweep(now)

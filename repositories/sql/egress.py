@@ -183,6 +183,11 @@ class SqlEgress:
             max_accounts=row["max_accounts"],
             assigned=row["assigned"],
             is_active=row["is_active"],
+            exit_address=row["exit_address"],
+            exit_country=row["exit_country"],
+            checked_at=row["checked_at"],
+            check_error=row["check_error"],
+            latency_ms=row["latency_ms"],
             created_at=row["created_at"],
             updated_at=row["updated_at"],
         )

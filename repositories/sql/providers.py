@@ -94,10 +94,17 @@ class SqlProviders:
         base_url: str | None | _Unset = UNSET,
         prefixes: tuple[str, ...] | None | _Unset = UNSET,
         is_active: bool | _Unset = UNSET,
+        strategy: str | None | _Unset = UNSET,
     ) -> StoredProvider:
         """Change. Raises NotFound."""
         values = changed(
-            {"name": name, "dialect": dialect, "base_url": base_url, "is_active": is_active}
+            {
+                "name": name,
+                "dialect": dialect,
+                "base_url": base_url,
+                "is_active": is_active,
+                "strategy": strategy,
+            }
         )
         if not isinstance(prefixes, _Unset):
             values["prefixes"] = names_to_json(prefixes)
@@ -185,6 +192,7 @@ class SqlProviders:
             "prefixes": names_to_json(provider.prefixes),
             "is_builtin": provider.is_builtin,
             "is_active": provider.is_active,
+            "strategy": provider.strategy,
             "created_at": provider.created_at or now,
             "updated_at": provider.updated_at or now,
         }
@@ -238,6 +246,7 @@ def _provider(row: RowMapping) -> StoredProvider:
         prefixes=names_from_json(row["prefixes"]),
         is_builtin=row["is_builtin"],
         is_active=row["is_active"],
+        strategy=row["strategy"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
     )

@@ -83,6 +83,7 @@ providers = _table(
     Column("is_active", Boolean, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
+    Column("strategy", String(32)),
 )
 
 proxy_pool = _table(
@@ -98,6 +99,11 @@ proxy_pool = _table(
     Column("is_active", Boolean, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
+    Column("exit_address", String(64)),
+    Column("exit_country", String(8)),
+    Column("checked_at", Moment),
+    Column("check_error", String(255)),
+    Column("latency_ms", Double),
     Index(None, "url_hash", unique=True),
     Index(None, "provider_id"),
 )
@@ -126,9 +132,15 @@ accounts = _table(
     Column("cooldown_reset_at", Moment),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
+    Column("max_concurrent", Integer, nullable=False, server_default="0"),
+    Column("weight", Integer, nullable=False, server_default="1"),
+    Column("is_draining", Boolean, nullable=False, server_default="0"),
+    Column("status_reason", String(255)),
+    Column("identity", String(255)),
     Index(None, "provider_id"),
     Index(None, "proxy_id"),
     Index(None, "egress_status", "id"),
+    Index(None, "provider_id", "identity", unique=True),
 )
 
 api_keys = _table(
@@ -177,6 +189,8 @@ request_logs = _table(
     Column("reasoning_tokens", BigInteger),
     Column("first_byte_ms", Double),
     Column("latency_ms", Double, nullable=False),
+    Column("affinity", String(16)),
+    Column("cached_tokens_lost", BigInteger),
     Index(None, "at", "id"),
     Index(None, "account_id", "at"),
     Index(None, "provider_id", "at"),
@@ -217,4 +231,104 @@ vault_keys = _table(
     Column("kid", String(32), primary_key=True),
     Column("proof", String(255), nullable=False),
     Column("created_at", Moment, nullable=False),
+)
+
+request_attempts = _table(
+    "request_attempts",
+    Column("request_id", String(32), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("provider_id", String(64), nullable=False),
+    Column("model", String(255), nullable=False),
+    Column("account_id", String(32), nullable=False),
+    Column("proxy_id", String(32)),
+    Column("choice", String(16), nullable=False),
+    Column("counter", BigInteger),
+    Column("decision_id", String(32)),
+    Column("base_url", String(255)),
+    Column("status", Integer),
+    Column("error_kind", String(64)),
+    Column("blame", String(16)),
+    Column("message", String(255)),
+    Column("rest_scope", String(255)),
+    Column("rest_until", Moment),
+    Column("sent", Boolean, nullable=False),
+    Column("first_byte_ms", Double),
+    Column("latency_ms", Double, nullable=False),
+    Index(None, "at"),
+    Index(None, "account_id", "at"),
+)
+
+decisions = _table(
+    "decisions",
+    Column("id", String(32), primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("provider_id", String(64), nullable=False),
+    Column("model", String(255), nullable=False),
+    Column("body", LONG_TEXT, nullable=False),
+    Index(None, "at"),
+)
+
+rests = _table(
+    "rests",
+    Column("subject", String(255), primary_key=True),
+    Column("scope", String(255), primary_key=True),
+    Column("reason", String(64), nullable=False),
+    Column("evidence", String(255), nullable=False),
+    Column("began_at", Moment, nullable=False),
+    Column("until", Moment, nullable=False),
+    Column("trial_at", Moment),
+    Column("strikes", Integer, nullable=False),
+    Index(None, "until"),
+)
+
+quota_windows = _table(
+    "quota_windows",
+    Column("account_id", String(32), primary_key=True),
+    Column("model", String(255), primary_key=True),
+    Column("window", String(32), primary_key=True),
+    Column("used_ratio", Double),
+    Column("limit", BigInteger),
+    Column("remaining", BigInteger),
+    Column("unit", String(16)),
+    Column("resets_at", Moment),
+    Column("source", String(16), nullable=False),
+    Column("confidence", Double, nullable=False),
+    Column("samples", Integer, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+)
+
+events = _table(
+    "events",
+    Column("id", String(32), primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("kind", String(64), nullable=False),
+    Column("message", String(255), nullable=False),
+    Column("provider_id", String(64)),
+    Column("account_id", String(32)),
+    Column("proxy_id", String(32)),
+    Column("details", LONG_TEXT, nullable=False),
+    Index(None, "at"),
+)
+
+oauth_flows = _table(
+    "oauth_flows",
+    Column("id", String(64), primary_key=True),
+    Column("provider_id", String(64), nullable=False),
+    Column("key_id", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("sealed", LONG_TEXT, nullable=False),
+    Column("proxy_id", String(32)),
+    Column("account_id", String(32)),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("used_at", Moment),
+    Index(None, "expires_at"),
+)
+
+cursors = _table(
+    "cursors",
+    Column("name", String(64), primary_key=True),
+    Column("value", String(64), nullable=False),
+    Column("updated_at", Moment, nullable=False),
 )

@@ -34,6 +34,14 @@ def create_index(table: str, *columns: str, unique: bool = False) -> None:
         op.create_index(name, table, list(columns), unique=unique)
 
 
+def add_columns(table: str, *columns: "Column[object]") -> None:
+    """Add columns to a table that has rows: each may be empty or has a default."""
+    known = {column["name"] for column in inspect(bind()).get_columns(table)}
+    for column in columns:
+        if column.name not in known:
+            op.add_column(table, column)
+
+
 def bind() -> Connection:
     """Return the connection that the revision runs on."""
     return op.get_bind()

@@ -1,0 +1,49 @@
+"""Pauses: who rests, for what, until when, why, and on what evidence."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from models.errors import ErrorKind
+
+EVERY_MODEL: Final = "*"
+NEVER: Final = 253_402_300_799.0
+"""The end of a rest that only an operator ends: the last second of the year 9999."""
+
+
+def family_scope(family: str) -> str:
+    """Return the scope that means every model of a family."""
+    return f"family:{family}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """A pause of one account, one proxy or one address of a provider.
+
+    Before `trial_at` nobody asks. From then on it is half-open: one real request at a time may
+    try; a success ends the rest everywhere, a failure begins a longer one.
+    """
+
+    subject: str
+    """Account id, proxy id, or an origin as `services/breaker.py` names it."""
+    scope: str
+    """`*`, a model's name, or what `family_scope` returns."""
+    began_at: float
+    until: float
+    """Epoch seconds UTC."""
+    reason: ErrorKind
+    evidence: str = ""
+    """What the provider said, in a few words without secrets."""
+    trial_at: float | None = None
+    """When one request may try although the end has not come; None means at the end."""
+    strikes: int = 0
+    """How many rests in a row this is; each is longer than the one before."""
+
+    @property
+    def opens_at(self) -> float:
+        """When the first trial is due."""
+        return self.until if self.trial_at is None else min(self.trial_at, self.until)
+
+    @property
+    def needs_operator(self) -> bool:
+        """Whether only an operator ends it."""
+        return self.until >= NEVER
