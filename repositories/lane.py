@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Protocol, TypeAlias, TypeVar
@@ -71,9 +71,17 @@ class Lane:
     """Increments and commands over one link, with a breaker."""
 
     def __init__(
-        self, link: Link, *, timeout_s: float, breaker_failures: int, breaker_pause_s: float
+        self,
+        link: Link,
+        *,
+        timeout_s: float,
+        breaker_failures: int,
+        breaker_pause_s: float,
+        first_words: Callable[[], Sequence[Command]] = tuple,
     ) -> None:
+        """`first_words` are said to a server that is back before anybody else speaks to it."""
         self._link = link
+        self._first_words = first_words
         self._timeout_s = timeout_s
         self._failures = breaker_failures
         self._pause_s = breaker_pause_s
@@ -123,6 +131,14 @@ class Lane:
         self._batch.asks.append((commands, waiter))
         self._wake.set()
         return await waiter
+
+    def tell(self, command: Command) -> bool:
+        """Send a command whose reply nobody wants; False when the server is away."""
+        if self.is_available:
+            unread: asyncio.Future[list[Reply] | None] = asyncio.get_running_loop().create_future()
+            self._batch.asks.append(((command,), unread))
+            self._wake.set()
+        return self.is_available
 
     async def _work(self) -> None:
         while True:
@@ -208,6 +224,8 @@ class Lane:
             limit_s = max(_PROBE_LIMIT_S, self._timeout_s)
             try:
                 await self._link.exchange([("PING",)], limit_s=limit_s)
+                if words := self._first_words():
+                    await self._link.exchange(words, limit_s=limit_s)
             except LinkDown as error:
                 logger.debug("shared state is still away", extra={"error": str(error)})
                 continue

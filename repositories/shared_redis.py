@@ -19,6 +19,8 @@ from redis.exceptions import RedisError, ResponseError
 
 from repositories.counters import midnight_after
 from repositories.lane import Command, Lane, LinkDown, Reply, ReplyError
+from repositories.redis_slots import RedisSlots
+from repositories.shared_memory import MemoryState
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +32,20 @@ _GRACE_S = 0.05
 _SILENCE_S = 15.0
 _RESUBSCRIBE_S = 0.1
 _RESUBSCRIBE_LIMIT_S = 2.0
+
+# Claims that this process won or, while Redis is away, made by itself.
+_OWN_BYTES = 4 * 1024 * 1024
+
+# A value in a hash stands behind its rank and a line end. ARGV: name, rank, value.
+_RAISE_FIELD = """
+local there = redis.call('HGET', KEYS[1], ARGV[1])
+if there then
+  local rank = tonumber(string.sub(there, 1, string.find(there, '\\n', 1, true) - 1))
+  if rank >= tonumber(ARGV[2]) then return 0 end
+end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. '\\n' .. ARGV[3])
+return 1
+"""
 
 
 class RedisState:
@@ -44,11 +60,14 @@ class RedisState:
         self._timeout_s = timeout_s
         self._subscriptions: set[AbstractConnection] = set()
         self._is_closed = False
+        self._own = MemoryState(max_bytes=_OWN_BYTES)
+        self._slots = RedisSlots()
         self._lane = Lane(
             _RedisLink(self._connection()),
             timeout_s=timeout_s,
             breaker_failures=breaker_failures,
             breaker_pause_s=breaker_pause_s,
+            first_words=self._slots.first_words,
         )
 
     async def start(self) -> None:
@@ -94,6 +113,51 @@ class RedisState:
         reply = await self._ask(("MGET", *keys)) if keys else []
         values = reply if isinstance(reply, list) else []
         return [_number(value) for value in values] or [0] * len(keys)
+
+    async def claim(self, key: str, ttl_s: float) -> bool:
+        command = ("SET", key, b"1", "PX", max(int(ttl_s * 1000), 1), "NX")
+        replies = await self._lane.ask(command)
+        if replies is None or isinstance(replies[0], ReplyError):
+            return await self._own.claim(key, ttl_s)
+        if replies[0] is None:
+            return False
+        await self._own.claim(key, ttl_s)
+        return True
+
+    async def bind(self, key: str, value: bytes, ttl_s: float) -> bytes:
+        milliseconds = max(int(ttl_s * 1000), 1)
+        replies = await self._lane.ask(("SET", key, value, "PX", milliseconds, "NX"), ("GET", key))
+        found = replies[1] if replies is not None else None
+        return found if isinstance(found, bytes) else value
+
+    async def touch(self, key: str, ttl_s: float) -> None:
+        await self._ask(("PEXPIRE", key, int(ttl_s * 1000)))
+
+    async def raise_field(self, key: str, name: str, rank: float, value: bytes) -> bool:
+        return await self._ask(("EVAL", _RAISE_FIELD, 1, key, name, repr(rank), value)) == 1
+
+    async def drop_field(self, key: str, name: str) -> None:
+        await self._ask(("HDEL", key, name))
+
+    async def fields(self, key: str) -> dict[str, bytes]:
+        reply = await self._ask(("HGETALL", key))
+        flat = (
+            [part for part in reply if isinstance(part, bytes)] if isinstance(reply, list) else []
+        )
+        pairs = zip(flat[::2], flat[1::2], strict=True)
+        return {name.decode(): value.partition(b"\n")[2] for name, value in pairs}
+
+    async def take_slot(self, account_id: str, holder: str, limit: int, ttl_s: float) -> int:
+        return await self._slots.take(self._lane, account_id, holder, limit, ttl_s)
+
+    async def renew_slots(self, held: Sequence[tuple[str, str]], ttl_s: float) -> None:
+        await self._slots.renew(self._lane, held, ttl_s)
+
+    async def free_slot(self, account_id: str, holder: str) -> None:
+        await self._slots.free(self._lane, account_id, holder)
+
+    async def slots_taken(self, account_ids: Sequence[str]) -> list[int]:
+        return await self._slots.taken(self._lane, account_ids)
 
     async def publish(self, channel: str, message: bytes) -> None:
         await self._ask(("PUBLISH", channel, message))

@@ -27,6 +27,14 @@ class Slots:
             if not held:
                 del self._held[account_id]
 
+    def held(self, now: float) -> dict[str, dict[str, float]]:
+        """Return who holds places: account id -> holder -> for how many seconds yet."""
+        return {
+            account_id: {holder: until - now for holder, until in alive.items()}
+            for account_id in list(self._held)
+            if (alive := self._alive(account_id, now))
+        }
+
     def taken(self, account_id: str, now: float) -> int:
         """Return how many places are taken."""
         return len(self._alive(account_id, now))

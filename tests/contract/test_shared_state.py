@@ -96,6 +96,96 @@ async def test_day_counters_end_with_their_day(state: SharedState) -> None:
     assert await state.read_counts(["a"]) == [3]
 
 
+async def test_one_caller_wins_a_claim_until_it_ends(state: SharedState) -> None:
+    claims = await asyncio.gather(*(state.claim("trial", 0.2) for _ in range(20)))
+    assert sorted(claims) == [False] * 19 + [True]
+    assert await state.claim("another", 60)
+    await asyncio.sleep(0.25)
+    assert await state.claim("trial", 60)
+
+
+async def test_the_first_to_bind_decides_for_everybody(state: SharedState) -> None:
+    values = [b"account %d" % number for number in range(20)]
+    found = await asyncio.gather(*(state.bind("conversation", value, 60) for value in values))
+    assert set(found) == {found[0]}
+    assert await state.get("conversation") == found[0]
+    assert await state.bind("other", b"\x00\xff", 60) == b"\x00\xff"
+
+
+async def test_what_is_touched_lives_on(state: SharedState) -> None:
+    await state.put("kept", b"1", 0.2)
+    await state.put("left", b"1", 0.2)
+    await state.touch("kept", 60)
+    await state.touch("never there", 60)
+    await asyncio.sleep(0.25)
+    assert await state.get("kept") == b"1"
+    assert await state.get("left") is None
+    assert await state.get("never there") is None
+
+
+async def test_a_field_only_rises(state: SharedState) -> None:
+    assert await state.fields("rests") == {}
+    assert await state.raise_field("rests", "a|*", 1_795_132_800.25, b"first\n\x00")
+    assert not await state.raise_field("rests", "a|*", 1_795_132_800.25, b"equal")
+    assert not await state.raise_field("rests", "a|*", 5, b"lower")
+    assert await state.raise_field("rests", "b|*", -1.5, b"")
+    assert await state.fields("rests") == {"a|*": b"first\n\x00", "b|*": b""}
+    assert await state.raise_field("rests", "a|*", 1_795_132_800.5, b"higher")
+    await state.drop_field("rests", "b|*")
+    await state.drop_field("rests", "never there")
+    assert await state.fields("rests") == {"a|*": b"higher"}
+    await state.drop_field("rests", "a|*")
+    assert await state.raise_field("rests", "a|*", 1, b"anew")
+
+
+async def test_an_account_has_as_many_places_as_it_may(state: SharedState) -> None:
+    taken = await asyncio.gather(*(state.take_slot("a", f"r{n}", 3, 60) for n in range(10)))
+    assert taken == [1, 2, 3, *[0] * 7]
+    assert await state.take_slot("b", "r0", 1, 60) == 1
+    assert await state.slots_taken(["b", "never there", "a"]) == [1, 0, 3]
+    await state.free_slot("a", "r1")
+    await state.free_slot("a", "r9 had none")
+    assert await state.slots_taken(["a"]) == [2]
+    assert await state.take_slot("a", "r10", 3, 60) == 3
+    assert await state.take_slot("a", "r11", 3, 60) == 0
+
+
+async def test_whoever_has_a_place_takes_no_second_one(state: SharedState) -> None:
+    assert [await state.take_slot("a", "r", 2, 60) for _ in range(3)] == [1, 1, 1]
+
+
+async def test_a_lower_limit_lets_nobody_in_until_enough_have_left(state: SharedState) -> None:
+    for holder in "xyz":
+        await state.take_slot("a", holder, 3, 60)
+    assert await state.take_slot("a", "new", 1, 60) == 0
+    await state.free_slot("a", "x")
+    await state.free_slot("a", "y")
+    assert await state.take_slot("a", "new", 1, 60) == 0
+    await state.free_slot("a", "z")
+    assert await state.take_slot("a", "new", 1, 60) == 1
+
+
+async def test_a_place_that_nobody_renews_ends(state: SharedState) -> None:
+    assert await state.take_slot("a", "kept", 2, 0.3) == 1
+    assert await state.take_slot("a", "left", 2, 0.3) == 2
+    for _ in range(4):
+        await asyncio.sleep(0.1)
+        await state.renew_slots([("a", "kept")], 0.3)
+    assert await state.slots_taken(["a"]) == [1]
+    assert await state.take_slot("a", "new", 2, 60) == 2
+    assert await state.take_slot("a", "newer", 2, 60) == 0
+
+
+async def test_a_place_that_ran_out_is_taken_again_by_renewing(state: SharedState) -> None:
+    """Beyond the limit if it must be: the request is under way."""
+    assert await state.take_slot("a", "slow", 1, 0.05) == 1
+    await asyncio.sleep(0.1)
+    assert await state.take_slot("a", "next", 1, 60) == 1
+    await state.renew_slots([("a", "slow"), ("b", "other")], 60)
+    assert await state.slots_taken(["a", "b"]) == [2, 1]
+    await state.renew_slots([], 60)
+
+
 async def test_listeners_hear_what_is_published_in_order(
     state: SharedState, redis_prefix: str
 ) -> None:
