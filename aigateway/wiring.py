@@ -39,6 +39,7 @@ from services.conversations import Conversations
 from services.cooldown import Cooldowns, Pauses
 from services.discovery import Discoveries, open_discoveries
 from services.egresses import Egresses
+from services.events import Events, open_events
 from services.executor import Executor
 from services.gateway import Gateway
 from services.guard import AddressGuard
@@ -79,6 +80,7 @@ class House:
     repositories: Repositories
     shared: SharedState
     recorder: Recorder
+    events: Events
     background: Background
     snapshots: Snapshots
     tokens: Tokens
@@ -121,6 +123,7 @@ async def open_house(settings: Settings) -> AsyncGenerator[House, None]:
         await repositories.check()
         shared = await enter(_shared(settings))
         recorder = await enter(_recorder(settings, repositories, shared, clock))
+        events = await enter(open_events(repositories.events, shared, clock))
         transport = await enter(
             open_transport(
                 guard,
@@ -162,6 +165,7 @@ async def open_house(settings: Settings) -> AsyncGenerator[House, None]:
             repositories,
             shared,
             recorder,
+            events,
             background,
             snapshots,
             tokens,

@@ -39,3 +39,6 @@ class Event:
     account_id: str | None = None
     proxy_id: str | None = None
     details: JsonObject = field(default_factory=dict)
+    position: int = 0
+    """Its place among all stored events: greater than that of every event which was to be seen
+    before. Ids do not say that, as replicas store in batches. 0 until it is stored."""

@@ -460,8 +460,12 @@ class EventRepository(Protocol):
         """Newest first."""
         ...
 
-    async def after(self, event_id: str, *, limit: int) -> list[Event]:
-        """Those with a greater id, oldest first; "" for all."""
+    async def after(self, position: int, *, limit: int) -> list[Event]:
+        """Those with a greater position, in its order; what is stored later has a greater one."""
+        ...
+
+    async def last_position(self) -> int:
+        """The greatest position that an event had so far; 0 before the first."""
         ...
 
     async def delete_before(self, at: float, *, batch: int) -> int: ...
@@ -473,6 +477,10 @@ class CursorRepository(Protocol):
     async def get(self, name: str) -> str | None: ...
 
     async def put(self, name: str, value: str, *, now: float) -> None: ...
+
+    async def lead(self, name: str, owner: str, *, now: float, lease_s: float) -> bool:
+        """Win or keep a lease on doing something: one holder at a time over all replicas."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

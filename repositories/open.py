@@ -10,7 +10,9 @@ from models.errors import Conflict
 from models.ports import Clock
 from repositories.base import (
     AccountRepository,
+    CursorRepository,
     EgressRepository,
+    EventRepository,
     JobRepository,
     KeyRepository,
     ProviderRepository,
@@ -18,8 +20,10 @@ from repositories.base import (
     StatsRepository,
 )
 from repositories.sql.accounts import SqlAccounts
+from repositories.sql.cursors import SqlCursors
 from repositories.sql.egress import SqlEgress
 from repositories.sql.engine import DEFAULT_LIMITS, Database, Limits, ping
+from repositories.sql.events import SqlEvents
 from repositories.sql.jobs import SqlJobs
 from repositories.sql.keys import SqlKeys
 from repositories.sql.migrate import upgrade
@@ -40,6 +44,8 @@ class Repositories:
     providers: ProviderRepository
     revisions: RevisionRepository
     stats: StatsRepository
+    events: EventRepository
+    cursors: CursorRepository
     jobs: JobRepository
     db: Database
     vault: Vault
@@ -88,6 +94,8 @@ async def open_repositories(
             providers=SqlProviders(db, clock),
             revisions=SqlRevisions(db),
             stats=SqlStats(db),
+            events=SqlEvents(db),
+            cursors=SqlCursors(db),
             jobs=SqlJobs(db),
             db=db,
             vault=vault,

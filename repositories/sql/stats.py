@@ -28,8 +28,9 @@ from models.errors import Conflict
 from models.exchange import RequestRecord
 from models.usage import Usage
 from repositories.base import LogFilter, Page, ProxyDay, Summary
+from repositories.sql.bulk import count_of, duration_of
 from repositories.sql.engine import Database
-from repositories.sql.log_rows import count_of, duration_of, insert_logs
+from repositories.sql.log_rows import LOGS
 from repositories.sql.rows import matching, page_of
 from repositories.sql.tables import proxy_stats, request_logs, to_datetime
 
@@ -71,7 +72,7 @@ class SqlStats:
             known = _known(connection, list(by_id))
             new = [record for id_, record in by_id.items() if id_ not in known]
             if new:
-                insert_logs(connection, new)
+                LOGS.insert(connection, new)
                 _raise_proxy_stats(connection, new)
             return len(new)
 

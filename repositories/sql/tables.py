@@ -308,7 +308,9 @@ events = _table(
     Column("account_id", String(32)),
     Column("proxy_id", String(32)),
     Column("details", LONG_TEXT, nullable=False),
+    Column("position", BigInteger, nullable=False),
     Index(None, "at"),
+    Index(None, "position", unique=True),
 )
 
 oauth_flows = _table(
