@@ -20,6 +20,11 @@ class Kind(Enum):
     SWITCH = "true or false"
     LIST = "list"
     MAPPING = "mapping"
+    """Names to lists of texts."""
+    PAIRS = "mapping of texts"
+    """Names to single texts."""
+    TABLE = "mapping of mappings"
+    """Names to small mappings, whose own keys are `Key.columns`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,14 @@ class Key:
     def variable(self) -> str:
         """`AIGATEWAY_SERVER__PORT`."""
         return f"AIGATEWAY_{self.section}__{self.name}".upper()
+
+    @property
+    def columns(self) -> Mapping[str, "Key"]:
+        """The keys of each entry, where this is a table."""
+        model = _entry_type(self.bare)
+        if not isinstance(model, type) or not issubclass(model, BaseModel):
+            return {}
+        return {name: _key(self.dotted, name, field) for name, field in model.model_fields.items()}
 
 
 def _all_keys() -> dict[str, dict[str, Key]]:
@@ -78,12 +91,23 @@ def _kind(bare: object) -> Kind:
     if origin is tuple:
         return Kind.LIST
     if origin is Mapping:
-        return Kind.MAPPING
+        return _kind_of_mapping(_entry_type(bare))
     if bare is bool:
         return Kind.SWITCH
     if bare in (int, float):
         return Kind.NUMBER
     return Kind.TEXT
+
+
+def _entry_type(bare: object) -> object:
+    """Return the type of what a mapping leads to; None where this is no mapping."""
+    return _strip(get_args(bare)[1])[0] if get_origin(bare) is Mapping else None
+
+
+def _kind_of_mapping(entry: object) -> Kind:
+    if get_origin(entry) is tuple:
+        return Kind.MAPPING
+    return Kind.TABLE if isinstance(entry, type) and issubclass(entry, BaseModel) else Kind.PAIRS
 
 
 SECTIONS = _all_keys()

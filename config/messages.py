@@ -1,4 +1,7 @@
-"""What the model says about a bad value, in words for whoever wrote the file."""
+"""What is wrong with a value or a name, in words for whoever wrote the file."""
+
+import difflib
+from collections.abc import Iterable
 
 from pydantic_core import ErrorDetails
 
@@ -11,6 +14,7 @@ _WORDS = {
     "int_type": "must be a whole number",
     "less_than": "must be less than {lt}",
     "less_than_equal": "must be at most {le}",
+    "missing": "must be given",
     "string_pattern_mismatch": "has characters that are not allowed",
     "string_too_long": "must have at most {max_length} characters",
     "string_too_short": "must have at least {min_length} characters",
@@ -31,6 +35,12 @@ def in_words(error: ErrorDetails) -> str:
     if words is None:
         return error["msg"]
     return words.format(**{name: _number(value) for name, value in context.items()})
+
+
+def unknown(name: str, known: Iterable[str], what: str = "key", *, cutoff: float = 0.6) -> str:
+    """Say that there is no such name, and which one may have been meant."""
+    close = difflib.get_close_matches(name[:100], list(known), n=1, cutoff=cutoff)
+    return f"unknown {what} (did you mean {close[0]}?)" if close else f"unknown {what}"
 
 
 def _number(value: object) -> object:

@@ -2,11 +2,11 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal, get_args, get_origin
 
 import yaml
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 from config.fields import SecretUrl
 from config.keys import SECTIONS, Key, Kind
@@ -51,21 +51,23 @@ def reference() -> str:
 
 def effective(settings: Settings) -> str:
     """Return the values in force as YAML, secrets masked."""
-    shown = {
-        section: {
-            name: _shown(getattr(getattr(settings, section), name), dumped)
-            for name, dumped in values.items()
-        }
-        for section, values in settings.model_dump(mode="json").items()
-    }
+    shown = _shown(settings, settings.model_dump(mode="json"))
     text: str = yaml.safe_dump(shown, sort_keys=False, allow_unicode=False, width=1000)
     return text
 
 
 def _shown(value: object, dumped: object) -> object:
-    if isinstance(value, SecretUrl):
-        return str(value)
-    return MASK if isinstance(value, SecretStr) else dumped
+    match value:
+        case SecretUrl():
+            return str(value)
+        case SecretStr():
+            return MASK
+        case BaseModel() if isinstance(dumped, dict):
+            return {name: _shown(getattr(value, name), inner) for name, inner in dumped.items()}
+        case Mapping() if isinstance(dumped, dict):
+            return {name: _shown(inner, dumped[name]) for name, inner in value.items()}
+        case _:
+            return dumped
 
 
 def _sections() -> Iterator[str]:
@@ -78,7 +80,18 @@ def _sections() -> Iterator[str]:
 def _entry(key: Key) -> str:
     meaning = " ".join((key.field.description or "").split())
     facts = (f"`{key.variable}`", _type(key), f"default {_default(key)}")
-    return f"### `{key.dotted}`\n\n{meaning}\n\n{' · '.join(facts)}\n"
+    entry = f"### `{key.dotted}`\n\n{meaning}\n\n{' · '.join(facts)}\n"
+    rows = "\n".join(map(_row, key.columns.values()))
+    return f"{entry}\n{_TABLE_HEAD}{rows}\n" if rows else entry
+
+
+_TABLE_HEAD = "| Key of each entry | Type | Default | Meaning |\n|---|---|---|---|\n"
+
+
+def _row(column: Key) -> str:
+    meaning = " ".join((column.field.description or "").split())
+    default = "required" if column.field.is_required() else _default(column)
+    return f"| `{column.name}` | {_type(column)} | {default} | {meaning} |"
 
 
 def _type(key: Key) -> str:
@@ -96,8 +109,10 @@ def _type(key: Key) -> str:
 _NAMES = {
     Kind.TEXT: "text",
     Kind.SWITCH: "`true` or `false`",
-    Kind.LIST: "list of addresses or networks",
-    Kind.MAPPING: "mapping of prefix to list of provider ids",
+    Kind.LIST: "list",
+    Kind.MAPPING: "mapping of names to lists",
+    Kind.PAIRS: "mapping of names to texts",
+    Kind.TABLE: "mapping of names to mappings",
 }
 _UNITS = {"_bytes_per_s": "bytes per second", "_bytes": "bytes", "_s": "seconds", "_days": "days"}
 _SIGNS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import unquote
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from config.fields import (
     AdminKey,
@@ -30,21 +30,11 @@ from config.fields import (
     WebhookSecret,
     WebUrl,
 )
+from config.frozen import Frozen
+from config.login_client import LoginClients
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        validate_default=True,
-        allow_inf_nan=False,
-        hide_input_in_errors=True,
-        use_attribute_docstrings=True,
-    )
-
-
-class Server(_Frozen):
+class Server(Frozen):
     """The listening side: address, limits on clients, and how it stops."""
 
     host: Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[!-~]+$")] = "127.0.0.1"
@@ -79,7 +69,7 @@ class Server(_Frozen):
     """Running requests get this long to end at shutdown; what is left is cut with an error."""
 
 
-class Database(_Frozen):
+class Database(Frozen):
     """The durable store: SQLite, MySQL or MariaDB."""
 
     url: DatabaseUrl = SecretUrl("")
@@ -102,7 +92,7 @@ class Database(_Frozen):
     """How often changes made by other processes are looked for."""
 
 
-class Redis(_Frozen):
+class Redis(Frozen):
     """State that several processes share. Not needed for a single one."""
 
     url: RedisUrl = SecretUrl("")
@@ -119,7 +109,7 @@ class Redis(_Frozen):
     """How long Redis is left alone before one probe."""
 
 
-class Security(_Frozen):
+class Security(Frozen):
     """Keys, and the private networks that operators may point the gateway to."""
 
     admin_key: AdminKey | None = None
@@ -138,7 +128,7 @@ class Security(_Frozen):
     everything that is not public is refused."""
 
 
-class Routing(_Frozen):
+class Routing(Frozen):
     """Which provider serves which model."""
 
     prefixes: Prefixes = Field(
@@ -174,7 +164,7 @@ class Routing(_Frozen):
     others are broken off; whatever they cost is paid."""
 
 
-class Translation(_Frozen):
+class Translation(Frozen):
     """What happens between formats."""
 
     strict: bool = False
@@ -182,7 +172,7 @@ class Translation(_Frozen):
     them and saying so in `x-aigateway-dropped`. A request chooses by `x-aigateway-strict: true`."""
 
 
-class Responses(_Frozen):
+class Responses(Frozen):
     """Answers of the Responses format that clients may come back to, kept where Redis is, else in
     this process until it stops. Sealed with the master key; each API key sees its own."""
 
@@ -196,7 +186,7 @@ class Responses(_Frozen):
     """The largest that is kept, as JSON, all the conversation before it included."""
 
 
-class Affinity(_Frozen):
+class Affinity(Frozen):
     """Conversations stay with the account that began them, so that its prompt cache serves."""
 
     enabled: bool = True
@@ -210,7 +200,7 @@ class Affinity(_Frozen):
     serves this turn, and the conversation stays."""
 
 
-class Egress(_Frozen):
+class Egress(Frozen):
     """How accounts leave the house."""
 
     default_policy: Literal["auto", "required", "direct"] = "auto"
@@ -241,7 +231,7 @@ class Egress(_Frozen):
     an operator moves them."""
 
 
-class Retry(_Frozen):
+class Retry(Frozen):
     """How hard a request tries, and how long it waits for a provider."""
 
     max_attempts: Annotated[int, Field(ge=1, le=20)] = 4
@@ -289,7 +279,7 @@ class Retry(_Frozen):
     """Largest answer that is read whole (not streamed), after decompression."""
 
 
-class Cooldown(_Frozen):
+class Cooldown(Frozen):
     """How long an account rests after a failure that names no time itself."""
 
     rate_limited_s: Seconds = 5
@@ -326,7 +316,7 @@ class Cooldown(_Frozen):
     """A longer Retry-After counts as this."""
 
 
-class Breaker(_Frozen):
+class Breaker(Frozen):
     """When a provider fails for everybody, nobody is blamed and nobody is asked for a while."""
 
     failures: Count = 10
@@ -346,7 +336,7 @@ class Breaker(_Frozen):
     """The longest pause."""
 
 
-class Tokens(_Frozen):
+class Tokens(Frozen):
     """How OAuth tokens are kept fresh."""
 
     refresh_leeway_s: Seconds = 300
@@ -375,7 +365,7 @@ class Tokens(_Frozen):
         return self
 
 
-class Stats(_Frozen):
+class Stats(Frozen):
     """Recording of requests."""
 
     queue_size: Count = 10_000
@@ -400,7 +390,7 @@ class Stats(_Frozen):
     """Ask for usage on Chat streams whose client did not, and keep it from the client."""
 
 
-class Events(_Frozen):
+class Events(Frozen):
     """What operators want to hear of: accounts that cool or need a login, dead proxies."""
 
     retention_days: Annotated[int, Field(ge=1, le=36_500)] = 30
@@ -413,7 +403,7 @@ class Events(_Frozen):
     """Signs what is posted: HMAC-SHA256 over time and body, in `x-aigateway-signature`."""
 
 
-class OAuth(_Frozen):
+class OAuth(Frozen):
     """Logins in the browser, with the operator's own OAuth clients; none is shipped."""
 
     public_url: PublicUrl = ""
@@ -423,8 +413,11 @@ class OAuth(_Frozen):
     flow_ttl_s: Annotated[float, Field(ge=60, le=3600)] = 600
     """How long a login may take."""
 
+    clients: LoginClients = Field(default_factory=dict)
+    """Provider id to your own OAuth client there."""
 
-class Logs(_Frozen):
+
+class Logs(Frozen):
     """What is logged, and how it looks. Always to standard error, one event a line."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -434,14 +427,14 @@ class Logs(_Frozen):
     """`console` for people, `json` for machines."""
 
 
-class Catalog(_Frozen):
+class Catalog(Frozen):
     """The lists of models."""
 
     refresh_s: Annotated[float, Field(ge=60, le=604_800)] = 3600
     """How often each provider's list is fetched again."""
 
 
-class Settings(_Frozen):
+class Settings(Frozen):
     """All settings. Frozen; `repr` hides secrets."""
 
     data_dir: Path = Field(default=Path("data"), exclude=True)
@@ -505,6 +498,10 @@ class Settings(_Frozen):
         values = [key.get_secret_value() for key in keys if key is not None]
         for url in (self.database.url, self.redis.url):
             values.extend(_passwords(url.get_secret_value()))
+        clients = self.oauth.clients.values()
+        values += [
+            client.client_secret.get_secret_value() for client in clients if client.client_secret
+        ]
         return tuple(values)
 
 

@@ -4,17 +4,17 @@ Every mistake is collected with its place (file and line, variable or option) be
 refused, so that one run shows them all. Values are never part of a message.
 """
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from pydantic import ValidationError
 
 from config.errors import ConfigError, Problem
 from config.keys import KEYS, SECTIONS, VARIABLES, Key
-from config.messages import in_words
+from config.messages import in_words, unknown
 from config.settings import Settings
 from config.values import BadValue, Value, from_node, from_text
 from config.yaml_text import (
@@ -78,7 +78,7 @@ class _Draft:
         self._environ = environ
         self._values: dict[str, dict[str, Value]] = {}
         self._places: dict[tuple[str, ...], _Place] = {}
-        self._items: dict[str, Mapping[str, str]] = {}
+        self._items: dict[str, _Items] = {}
         self._problems: list[Problem] = []
 
     # --- file ---
@@ -117,7 +117,7 @@ class _Draft:
             place = _Place(f"{path}:{entry.line}", f"{section}.{entry.key}")
             key = SECTIONS[section].get(entry.key)
             if key is None:
-                self._problem(place, _unknown(entry.key, SECTIONS[section]))
+                self._problem(place, unknown(entry.key, SECTIONS[section]))
                 continue
             try:
                 value = from_node(key, entry.value, self._environ)
@@ -174,9 +174,7 @@ class _Draft:
             raise ConfigError(self._problems)
         return settings
 
-    def _set(
-        self, key: Key, value: Value, place: _Place, items: Mapping[str, str] | None = None
-    ) -> None:
+    def _set(self, key: Key, value: Value, place: _Place, items: "_Items | None" = None) -> None:
         self._values.setdefault(key.section, {})[key.name] = value
         self._places[key.section, key.name] = place
         self._items[key.dotted] = items or {}
@@ -188,8 +186,12 @@ class _Draft:
         place = self._places.get(location[:2]) or self._places.get(location[:1])
         if place is None:
             return _Place("settings", ".".join(location))
-        item = location[2] if len(location) > 2 else ""
-        where = self._items.get(".".join(location[:2]), {}).get(item, place.where)
+        items = self._items.get(".".join(location[:2]), {})
+        inner = location[2:]
+        where = next(
+            (items[inner[:end]] for end in range(len(inner), 0, -1) if inner[:end] in items),
+            place.where,
+        )
         path = "".join(f"[{part}]" for part in location[2:] if part != "[key]")
         return _Place(where, place.key + path)
 
@@ -197,15 +199,27 @@ class _Draft:
         self._problems.append(Problem(place.where, place.key, message))
 
 
-def _item_places(path: str, node: Node) -> dict[str, str]:
-    """Where each item of a list or mapping stands, by its index or key."""
+_Items: TypeAlias = Mapping[tuple[str, ...], str]
+"""Where things inside a value stand, by the indices and keys that lead to them."""
+
+
+def _item_places(path: str, node: Node) -> _Items:
+    found: dict[tuple[str, ...], str] = {}
+    for name, value, line in _inside(node):
+        found[name,] = f"{path}:{line}"
+        found |= {(name, *rest): where for rest, where in _item_places(path, value).items()}
+    return found
+
+
+def _inside(node: Node) -> list[tuple[str, Node, int]]:
+    """The items of a list or mapping: index or key, node, line."""
     match node:
         case ListNode():
-            return {str(index): f"{path}:{item.line}" for index, item in enumerate(node.items)}
+            return [(str(index), item, item.line) for index, item in enumerate(node.items)]
         case MapNode():
-            return {entry.key: f"{path}:{entry.line}" for entry in node.entries}
+            return [(entry.key, entry.value, entry.line) for entry in node.entries]
         case ScalarNode():
-            return {}
+            return []
 
 
 class _Unreadable(Exception):
@@ -253,12 +267,7 @@ def _unknown_section(name: str) -> str:
     owners = [key.dotted for key in KEYS.values() if key.name == name]
     if owners:
         return f"unknown section (did you mean {' or '.join(owners)}?)"
-    return _unknown(name, SECTIONS, "section")
-
-
-def _unknown(name: str, known: Iterable[str], what: str = "key", *, cutoff: float = 0.6) -> str:
-    close = difflib.get_close_matches(name[:100], list(known), n=1, cutoff=cutoff)
-    return f"unknown {what} (did you mean {close[0]}?)" if close else f"unknown {what}"
+    return unknown(name, SECTIONS, "section")
 
 
 def _unknown_variable(name: str, text: str) -> str | None:
@@ -270,7 +279,7 @@ def _unknown_variable(name: str, text: str) -> str | None:
     if "__" in name:
         start = name.partition("__")[0]
         section = [variable for variable in VARIABLES if variable.startswith(f"{start}__")]
-        return _unknown(name, section or VARIABLES, "setting", cutoff=0.8)
+        return unknown(name, section or VARIABLES, "setting", cutoff=0.8)
     for variable in VARIABLES:
         if variable.replace("__", "_") == name and not text.startswith("tcp://"):
             return f"unknown setting (did you mean {variable}? with two underscores)"
