@@ -5,7 +5,7 @@ lose goes through `SharedState`. All methods that touch a disk or a network are 
 never block the event loop.
 """
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Literal, Protocol, TypeVar
 
@@ -190,6 +190,15 @@ class EgressCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class Added:
+    """What became of one of many new proxies."""
+
+    proxy_id: str
+    """The new one, or the one that has this address already."""
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Move:
     """An account that leaves one proxy for another."""
 
@@ -214,8 +223,21 @@ class EgressRepository(Protocol):
         is_active: bool | None = None,
     ) -> Page[EgressProxy]: ...
 
+    async def some(self, proxy_ids: Sequence[str]) -> list[EgressProxy]:
+        """Return those of these that exist, in id order."""
+        ...
+
     async def create(self, proxy: EgressProxy) -> EgressProxy:
         """Insert and let waiting accounts in. Raises Conflict when the address is known."""
+        ...
+
+    async def known(self, urls: Sequence[str]) -> dict[str, str]:
+        """Return the ids of the proxies that have these addresses, by address."""
+        ...
+
+    async def create_many(self, proxies: Sequence[EgressProxy]) -> list[Added]:
+        """Insert those whose address is new, in one transaction, and let waiting accounts in; say
+        what became of each, in order. The addresses must differ from one another."""
         ...
 
     async def update(self, proxy_id: str, change: EgressChange) -> EgressProxy:
@@ -239,10 +261,12 @@ class EgressRepository(Protocol):
         """Keep what a probe found. Raises no revision: requests do not read it."""
         ...
 
-    async def rehome(self, proxy_id: str, *, dry_run: bool) -> list["Move"]:
+    async def rehome(
+        self, proxy_id: str, *, dry_run: bool, avoiding: Collection[str] = ()
+    ) -> list["Move"]:
         """Give every account of the proxy a place at another one that is open and has room, the
-        usual way; who finds none keeps its place. With `dry_run` nothing is changed. Raises
-        NotFound."""
+        usual way, but at none of `avoiding`; who finds none keeps its place. With `dry_run` nothing
+        is changed. Raises NotFound."""
         ...
 
 
@@ -405,6 +429,11 @@ class AttemptRepository(Protocol):
 
     async def of_request(self, request_id: str) -> list[Attempt]:
         """Every attempt of a request in order, with its decision."""
+        ...
+
+    async def delete_before(self, at: float, *, batch: int) -> int:
+        """Delete at most `batch` rows older than `at`, and decisions that nothing refers to any
+        more; returns how many."""
         ...
 
 

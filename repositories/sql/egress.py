@@ -3,15 +3,24 @@
 import hashlib
 import hmac
 import logging
+from collections.abc import Collection, Iterable, Sequence
 
-from sqlalchemy import Connection, RowMapping, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, delete, insert, or_, select, update
 
 from auth.vault import Vault, VaultError
 from models.account import Account
 from models.egress import EgressProxy
 from models.errors import Conflict, NotFound
 from models.ports import Clock
-from repositories.base import EgressChange, Page, Recalculated, _Unset
+from repositories.base import (
+    Added,
+    EgressChange,
+    EgressCheck,
+    Move,
+    Page,
+    Recalculated,
+    _Unset,
+)
 from repositories.sql import placement
 from repositories.sql.accounts import accounts_at
 from repositories.sql.credentials import open_url, seal_url
@@ -74,22 +83,20 @@ class SqlEgress:
             )
         )
 
+    async def some(self, proxy_ids: Sequence[str]) -> list[EgressProxy]:
+        """Return those of these that exist, in id order."""
+
+        def work(connection: Connection) -> list[EgressProxy]:
+            query = select(proxy_pool).where(proxy_pool.c.id.in_(proxy_ids))
+            rows = connection.execute(query.order_by(proxy_pool.c.id)).mappings()
+            return [self._proxy(row) for row in rows]
+
+        return await self._db.read(work)
+
     async def create(self, proxy: EgressProxy) -> EgressProxy:
         """Insert and let waiting accounts in. Raises Conflict when the address is known, NotFound
         for an unknown provider."""
-        now = self._clock.now()
-        values = {
-            "id": proxy.id,
-            "label": proxy.label,
-            "provider_id": proxy.provider_id,
-            "priority": proxy.priority,
-            "max_accounts": proxy.max_accounts,
-            "assigned": 0,
-            "is_active": proxy.is_active,
-            "created_at": proxy.created_at or now,
-            "updated_at": proxy.updated_at or now,
-            **self._address(proxy.id, proxy.url),
-        }
+        values = self._new_row(proxy)
 
         def work(connection: Connection) -> EgressProxy:
             bump(connection)
@@ -99,6 +106,34 @@ class SqlEgress:
             connection.execute(insert(proxy_pool).values(values))
             placement.fill_waiting(connection)
             return self._read(connection, proxy.id)
+
+        return await self._db.run(work)
+
+    async def known(self, urls: Sequence[str]) -> dict[str, str]:
+        """Return the ids of the proxies that have these addresses, by address."""
+
+        def work(connection: Connection) -> dict[str, str]:
+            hashes = {self._hash(url): url for url in urls}
+            return {hashes[key]: row_id for key, row_id in _ids_of(connection, hashes).items()}
+
+        return await self._db.read(work)
+
+    async def create_many(self, proxies: Sequence[EgressProxy]) -> list[Added]:
+        """Insert those whose address is new; see EgressRepository. Raises NotFound for an unknown
+        provider."""
+
+        def work(connection: Connection) -> list[Added]:
+            # Sealing takes a while: before the lock.
+            rows = [self._new_row(proxy) for proxy in proxies]
+            bump(connection)
+            for provider_id in {proxy.provider_id for proxy in proxies} - {None}:
+                require(connection, providers, str(provider_id), "provider")
+            known = _ids_of(connection, [str(row["url_hash"]) for row in rows])
+            if new := [row for row in rows if row["url_hash"] not in known]:
+                connection.execute(insert(proxy_pool), new)
+                placement.fill_waiting(connection)
+            found = [(known.get(str(row["url_hash"])), str(row["id"])) for row in rows]
+            return [Added(old or made, is_new=old is None) for old, made in found]
 
         return await self._db.run(work)
 
@@ -165,9 +200,54 @@ class SqlEgress:
 
         return await self._db.run(work)
 
+    async def store_check(self, proxy_id: str, check: EgressCheck) -> None:
+        """Keep what a probe found; what it did not find out stays as it was."""
+        found: dict[str, object] = {"checked_at": check.at, "check_error": check.error}
+        if check.error is None:
+            found["latency_ms"] = check.latency_ms
+        if check.exit_address is not None:
+            found |= {"exit_address": check.exit_address, "exit_country": check.exit_country}
+        columns = proxy_pool.c
+        is_newer = or_(columns.checked_at.is_(None), columns.checked_at <= check.at)
+        statement = update(proxy_pool).where(columns.id == proxy_id, is_newer).values(found)
+        await self._db.run(lambda connection: connection.execute(statement).rowcount)
+
+    async def rehome(
+        self, proxy_id: str, *, dry_run: bool, avoiding: Collection[str] = ()
+    ) -> list[Move]:
+        """Give the proxy's accounts places elsewhere; see EgressRepository. Raises NotFound."""
+
+        def look(connection: Connection) -> list[Move]:
+            require(connection, proxy_pool, proxy_id, "proxy")
+            return placement.moves(connection, proxy_id, avoiding=avoiding)
+
+        def work(connection: Connection) -> list[Move]:
+            bump(connection)
+            require(connection, proxy_pool, proxy_id, "proxy")
+            return placement.rehome(connection, proxy_id, avoiding=avoiding)
+
+        return await (self._db.read(look) if dry_run else self._db.run(work))
+
+    def _new_row(self, proxy: EgressProxy) -> dict[str, object]:
+        now = self._clock.now()
+        return {
+            "id": proxy.id,
+            "label": proxy.label,
+            "provider_id": proxy.provider_id,
+            "priority": proxy.priority,
+            "max_accounts": proxy.max_accounts,
+            "assigned": 0,
+            "is_active": proxy.is_active,
+            "created_at": proxy.created_at or now,
+            "updated_at": proxy.updated_at or now,
+            **self._address(proxy.id, proxy.url),
+        }
+
     def _address(self, proxy_id: str, url: str) -> dict[str, object]:
-        hashed = hmac.new(self._pepper, url.encode(), hashlib.sha256).hexdigest()
-        return {"url": seal_url(self._vault, proxy_id, url), "url_hash": hashed}
+        return {"url": seal_url(self._vault, proxy_id, url), "url_hash": self._hash(url)}
+
+    def _hash(self, url: str) -> str:
+        return hmac.new(self._pepper, url.encode(), hashlib.sha256).hexdigest()
 
     def _read(self, connection: Connection, proxy_id: str) -> EgressProxy:
         query = select(proxy_pool).where(proxy_pool.c.id == proxy_id)
@@ -198,6 +278,13 @@ class SqlEgress:
         except VaultError as error:
             logger.error("proxy left out", extra={"proxy": row["id"], "error": error.message})
             return None
+
+
+def _ids_of(connection: Connection, url_hashes: Iterable[str]) -> dict[str, str]:
+    """Return the proxies that have these addresses: ids by the hash of the address."""
+    columns = proxy_pool.c
+    query = select(columns.url_hash, columns.id).where(columns.url_hash.in_(list(url_hashes)))
+    return {row.url_hash: row.id for row in connection.execute(query)}
 
 
 def _check_new(connection: Connection, proxy_id: str, url_hash: object) -> None:

@@ -18,7 +18,7 @@ makes placements of all processes follow one another, so they neither give a pla
 deadlock. The conditional UPDATE in `_enter` would keep capacities even without it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 from sqlalchemy import (
     ColumnElement,
@@ -36,6 +36,7 @@ from sqlalchemy import (
 from sqlalchemy import update as update_
 
 from models.account import EgressPolicy, EgressStatus
+from repositories.base import Move
 from repositories.sql.tables import accounts, proxy_pool
 
 _HAS_ROOM = or_(proxy_pool.c.max_accounts == 0, proxy_pool.c.assigned < proxy_pool.c.max_accounts)
@@ -50,9 +51,9 @@ def place(connection: Connection, account_id: str) -> None:
     release(connection, account_id)
     if not account["is_active"] or account["egress_policy"] == EgressPolicy.DIRECT:
         return
-    for proxy in _open_proxies(connection):
-        if _suits(proxy, account) and _enter(connection, account_id, proxy):
-            return
+    proxy_id = _Rooms(connection).take(account["provider_id"])
+    if proxy_id is not None:
+        _enter(connection, account_id, proxy_id)
 
 
 def release(connection: Connection, account_id: str) -> None:
@@ -69,11 +70,7 @@ def release(connection: Connection, account_id: str) -> None:
         )
     )
     if account["proxy_id"] is not None:
-        connection.execute(
-            update_(proxy_pool)
-            .where(proxy_pool.c.id == account["proxy_id"], proxy_pool.c.assigned > 0)
-            .values(assigned=proxy_pool.c.assigned - 1)
-        )
+        _give_back(connection, account["proxy_id"])
 
 
 def vacate(connection: Connection, proxy_id: str, *, keeping: str | None = None) -> None:
@@ -88,21 +85,36 @@ def vacate(connection: Connection, proxy_id: str, *, keeping: str | None = None)
 
 def fill_waiting(connection: Connection) -> int:
     """Let in as many accounts as fit; return how many of them were waiting."""
-    proxies = _open_proxies(connection)
-    if not proxies:
-        return 0
+    rooms = _Rooms(connection)
     waiting = 0
-    for account in connection.execute(_candidates()).mappings().all():
-        for proxy in proxies:
-            if _suits(proxy, account) and _enter(connection, account["id"], proxy):
-                waiting += account["egress_status"] == EgressStatus.WAITING
-                break
-        else:
-            continue
-        proxies = _open_proxies(connection)
-        if not proxies:
+    for account in connection.execute(_candidates()).mappings() if rooms else ():
+        proxy_id = rooms.take(account["provider_id"])
+        if proxy_id is not None and _enter(connection, account["id"], proxy_id):
+            waiting += account["egress_status"] == EgressStatus.WAITING
+        if not rooms:
             break
     return waiting
+
+
+def moves(connection: Connection, proxy_id: str, *, avoiding: Collection[str]) -> list[Move]:
+    """Return where each account of a proxy would go, in id order: as ever the first that has room,
+    but not to one that is to be avoided."""
+    rooms = _Rooms(connection, without={proxy_id, *avoiding})
+    held = select(accounts.c.id, accounts.c.provider_id).where(accounts.c.proxy_id == proxy_id)
+    rows = connection.execute(held.order_by(accounts.c.id)).mappings()
+    return [Move(row["id"], rooms.take(row["provider_id"])) for row in rows]
+
+
+def rehome(connection: Connection, proxy_id: str, *, avoiding: Collection[str]) -> list[Move]:
+    """Move the accounts of a proxy; return who went where. Nobody goes without a place: who finds
+    none stays. The places that this frees are not given away, for the proxy may be dead."""
+    done = []
+    for move in moves(connection, proxy_id, avoiding=avoiding):
+        moved = move.proxy_id is not None and _enter(connection, move.account_id, move.proxy_id)
+        if moved:
+            _give_back(connection, proxy_id)
+        done.append(move if moved else Move(move.account_id, None))
+    return done
 
 
 def recount(connection: Connection) -> int:
@@ -176,17 +188,32 @@ def _status_without_place(account: RowMapping) -> EgressStatus:
             return EgressStatus.DIRECT
 
 
-def _open_proxies(connection: Connection) -> Sequence[RowMapping]:
-    """Return the active proxies with room, in the order in which they fill."""
-    return (
-        connection.execute(
-            select(proxy_pool.c.id, proxy_pool.c.provider_id)
-            .where(proxy_pool.c.is_active == true(), _HAS_ROOM)
-            .order_by(proxy_pool.c.priority.desc(), proxy_pool.c.id)
-        )
-        .mappings()
-        .all()
-    )
+class _Rooms:
+    """The active proxies with room, in the order in which they fill; what is taken is gone."""
+
+    def __init__(self, connection: Connection, *, without: Collection[str] = ()) -> None:
+        columns = proxy_pool.c
+        rows = connection.execute(
+            select(columns.id, columns.provider_id, columns.max_accounts, columns.assigned)
+            .where(columns.is_active == true(), _HAS_ROOM)
+            .order_by(columns.priority.desc(), columns.id)
+        ).mappings()
+        self._proxies = [row for row in rows if row["id"] not in without]
+        self._taken: dict[str, int] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._proxies)
+
+    def take(self, provider_id: str) -> str | None:
+        """Return the first proxy with room for an account of this provider."""
+        for position, proxy in enumerate(self._proxies):
+            if proxy["provider_id"] in (None, provider_id):
+                proxy_id: str = proxy["id"]
+                taken = self._taken[proxy_id] = self._taken.get(proxy_id, 0) + 1
+                if proxy["assigned"] + taken == proxy["max_accounts"]:
+                    del self._proxies[position]
+                return proxy_id
+        return None
 
 
 def _candidates() -> Select[tuple[str, str, str]]:
@@ -210,10 +237,10 @@ def _suits(proxy: RowMapping, account: RowMapping) -> bool:
     return proxy["provider_id"] is None or proxy["provider_id"] == account["provider_id"]
 
 
-def _enter(connection: Connection, account_id: str, proxy: RowMapping) -> bool:
+def _enter(connection: Connection, account_id: str, proxy_id: str) -> bool:
     taken = connection.execute(
         update_(proxy_pool)
-        .where(proxy_pool.c.id == proxy["id"], proxy_pool.c.is_active == true(), _HAS_ROOM)
+        .where(proxy_pool.c.id == proxy_id, proxy_pool.c.is_active == true(), _HAS_ROOM)
         .values(assigned=proxy_pool.c.assigned + 1)
     )
     if taken.rowcount != 1:
@@ -221,6 +248,14 @@ def _enter(connection: Connection, account_id: str, proxy: RowMapping) -> bool:
     connection.execute(
         update_(accounts)
         .where(accounts.c.id == account_id)
-        .values(proxy_id=proxy["id"], egress_status=EgressStatus.ASSIGNED, egress_bound=True)
+        .values(proxy_id=proxy_id, egress_status=EgressStatus.ASSIGNED, egress_bound=True)
     )
     return True
+
+
+def _give_back(connection: Connection, proxy_id: str) -> None:
+    connection.execute(
+        update_(proxy_pool)
+        .where(proxy_pool.c.id == proxy_id, proxy_pool.c.assigned > 0)
+        .values(assigned=proxy_pool.c.assigned - 1)
+    )
