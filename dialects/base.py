@@ -19,6 +19,7 @@ from models.errors import ErrorKind, GatewayError, UpstreamError
 from models.events import Event
 from models.json_types import JsonObject
 from models.profile import Profile
+from models.session import Session
 from models.usage import Usage
 
 
@@ -191,6 +192,10 @@ class Dialect(Protocol):
         Only the bytes of the model name (when it differs) and, for Chat streams with
         `ask_usage`, `stream_options` are spliced; the very same object comes back otherwise.
         """
+        ...
+
+    def session(self, payload: JsonObject) -> Session:
+        """Return what a client's request says of its conversation. Never raises; cheap."""
         ...
 
     def decode_request(self, payload: JsonObject) -> ChatRequest:

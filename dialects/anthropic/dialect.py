@@ -11,6 +11,7 @@ from dialects.anthropic.models import encode_model, encode_models, read_models
 from dialects.anthropic.read_content import DIALECT
 from dialects.anthropic.request import decode_request, encode_request, read_model
 from dialects.anthropic.response import decode_response, encode_response
+from dialects.anthropic.session import read_session
 from dialects.anthropic.sniffer import StreamSniffer
 from dialects.anthropic.usage import read_usage
 from dialects.base import (
@@ -33,6 +34,7 @@ from models.chat import ChatRequest, ChatResponse
 from models.errors import GatewayError
 from models.json_types import JsonObject
 from models.profile import Profile
+from models.session import Session
 from models.usage import Usage
 
 _GUARDED: Final = ("model", "stream", "max_tokens", "messages")
@@ -78,6 +80,9 @@ class Messages:
         self, body: bytes, payload: JsonObject, model: str, *, ask_usage: bool
     ) -> tuple[bytes, bool]:
         return with_model(body, payload, model), False
+
+    def session(self, payload: JsonObject) -> Session:
+        return read_session(payload)
 
     def decode_request(self, payload: JsonObject) -> ChatRequest:
         return decode_request(payload)

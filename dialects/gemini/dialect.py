@@ -24,6 +24,7 @@ from dialects.gemini.models import bare_model, encode_model, encode_models, read
 from dialects.gemini.read_config import CONFIG, read_max_tokens
 from dialects.gemini.read_request import read_request
 from dialects.gemini.response import decode_response, encode_response
+from dialects.gemini.session import read_session
 from dialects.gemini.sniffer import StreamSniffer
 from dialects.gemini.usage import read_usage
 from dialects.gemini.write_request import write_request
@@ -32,6 +33,7 @@ from models.chat import ChatRequest, ChatResponse
 from models.errors import BadRequest, GatewayError
 from models.json_types import JsonObject
 from models.profile import Profile
+from models.session import Session
 from models.usage import Usage
 
 _GUARDED: Final = ("contents", CONFIG, "systemInstruction", "tools", "toolConfig", "cachedContent")
@@ -148,6 +150,9 @@ class GeminiDialect:
     ) -> tuple[bytes, bool]:
         """Return the body as it came: the model stands in the address."""
         return body, False
+
+    def session(self, payload: JsonObject) -> Session:
+        return read_session(payload)
 
     def decode_request(self, payload: JsonObject) -> ChatRequest:
         return read_request(payload)

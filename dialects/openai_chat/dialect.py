@@ -18,6 +18,7 @@ from dialects.openai_chat.encoder import ChatEncoder
 from dialects.openai_chat.family import OpenAIFamily
 from dialects.openai_chat.read_request import read_request
 from dialects.openai_chat.response import read_response, write_response
+from dialects.openai_chat.session import read_session
 from dialects.openai_chat.sniffer import ChatSniffer
 from dialects.openai_chat.usage import read_usage
 from dialects.openai_chat.write_request import write_request
@@ -25,6 +26,7 @@ from models.chat import ChatRequest, ChatResponse
 from models.errors import GatewayError
 from models.json_types import JsonObject
 from models.profile import Profile
+from models.session import Session
 from models.usage import Usage
 
 _SPELLINGS: Final = {
@@ -57,6 +59,9 @@ class ChatDialect(OpenAIFamily):
         self, body: bytes, payload: JsonObject, model: str, *, ask_usage: bool
     ) -> tuple[bytes, bool]:
         return raw.prepare_raw(body, payload, model, ask_usage=ask_usage)
+
+    def session(self, payload: JsonObject) -> Session:
+        return read_session(payload)
 
     def decode_request(self, payload: JsonObject) -> ChatRequest:
         return read_request(payload)

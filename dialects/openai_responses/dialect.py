@@ -18,6 +18,7 @@ from dialects.openai_responses.encoder import ResponsesEncoder
 from dialects.openai_responses.read_parts import DIALECT
 from dialects.openai_responses.read_request import read_request
 from dialects.openai_responses.response import read_response, write_response
+from dialects.openai_responses.session import read_session
 from dialects.openai_responses.sniffer import ResponsesSniffer
 from dialects.openai_responses.usage import read_usage
 from dialects.openai_responses.write_request import write_request
@@ -26,6 +27,7 @@ from models.chat import ChatRequest, ChatResponse
 from models.errors import GatewayError
 from models.json_types import JsonObject
 from models.profile import Profile
+from models.session import Session
 from models.usage import Usage
 
 _SPELLINGS: Final = {
@@ -63,6 +65,9 @@ class Responses(OpenAIFamily):
     ) -> tuple[bytes, bool]:
         """Usage comes with every answer, so nothing has to be asked for."""
         return with_model(body, payload, model), False
+
+    def session(self, payload: JsonObject) -> Session:
+        return read_session(payload)
 
     def decode_request(self, payload: JsonObject) -> ChatRequest:
         return read_request(payload)
