@@ -1,12 +1,14 @@
+import asyncio
 from dataclasses import replace
 
 import pytest
 
+from models.account import EgressPolicy
 from models.errors import Conflict, NotFound
-from repositories.base import EgressChange
+from repositories.base import Added, EgressChange, EgressCheck
 from repositories.open import Repositories
 from tests.fakes.clock import FakeClock
-from tests.repositories.build import add_accounts, proxy
+from tests.repositories.build import add_accounts, places, proxy
 
 
 async def test_a_proxy_reads_back_as_it_was_created(stores: Repositories, clock: FakeClock) -> None:
@@ -71,3 +73,55 @@ async def test_assignments_are_the_accounts_in_id_order(stores: Repositories) ->
     created = await stores.egress.create(proxy("one", 2))
     placed = await add_accounts(stores, 3)
     assert await stores.egress.assignments(created.id) == placed[:2]
+
+
+async def test_what_a_probe_found_is_kept_and_no_snapshot_is_loaded_for_it(
+    stores: Repositories, clock: FakeClock
+) -> None:
+    created = await stores.egress.create(proxy("one"))
+    before, at = await stores.revisions.current(), clock.now()
+    good = EgressCheck(at, None, 12.5, "203.0.113.7", "DE")
+    await stores.egress.store_check(created.id, good)
+    found = replace(
+        created,
+        checked_at=at,
+        latency_ms=12.5,
+        exit_address="203.0.113.7",
+        exit_country="DE",
+    )
+    assert await stores.egress.get(created.id) == found
+    await stores.egress.store_check(created.id, EgressCheck(at + 5, "refused"))
+    failed = replace(found, checked_at=at + 5, check_error="refused")
+    assert await stores.egress.get(created.id) == failed
+    # One that took longer and began before says nothing new.
+    await stores.egress.store_check(created.id, good)
+    assert await stores.egress.get(created.id) == failed
+    await stores.egress.store_check("0" * 32, good)
+    assert await stores.revisions.current() == before
+
+
+async def test_of_many_new_proxies_those_come_whose_address_is_new(stores: Repositories) -> None:
+    old = await stores.egress.create(proxy("one", 1))
+    await add_accounts(stores, 4, EgressPolicy.REQUIRED)
+    twin, second, third = proxy("one"), proxy("two", 1), proxy("three", 1)
+    before = await stores.revisions.current()
+    added = await stores.egress.create_many([twin, second, third])
+    assert added == [Added(old.id, False), Added(second.id, True), Added(third.id, True)]
+    assert await stores.revisions.current() == before + 1
+    assert await places(stores) == ["one", "two", "three", "WAITING"]
+    urls = [twin.url, third.url, "http://nobody.example:1"]
+    assert await stores.egress.known(urls) == {old.url: old.id, third.url: third.id}
+    some = await stores.egress.some([third.id, old.id, "0" * 32])
+    assert [found.url for found in some] == [old.url, third.url]
+    with pytest.raises(NotFound):
+        await stores.egress.create_many([proxy("four", provider_id="nobody")])
+
+
+async def test_the_same_list_stored_twice_at_once_is_stored_once(stores: Repositories) -> None:
+    hosts = [f"h{number}" for number in range(40)]
+    both = await asyncio.gather(
+        *(stores.egress.create_many([proxy(host) for host in hosts]) for _ in range(2))
+    )
+    assert sorted(sum(one.is_new for one in added) for added in both) == [0, 40]
+    assert [one.proxy_id for one in both[0]] == [one.proxy_id for one in both[1]]
+    assert len(await stores.egress.all()) == 40
