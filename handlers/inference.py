@@ -29,6 +29,9 @@ _SUMMARIES: Final = {
     Operation.COUNT: "Count the input tokens of a request ({})",
     Operation.EMBED: "Turn texts into vectors ({})",
 }
+_FALLBACK: Final = "x-aigateway-fallback"
+_FALLBACK_MODE: Final = "x-aigateway-fallback-mode"
+_MAX_FALLBACKS: Final = 8
 _JSON_HEADERS: Final = {"content-type": "application/json", "cache-control": "no-store"}
 
 
@@ -163,6 +166,7 @@ class Inference:
             record.at,
             started,
             self._strict if wish is None else wish.strip().lower() == "true",
+            *_stand_ins(request),
         )
 
 
@@ -175,6 +179,22 @@ def _forwardable(request: web.Request, dialect: Dialect) -> dict[str, str]:
             raise BadRequest(f"header {name}: only printable ASCII characters are allowed")
         found[name] = value
     return found
+
+
+def _stand_ins(request: web.Request) -> tuple[tuple[str, ...] | None, bool | None]:
+    """Return the models that may serve in the asked one's stead, and whether all at once.
+
+    Raises BadRequest.
+    """
+    named, mode = request.headers.get(_FALLBACK), request.headers.get(_FALLBACK_MODE)
+    if mode not in (None, "sequential", "race"):
+        raise BadRequest(f"header {_FALLBACK_MODE}: expected sequential or race")
+    if named is None:
+        return None, None if mode is None else mode == "race"
+    models = tuple(name for part in named.split(",") if (name := part.strip()))
+    if len(models) > _MAX_FALLBACKS:
+        raise BadRequest(f"header {_FALLBACK}: at most {_MAX_FALLBACKS} models")
+    return models, None if mode is None else mode == "race"
 
 
 def _about(record: RequestRecord, principal: Principal, request_id: str) -> dict[str, str]:

@@ -39,6 +39,10 @@ class ProxyRequest:
     """Monotonic seconds, for durations."""
     strict: bool = False
     """Refuse what would have to be dropped on the way to the provider."""
+    fallbacks: tuple[str, ...] | None = None
+    """Models that may serve in its stead, in order; None means as configured."""
+    is_race: bool | None = None
+    """Whether those are asked at once; None means as configured."""
 
 
 @dataclass(slots=True)

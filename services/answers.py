@@ -34,8 +34,19 @@ class Limits:
     """Bounds of one call."""
 
     max_attempts: int = 4
+    """Calls of a provider that may have cost something."""
+    max_refusals: int = 16
+    """Refusals besides, at no cost."""
     first_byte_timeout_s: float = 600.0
     """For all attempts together."""
+    attempt_timeout_s: float = 300.0
+    """For the head of one answer that is not streamed."""
+    stream_attempt_timeout_s: float = 60.0
+    """For the head of one stream."""
+    max_wait_s: float = 0.0
+    """For an account that is well again, when all rest."""
+    hedge_after_s: float = 0.0
+    """A stream without content is asked of a second account then; 0 means never."""
     idle_timeout_s: float = 300.0
     """Longest silence inside a stream."""
     ping_after_s: float = 15.0

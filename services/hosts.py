@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
-from models.errors import ConnectFailed
+from models.errors import ConnectFailed, NoCapacity
 from models.ports import UpstreamResponse
 from providers.base import Offer
 
@@ -22,7 +22,8 @@ async def sent_to_one_of(
     """
     *others, last = (offer.base_url, *offer.mirrors)
     for base_url in others:
-        with suppress(ConnectFailed):
+        # One that is left alone for a while is a host that failed.
+        with suppress(ConnectFailed, NoCapacity):
             response = await send(base_url)
             if response.status not in _HOST_FAILURES:
                 return response

@@ -103,7 +103,7 @@ async def open_cluster(
         )
         cluster = Cluster(
             f"http://127.0.0.1:{port}",
-            admin_key,
+            wanted["AIGATEWAY_SECURITY__ADMIN_KEY"],
             http,
             stack,
             log=folder / "gateway.log",

@@ -11,7 +11,8 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pymysql
@@ -150,6 +151,50 @@ class PrivateMariaDB(PrivateServer):
         )
         with connection, connection.cursor() as cursor:
             cursor.execute(statement)
+
+
+_HAPROXY = """
+global
+    maxconn 4096
+defaults
+    mode http
+    timeout connect 2s
+    timeout client 300s
+    timeout server 300s
+    option redispatch
+    retries 3
+frontend clients
+    bind 127.0.0.1:{port}
+    default_backend gateways
+backend gateways
+    balance roundrobin
+    option httpchk GET /health/ready
+    http-check expect status 200
+    default-server check inter 200ms fall 1 rise 1
+{servers}
+"""
+
+
+class PrivateHaproxy(PrivateServer):
+    """A load balancer before several gateways, which it asks for their health."""
+
+    def __init__(self, folder: Path, ports: Sequence[int]) -> None:
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        lines = [f"    server gateway{n} 127.0.0.1:{each}" for n, each in enumerate(ports)]
+        file = folder / "haproxy.cfg"
+        file.write_text(_HAPROXY.format(port=port, servers="\n".join(lines)))
+        command = [servers.program("haproxy"), "-f", str(file), "-db"]
+        super().__init__(command, port, folder / "haproxy.log")
+
+    def answers(self) -> bool:
+        with (
+            contextlib.suppress(OSError),
+            contextlib.closing(HTTPConnection("127.0.0.1", self.port)) as http,
+        ):
+            http.request("GET", "/health")
+            return http.getresponse().status == 200
+        return False
 
 
 def free_port() -> int:

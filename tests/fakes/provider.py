@@ -7,10 +7,11 @@ would refuse, and fails on demand: per key, in turn, before or inside a stream.
 import argparse
 import asyncio
 import json
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import get_args
+from typing import TypeAlias, get_args
 
 from aiohttp import web
 
@@ -45,6 +46,23 @@ class Break:
 
 
 @dataclass
+class Served:
+    """A call of a model and what it was answered."""
+
+    key: str
+    text: str
+    """Body of the request."""
+    at: float
+    """Seconds of the monotonic clock at which it came."""
+    status: int = 0
+    """0 while there is no answer, and where the caller left before."""
+
+
+Behaviour: TypeAlias = Callable[[Seen], Awaitable[Failure | None]]
+"""What one account does with a call: fails, waits, or serves (None)."""
+
+
+@dataclass
 class FakeProvider:
     """State and behaviour of one pretend provider."""
 
@@ -57,6 +75,8 @@ class FakeProvider:
     failures: list[Failure] = field(default_factory=list)
     """Used up in order before anything is answered."""
     failures_by_key: dict[str, Failure] = field(default_factory=dict)
+    behaviours: dict[str, Behaviour] = field(default_factory=dict)
+    """By key."""
     raw_stream: list[bytes] | None = None
     """Sent as it is instead of the scenario's stream."""
     raw_streams: list[list[bytes]] = field(default_factory=list)
@@ -77,6 +97,11 @@ class FakeProvider:
     onboarding: Onboarding = field(default_factory=Onboarding)
     """Code Assist: how accounts find their project."""
     seen: list[Seen] = field(default_factory=list)
+    served: list[Served] = field(default_factory=list)
+    in_flight: Counter[str] = field(default_factory=Counter)
+    """Calls that are being served, by key."""
+    most_in_flight: Counter[str] = field(default_factory=Counter)
+    """The most at once that there ever were, by key."""
     by_key: Counter[str] = field(default_factory=Counter)
     sent: list[bytes] = field(default_factory=list)
     """Bodies of whole answers and streams, as sent."""
@@ -110,6 +135,22 @@ class FakeProvider:
 
     async def _answer(self, request: web.Request, endpoint: Endpoint) -> web.StreamResponse:
         seen = await _read(request)
+        if not endpoint.counts:
+            return await self._answered(request, endpoint, seen)
+        served = Served(seen.key, seen.body.decode("utf-8", "replace"), time.monotonic())
+        self.served.append(served)
+        self.in_flight[seen.key] += 1
+        self.most_in_flight[seen.key] = max(self.most_in_flight[seen.key], self.in_flight[seen.key])
+        try:
+            response = await self._answered(request, endpoint, seen)
+            served.status = response.status
+            return response
+        finally:
+            self.in_flight[seen.key] -= 1
+
+    async def _answered(
+        self, request: web.Request, endpoint: Endpoint, seen: Seen
+    ) -> web.StreamResponse:
         failure = await self._met(seen) if endpoint.counts else None
         if failure is None and self.refuses:
             failure = refusal(endpoint, seen)
@@ -133,6 +174,8 @@ class FakeProvider:
         self.by_key[seen.key] += 1
         if self.delay_s:
             await self._wait(self.delay_s)
+        if (behaviour := self.behaviours.get(seen.key)) is not None:
+            return await behaviour(seen)
         return self.failures_by_key.get(seen.key) or self._next_failure()
 
     async def _stream(
