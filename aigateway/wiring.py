@@ -50,7 +50,7 @@ from services.pool import Pool
 from services.providers import Providers
 from services.recorder import Recorder, open_recorder
 from services.refresh import TokenTimes
-from services.retention import delete_old_logs, delete_old_runs
+from services.retention import delete_old_attempts, delete_old_rows, delete_old_runs
 from services.schedule import Schedule, open_schedule
 from services.snapshot import Snapshot, Snapshots
 from services.statistics import Statistics
@@ -117,7 +117,11 @@ async def open_house(settings: Settings) -> AsyncGenerator[House, None]:
         enter = stack.enter_async_context
         repositories = await enter(
             open_repositories(
-                settings.database_url, vault, limits=database_limits(settings), clock=clock
+                settings.database_url,
+                vault,
+                limits=database_limits(settings),
+                clock=clock,
+                keeps_attempts=settings.stats.trace_days > 0,
             )
         )
         await repositories.check()
@@ -395,7 +399,9 @@ def _add_jobs(house: House, schedule: Schedule) -> None:
     settings, stores, clock = house.settings, house.repositories, house.clock
 
     async def forget() -> None:
-        await delete_old_logs(stores.stats, clock, retention_days=settings.stats.retention_days)
+        await delete_old_rows(stores.stats, clock, kept_days=settings.stats.retention_days)
+        await delete_old_rows(stores.events, clock, kept_days=settings.events.retention_days)
+        await delete_old_attempts(stores.attempts, clock, trace_days=settings.stats.trace_days)
         await delete_old_runs(stores.jobs, clock)
 
     schedule.every("tokens.due", _TOKENS_S, house.tokens.refresh_due)

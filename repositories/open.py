@@ -10,6 +10,7 @@ from models.errors import Conflict
 from models.ports import Clock
 from repositories.base import (
     AccountRepository,
+    AttemptRepository,
     CursorRepository,
     EgressRepository,
     EventRepository,
@@ -20,6 +21,7 @@ from repositories.base import (
     StatsRepository,
 )
 from repositories.sql.accounts import SqlAccounts
+from repositories.sql.attempts import SqlAttempts
 from repositories.sql.cursors import SqlCursors
 from repositories.sql.egress import SqlEgress
 from repositories.sql.engine import DEFAULT_LIMITS, Database, Limits, ping
@@ -44,6 +46,7 @@ class Repositories:
     providers: ProviderRepository
     revisions: RevisionRepository
     stats: StatsRepository
+    attempts: AttemptRepository
     events: EventRepository
     cursors: CursorRepository
     jobs: JobRepository
@@ -76,6 +79,7 @@ async def open_repositories(
     *,
     limits: Limits = DEFAULT_LIMITS,
     clock: Clock | None = None,
+    keeps_attempts: bool = True,
 ) -> AsyncGenerator[Repositories, None]:
     """Yield the repositories of one database; running transactions end before it is left.
 
@@ -93,7 +97,8 @@ async def open_repositories(
             keys=SqlKeys(db, clock),
             providers=SqlProviders(db, clock),
             revisions=SqlRevisions(db),
-            stats=SqlStats(db),
+            stats=SqlStats(db, keeps_attempts=keeps_attempts),
+            attempts=SqlAttempts(db),
             events=SqlEvents(db),
             cursors=SqlCursors(db),
             jobs=SqlJobs(db),

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
+from models.attempt import Decision
 from models.exchange import RequestRecord
 from services.records import record_from_json, record_to_json
 from services.spool import Segment, Spool
@@ -44,9 +45,7 @@ class SpooledRecords:
 
     async def append(self, records: Sequence[RequestRecord]) -> bool:
         """Put records on the disk; False when it would not take them."""
-        return await self._run(
-            lambda: self._spool.append([record_to_json(record) for record in records])
-        )
+        return await self._run(lambda: self._spool.append(_lines(records)))
 
     async def oldest(self, most: int) -> Sequence[RequestRecord]:
         """Return the oldest records, none when there are none; the same ones until `stored`."""
@@ -83,9 +82,10 @@ class SpooledRecords:
 
     def _read(self, segment: Segment) -> list[RequestRecord]:
         records = []
+        told: dict[str, Decision] = {}
         for payload in segment.payloads:
             try:
-                records.append(record_from_json(payload))
+                records.append(record_from_json(payload, told))
             except ValueError as error:
                 self._unreadable += 1
                 logger.debug("spooled record refused", extra={"error": str(error)})
@@ -95,3 +95,9 @@ class SpooledRecords:
         # Shielded: what has been handed over is done, even if nobody waits for it any more.
         loop = asyncio.get_running_loop()
         return await asyncio.shield(loop.run_in_executor(self._thread, work))
+
+
+def _lines(records: Sequence[RequestRecord]) -> list[bytes]:
+    """Write records of one batch; a decision that many share stands in the first line only."""
+    told: set[str] = set()
+    return [record_to_json(record, told) for record in records]

@@ -28,14 +28,19 @@ class Rows(Generic[T]):
     """Writes things of one kind into one table."""
 
     def __init__(
-        self, table: Table, readers: Mapping[str, Callable[[T], object]] | None = None
+        self,
+        table: Table,
+        readers: Mapping[str, Callable[[T], object]] | None = None,
+        *,
+        default: Callable[[str], Callable[[T], object]] = attrgetter,
     ) -> None:
-        """`readers`: how columns are read that are no attributes of the same name."""
+        """`readers`: how columns are read that are no attributes of the same name; `default`:
+        how all others are."""
         readers = readers or {}
         self._names = [column.name for column in table.c]
         self._table = table.name
         self._writers = [
-            (readers.get(column.name, attrgetter(column.name)), _fit(column.type))
+            (readers.get(column.name) or default(column.name), _fit(column.type))
             for column in table.c
         ]
         self._statements: dict[str, str] = {}

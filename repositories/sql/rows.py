@@ -1,7 +1,7 @@
 """What the repositories share: JSON in text columns, slices of lists, changes of columns."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from sqlalchemy import (
@@ -20,6 +20,8 @@ from models.json_types import Json
 from repositories.base import UNSET, Page
 
 T = TypeVar("T")
+
+_IDS_PER_QUERY = 500
 
 
 def to_json(value: Json) -> str:
@@ -83,6 +85,12 @@ def page_of(
     total = connection.execute(select(func.count()).select_from(counted)).scalar_one()
     rows = connection.execute(query.order_by(*order).limit(limit).offset(offset)).mappings()
     return Page([build(row) for row in rows], int(total), limit, offset)
+
+
+def parts_of(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield as many ids at a time as one statement takes."""
+    for start in range(0, len(ids), _IDS_PER_QUERY):
+        yield ids[start : start + _IDS_PER_QUERY]
 
 
 def require(connection: Connection, table: Table, row_id: str, what: str) -> None:

@@ -6,7 +6,7 @@ A request that failed at its last proxy is thus one request and one error there.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import date, timedelta
 from typing import TypeAlias
@@ -28,14 +28,14 @@ from models.errors import Conflict
 from models.exchange import RequestRecord
 from models.usage import Usage
 from repositories.base import LogFilter, Page, ProxyDay, Summary
+from repositories.sql.attempts import AttemptWriter
 from repositories.sql.bulk import count_of, duration_of
 from repositories.sql.engine import Database
 from repositories.sql.log_rows import LOGS
-from repositories.sql.rows import matching, page_of
+from repositories.sql.rows import matching, page_of, parts_of
 from repositories.sql.tables import proxy_stats, request_logs, to_datetime
 
 _TOKENS = tuple(field.name for field in fields(Usage))
-_IDS_PER_QUERY = 500
 _TOP_MODELS = 100
 _FIRST_ERROR = 400
 _COUNT_LIMIT = 1_000_000
@@ -57,8 +57,9 @@ class _Tally:
 class SqlStats:
     """Writes the ledger in batches and reads it for operators."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, *, keeps_attempts: bool = True) -> None:
         self._db = db
+        self._attempts = AttemptWriter() if keeps_attempts else None
 
     async def store(self, records: Sequence[RequestRecord]) -> int:
         """Write a batch in one transaction and return how many rows were new.
@@ -67,19 +68,26 @@ class SqlStats:
         write one of them at this very moment, the batch is looked through once more.
         """
         by_id = {record.id: record for record in records}
+        attempts = self._attempts
+        decisions = attempts.unknown(records) if attempts is not None else {}
 
         def work(connection: Connection) -> int:
             known = _known(connection, list(by_id))
             new = [record for id_, record in by_id.items() if id_ not in known]
             if new:
                 LOGS.insert(connection, new)
+                if attempts is not None:
+                    attempts.write(connection, new, decisions)
                 _raise_proxy_stats(connection, new)
             return len(new)
 
         try:
-            return await self._db.run(work)
+            stored = await self._db.run(work)
         except Conflict:
-            return await self._db.run(work)
+            stored = await self._db.run(work)
+        if attempts is not None and stored:
+            attempts.stored(decisions)
+        return stored
 
     async def logs(self, log_filter: LogFilter, *, limit: int, offset: int) -> Page[RequestRecord]:
         """Return rows that match, newest first; `total` counts up to a million."""
@@ -143,7 +151,7 @@ class SqlStats:
 
         def work(connection: Connection) -> int:
             ids = connection.execute(oldest).scalars().all()
-            for part in _parts(ids):
+            for part in parts_of(ids):
                 connection.execute(delete(request_logs).where(request_logs.c.id.in_(part)))
             return len(ids)
 
@@ -152,15 +160,10 @@ class SqlStats:
 
 def _known(connection: Connection, ids: Sequence[str]) -> set[str]:
     found: set[str] = set()
-    for part in _parts(ids):
+    for part in parts_of(ids):
         query = select(request_logs.c.id).where(request_logs.c.id.in_(part))
         found.update(connection.execute(query).scalars())
     return found
-
-
-def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(ids), _IDS_PER_QUERY):
-        yield ids[start : start + _IDS_PER_QUERY]
 
 
 def _raise_proxy_stats(connection: Connection, records: Sequence[RequestRecord]) -> None:

@@ -261,9 +261,9 @@ async def test_retention_deletes_old_rows_and_keeps_young_ones(db: Database) -> 
     ]
     for start in range(0, len(records), 500):
         await stats.store(records[start : start + 500])
-    assert await retention.delete_old_logs(stats, clock, retention_days=0) == 0
+    assert await retention.delete_old_rows(stats, clock, kept_days=0) == 0
     clock.advance(1)
-    assert await retention.delete_old_logs(stats, clock, retention_days=4) == 6 * 300
+    assert await retention.delete_old_rows(stats, clock, kept_days=4) == 6 * 300
     page = await stats.logs(LogFilter(), limit=1, offset=0)
     assert page.total == 4 * 300
 
