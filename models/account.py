@@ -61,6 +61,8 @@ class OAuthClient:
     scopes: tuple[str, ...] = ()
     token_body: str = "form"  # noqa: S105 - the encoding of the request, not a secret
     """`form` or `json`: how the token endpoint wants its request."""
+    client_auth: str = "post"
+    """`post`, `basic` or `none`: how the secret is shown, if there is one."""
     token_params: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Extra parameters of every token request."""
 

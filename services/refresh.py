@@ -14,14 +14,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final, TypeAlias
 
-from auth.oauth import (
-    RefreshError,
-    RefreshFailed,
-    RefreshRejected,
-    RefreshThrottled,
-    read_token,
-    refresh_request,
-)
+from auth.oauth import read_token, refresh_request
+from auth.token_failures import RefreshError, RefreshFailed, RefreshRejected, RefreshThrottled
 from models.account import Account, StoredAccount, TokenState
 from models.egress import EgressProxy
 from models.errors import (

@@ -7,17 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auth.oauth import (
-    DEFAULT_LIFETIME_S,
-    ISSUED_AT,
-    RefreshError,
-    RefreshFailed,
-    RefreshRejected,
-    RefreshThrottled,
-    jwt_expiry,
-    read_token,
-    refresh_request,
-)
+from auth.oauth import DEFAULT_LIFETIME_S, ISSUED_AT, jwt_expiry, read_token, refresh_request
+from auth.token_failures import RefreshError, RefreshFailed, RefreshRejected, RefreshThrottled
 from models.account import Credentials, OAuthClient
 from models.json_types import Json
 
