@@ -2,14 +2,14 @@
 
 from sqlalchemy import BigInteger, Column, Double, Integer, PrimaryKeyConstraint, String
 
-from repositories.sql.migrations.steps import MOMENT, create_table
+from repositories.sql.migrations.steps import MOMENT, create_index, create_table
 
 revision = "0018"
 down_revision = "0017"
 
 
 def upgrade() -> None:
-    """Create the table."""
+    """Create the table and its index."""
     create_table(
         "quota_windows",
         Column("account_id", String(32), nullable=False),
@@ -26,3 +26,4 @@ def upgrade() -> None:
         Column("updated_at", MOMENT, nullable=False),
         PrimaryKeyConstraint("account_id", "model", "window", name="pk_quota_windows"),
     )
+    create_index("quota_windows", "updated_at")
