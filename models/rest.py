@@ -1,7 +1,7 @@
 """Pauses: who rests, for what, until when, why, and on what evidence."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from models.errors import ErrorKind
 
@@ -15,6 +15,11 @@ def family_scope(family: str) -> str:
     return f"family:{family}"
 
 
+def origin(provider_id: str, base_url: str) -> str:
+    """Return the subject that means one address of a provider."""
+    return f"{provider_id}@{base_url}"
+
+
 @dataclass(frozen=True, slots=True)
 class Rest:
     """A pause of one account, one proxy or one address of a provider.
@@ -24,7 +29,7 @@ class Rest:
     """
 
     subject: str
-    """Account id, proxy id, or an origin as `services/breaker.py` names it."""
+    """Account id, proxy id, or what `origin` returns."""
     scope: str
     """`*`, a model's name, or what `family_scope` returns."""
     began_at: float
@@ -47,3 +52,17 @@ class Rest:
     def needs_operator(self) -> bool:
         """Whether only an operator ends it."""
         return self.until >= NEVER
+
+    @property
+    def subject_kind(self) -> Literal["account", "proxy", "provider"]:
+        """What the subject is."""
+        if "@" in self.subject:
+            return "provider"
+        is_proxy = self.reason is ErrorKind.EGRESS and self.scope == EVERY_MODEL
+        return "proxy" if is_proxy else "account"
+
+    @property
+    def origin_provider_id(self) -> str | None:
+        """Whose address rests; None where it is an account or a proxy."""
+        provider_id, mark, _ = self.subject.partition("@")
+        return provider_id if mark else None

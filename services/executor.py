@@ -24,10 +24,10 @@ from models.errors import (
 )
 from models.exchange import ProxyRequest, RequestRecord
 from models.ports import Clock, Transport, UpstreamResponse
+from models.rest import Rest
 from providers.base import Route, build_request
 from services.answers import Accepted, Answers, Limits, Reply, stopping
 from services.aside import aside
-from services.cooldown import Rest
 from services.discovery import Discoveries
 from services.hosts import sent_to_one_of
 from services.plan import Plan, make_plan, without_signatures
@@ -275,7 +275,7 @@ class Executor:
     ) -> None:
         """Let the one to blame rest; without an error the account has shown that it is well."""
         if error is None:
-            self._pool.cooldowns.succeeded(lease.account.id, plan.route.model)
+            self._pool.succeeded(lease, plan.route)
             return
         if error.remedy is not None:
             logger.warning(
@@ -286,15 +286,6 @@ class Executor:
             record.egress_errors += (lease.egress.id,)
         rest = self._pool.report(lease, plan.route, error)
         if rest is not None:
-            logger.info(
-                "cooling down",
-                extra={
-                    "subject": rest.subject,
-                    "model": rest.model,
-                    "reason": rest.reason.value,
-                    "seconds": round(rest.until - rest.began_at, 1),
-                },
-            )
             self._tell(rest)
 
 

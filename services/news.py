@@ -8,9 +8,10 @@ from typing import Final
 
 from dialects.fields import dumps, parse_object
 from models.errors import BadRequest, ErrorKind
+from models.rest import Rest
 from repositories.base import SharedState
 from services.background import Background
-from services.cooldown import Cooldowns, Rest
+from services.cooldown import Cooldowns
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ class CooldownNews:
         message = dumps(
             {
                 "subject": rest.subject,
-                "model": rest.model,
+                "scope": rest.scope,
                 "began_at": rest.began_at,
                 "until": rest.until,
                 "reason": rest.reason.value,
@@ -45,7 +46,7 @@ class CooldownNews:
         async for message in self._shared.subscribe(CHANNEL):
             rest = _read(message)
             if rest is not None:
-                self.cooldowns.add(rest)
+                self.cooldowns.take(rest)
 
 
 def _read(message: bytes) -> Rest | None:
@@ -55,7 +56,7 @@ def _read(message: bytes) -> Rest | None:
         if not isinstance(began_at, int | float) or not isinstance(until, int | float):
             return None
         reason = ErrorKind(str(told["reason"]))
-        return Rest(str(told["subject"]), str(told["model"]), began_at, until, reason)
+        return Rest(str(told["subject"]), str(told["scope"]), began_at, until, reason)
     except (BadRequest, KeyError, ValueError):
         logger.warning("a cooldown message was not understood")
         return None

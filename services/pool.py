@@ -9,9 +9,10 @@ from models.account import Account, AuthType, StoredAccount, TokenState
 from models.egress import EgressProxy
 from models.errors import ErrorKind, NoCapacity, UpstreamError
 from models.ports import Clock
+from models.rest import EVERY_MODEL, Rest
 from providers.base import Route
 from repositories.base import SharedState
-from services.cooldown import EVERY_MODEL, TRANSIENT, Cooldowns, Rest
+from services.cooldown import Attempted, Cooldowns, scopes_of
 from services.snapshot import Snapshot
 
 RATE_KINDS: Final = frozenset({ErrorKind.RATE_LIMIT, ErrorKind.QUOTA})
@@ -83,6 +84,8 @@ class Pool:
         self._clock = clock
         self._cache: dict[tuple[str, str], _Eligible] = {}
         self._cached_for: tuple[Snapshot | None, int] = (None, 0)
+        self._rests_version = 0
+        cooldowns.listeners.append(self._rests_changed)
 
     async def turn(self, route: Route) -> Turn:
         """Begin a walk by one increment of the shared counter.
@@ -100,8 +103,8 @@ class Pool:
         """Return the accounts that may serve now, in tiers of falling priority."""
         snapshot, now = self._snapshot(), self._clock.now()
         cached_for, version = self._cached_for
-        if cached_for is not snapshot or version != self.cooldowns.version:
-            self._cached_for = (snapshot, self.cooldowns.version)
+        if cached_for is not snapshot or version != self._rests_version:
+            self._cached_for = (snapshot, self._rests_version)
             self._cache.clear()
         key = (route.provider.id, route.model)
         found = self._cache.get(key)
@@ -128,12 +131,22 @@ class Pool:
         raise NoCapacity("the account waits for an outbound proxy", retry_after_s=_WAITING_RETRY_S)
 
     def report(self, lease: Lease, route: Route, error: UpstreamError) -> Rest | None:
-        """Let the one to blame rest. A passing fault never benches the last account."""
-        is_last = sum(len(tier) for tier in self.tiers(route)) <= 1
-        if is_last and error.kind in TRANSIENT:
-            return None
+        """Let the one to blame rest."""
+        return self.cooldowns.failed(self._attempted(lease, route), error)
+
+    def succeeded(self, lease: Lease, route: Route) -> None:
+        """An account has shown that it is well."""
+        what = self._attempted(lease, route)
+        self.cooldowns.succeeded(what.account_id, what.proxy_id, scopes_of(route))
+
+    def _attempted(self, lease: Lease, route: Route) -> Attempted:
+        account = lease.account
         proxy_id = lease.egress.id if lease.egress is not None else None
-        return self.cooldowns.report(lease.account.id, proxy_id, route.model, error)
+        peers = sum(len(tier) for tier in self.tiers(route))
+        return Attempted(account.id, account.auth_type, proxy_id, route, peers)
+
+    def _rests_changed(self, _subject: str) -> None:
+        self._rests_version += 1
 
     def refusal(self, route: Route) -> NoCapacity:
         """Say why no account of the route can serve, and when one may."""
@@ -142,10 +155,10 @@ class Pool:
         ends: list[float] = []
         only_rates = True
         for stored in snapshot.by_provider.get(route.provider.id, ()):
-            reason, rest = self._obstacle(snapshot, stored.account, route.model, now)
+            reason, rest = self._obstacle(snapshot, stored.account, route, now)
             reasons[reason or "available"] += 1
             if rest is not None:
-                ends.append(rest.until)
+                ends.append(rest.opens_at)
                 only_rates = only_rates and rest.reason in RATE_KINDS
         return _refusal(route, reasons, ends, now, only_rates=only_rates)
 
@@ -153,28 +166,30 @@ class Pool:
         tiers: dict[int, list[StoredAccount]] = {}
         until = float("inf")
         for stored in snapshot.by_provider.get(route.provider.id, ()):
-            reason, rest = self._obstacle(snapshot, stored.account, route.model, now)
+            reason, rest = self._obstacle(snapshot, stored.account, route, now)
             if reason is None:
                 tiers.setdefault(stored.account.priority, []).append(stored)
             elif rest is not None:
-                until = min(until, rest.until)
+                until = min(until, rest.opens_at)
         ordered = tuple(tuple(tiers[priority]) for priority in sorted(tiers, reverse=True))
         return _Eligible(until, ordered)
 
     def _obstacle(
-        self, snapshot: Snapshot, account: Account, model: str, now: float
+        self, snapshot: Snapshot, account: Account, route: Route, now: float
     ) -> tuple[str | None, Rest | None]:
         """Return why an account cannot serve now, and the rest that is the cause if one is."""
-        if reason := _standing_obstacle(account, model, snapshot.proxies):
+        if reason := _standing_obstacle(account, route.model, snapshot.proxies):
             return reason, None
         if not len(self.cooldowns):
             return None, None
-        rest = self.cooldowns.resting(account.id, model, now)
-        if rest is None and account.proxy_id is not None:
-            rest = self.cooldowns.resting(account.proxy_id, EVERY_MODEL, now)
-            if rest is not None:
+        rest = self.cooldowns.found(account.id, scopes_of(route), now)
+        if rest is not None and rest.opens_at > now:
+            return f"cooling_{rest.reason.value}", rest
+        if account.proxy_id is not None:
+            rest = self.cooldowns.found(account.proxy_id, (EVERY_MODEL,), now)
+            if rest is not None and rest.opens_at > now:
                 return "proxy_down", rest
-        return (f"cooling_{rest.reason.value}", rest) if rest is not None else (None, None)
+        return None, None
 
 
 def _standing_obstacle(

@@ -8,7 +8,8 @@ from models.account import AuthType, EgressPolicy, EgressStatus, TokenState
 from models.errors import Blame, ConnectFailed, ErrorKind, NoCapacity, TimedOut, UpstreamError
 from providers.base import Route
 from repositories.shared_memory import MemoryState
-from services.cooldown import Cooldowns, Pauses
+from services.cooldown import Cooldowns
+from services.pauses import Pauses
 from services.pool import Lease, Pool
 from services.snapshot import Snapshot
 from tests.builders import (
