@@ -49,8 +49,11 @@ def _base_address(url: str) -> str:
     return url.rstrip("/")
 
 
-def _proxy_address(secret: SecretStr) -> SecretStr:
-    url = secret.get_secret_value()
+def proxy_address(url: str) -> str:
+    """Return a proxy's address in the one form in which it is kept.
+
+    Raises ValueError, which repeats nothing of the address.
+    """
     parts = _split(url, PROXY_SCHEMES)
     if parts.port is None:
         raise ValueError("must name the port")
@@ -59,7 +62,12 @@ def _proxy_address(secret: SecretStr) -> SecretStr:
     for name, value in (("user name", parts.username), ("password", parts.password)):
         if value is not None:
             _check_userinfo(name, value)
-    return SecretStr(url.rstrip("/"))
+    userinfo, at, host = parts.netloc.rpartition("@")
+    return f"{parts.scheme}://{userinfo}{at}{host.lower()}"
+
+
+def _proxy_address(secret: SecretStr) -> SecretStr:
+    return SecretStr(proxy_address(secret.get_secret_value()))
 
 
 def _check_userinfo(name: str, value: str) -> None:

@@ -6,11 +6,12 @@ the address guard. Foreign exceptions end here as ConnectFailed, TimedOut or Str
 
 import asyncio
 import socket
+import time
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeAlias
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import aiohttp
@@ -30,6 +31,20 @@ from models.errors import (
 )
 from models.exchange import UpstreamRequest
 from services.guard import AddressGuard
+from services.reach import (
+    NoWay,
+    ProxyFailed,
+    Reach,
+    Silence,
+    TargetMissed,
+    UnknownHere,
+    of_connect,
+    of_reply,
+    unresolved,
+)
+
+_Way: TypeAlias = tuple[aiohttp.ClientSession, URL | None]
+"""A session, and the proxy to name with each of its requests if that is an HTTP proxy."""
 
 _MAX_SESSIONS: Final = 1024
 # Of a stream at once, and waiting to be read: a client that does not read its answer has a few
@@ -41,9 +56,10 @@ _MAX_HEADER_BYTES: Final = 32_768
 # costs a failed attempt.
 _KEEPALIVE_S: Final = 15.0
 _PROXY_AUTH_REQUIRED: Final = 407
+_SERVER_ERROR: Final = 500
 # The last is a SOCKS proxy that hangs up in the middle of its greeting.
 _SOCKS: Final = (ProxyError, SocksConnectionError, ProxyTimeoutError, asyncio.IncompleteReadError)
-_FOREIGN: Final = (aiohttp.ClientError, OSError, ValueError, *_SOCKS)
+_FOREIGN: Final = (aiohttp.ClientError, OSError, ValueError, NoWay, *_SOCKS)
 
 
 class HttpResponse:
@@ -111,13 +127,19 @@ class HttpTransport:
     """Pooled HTTP sessions, one for each way out."""
 
     def __init__(
-        self, guard: AddressGuard, *, connect_timeout_s: float, idle_timeout_s: float
+        self,
+        guard: AddressGuard,
+        *,
+        connect_timeout_s: float,
+        idle_timeout_s: float,
+        reach: Reach | None = None,
     ) -> None:
         self._guard = guard
+        self._reach = Reach(time.monotonic) if reach is None else reach
         self._timeout = aiohttp.ClientTimeout(total=None, connect=connect_timeout_s)
         self._idle_timeout_s = idle_timeout_s
-        self._direct = self._session(self._connector())
-        self._sessions: OrderedDict[tuple[str, str], aiohttp.ClientSession] = OrderedDict()
+        self._direct: _Way = self._session(self._connector()), None
+        self._ways: OrderedDict[tuple[str, str], _Way] = OrderedDict()
         self._closing: set[asyncio.Task[None]] = set()
 
     async def send(
@@ -136,41 +158,48 @@ class HttpTransport:
                     allow_redirects=False,
                 )
         except TimeoutError as error:
-            raise _timed_out(error, egress) from error
+            raise self._timed_out(error, request.url, egress) from error
         except _FOREIGN as error:
-            raise _failed(error, egress) from error
+            raise self._failed(error, request.url, egress) from error
         if response.status == _PROXY_AUTH_REQUIRED and egress is not None:
             response.close()
-            raise ConnectFailed("the outbound proxy refused our credentials", blame=Blame.EGRESS)
+            raise _refused_credentials()
+        if self._reach and _has_answered(response):
+            self._reach.reached(_host(request.url), egress.id if egress is not None else "")
         return HttpResponse(response, self._idle_timeout_s)
 
     async def aclose(self) -> None:
         """Close every connection."""
-        for session in (self._direct, *self._sessions.values()):
+        for session, _ in (self._direct, *self._ways.values()):
             await session.close()
         if self._closing:
             await asyncio.gather(*self._closing, return_exceptions=True)
 
     # --- ways out ---
 
-    def _way(self, egress: EgressProxy | None) -> tuple[aiohttp.ClientSession, URL | None]:
+    def _way(self, egress: EgressProxy | None) -> _Way:
         if egress is None:
-            return self._direct, None
-        session = self._session_of(egress)
-        # aiohttp would speak HTTP to a SOCKS proxy given here; those are in the connector.
-        return session, URL(egress.url) if egress.url.startswith("http") else None
-
-    def _session_of(self, egress: EgressProxy) -> aiohttp.ClientSession:
+            return self._direct
         key = (egress.id, egress.url)
-        session = self._sessions.get(key)
-        if session is None:
-            session = self._session(self._connector_for(egress))
-            self._sessions[key] = session
-            if len(self._sessions) > _MAX_SESSIONS:
-                self._retire(self._sessions.popitem(last=False)[1])
+        way = self._ways.get(key)
+        if way is None:
+            way = self._ways[key] = self._way_through(egress)
+            if len(self._ways) > _MAX_SESSIONS:
+                self._retire(self._ways.popitem(last=False)[1][0])
         else:
-            self._sessions.move_to_end(key)
-        return session
+            self._ways.move_to_end(key)
+        return way
+
+    def _way_through(self, egress: EgressProxy) -> _Way:
+        parts = urlsplit(egress.url)
+        match parts.scheme:
+            case "http" | "https":
+                return self._session(self._connector()), URL(egress.url)
+            case "socks5" | "socks5h":
+                # aiohttp would speak HTTP to a SOCKS proxy that a request names.
+                return self._session(_GuardedSocksConnector(self._guard, parts)), None
+            case _:
+                raise ConnectFailed("no such kind of proxy", blame=Blame.EGRESS)
 
     def _retire(self, session: aiohttp.ClientSession) -> None:
         task = asyncio.create_task(session.close(), name="transport.retire")
@@ -196,12 +225,6 @@ class HttpTransport:
             ttl_dns_cache=30,
         )
 
-    def _connector_for(self, egress: EgressProxy) -> aiohttp.TCPConnector:
-        parts = urlsplit(egress.url)
-        if parts.scheme.startswith("http"):
-            return self._connector()
-        return _GuardedSocksConnector(self._guard, parts)
-
     def _guarded_socket(self, info: aiohttp.AddrInfoType) -> socket.socket:
         """Open the socket of a connection if the guard allows where it goes."""
         family, kind, protocol, _name, address = info
@@ -209,18 +232,68 @@ class HttpTransport:
             raise PermissionError("address not allowed")
         return socket.socket(family=family, type=kind, proto=protocol)
 
+    # --- whose fault ---
 
-class _Connector(aiohttp.TCPConnector):
+    def _failed(self, error: Exception, url: str, egress: EgressProxy | None) -> UpstreamError:
+        """Tell a failed connection from a broken one, and whose fault it is."""
+        if isinstance(error, _SOCKS):
+            error = _of_socks(error)
+        if isinstance(error, NoWay):
+            return self._connect_failed(error, url, egress)
+        if _is_lost(error):
+            return ConnectionLost("the provider closed the connection without an answer")
+        if isinstance(error, aiohttp.ClientConnectionError | OSError):
+            return self._connect_failed(TargetMissed(), url, egress)
+        if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ClientResponseError):
+            return UpstreamError("the provider's answer is not valid HTTP", blame=Blame.PROVIDER)
+        return UpstreamError("the request could not be sent", blame=Blame.PROVIDER)
+
+    def _timed_out(
+        self, error: TimeoutError, url: str, egress: EgressProxy | None
+    ) -> UpstreamError:
+        # aiohttp's connect timeout is a TimeoutError of its own class; ours is plain.
+        if isinstance(error, aiohttp.ServerTimeoutError):
+            return self._connect_failed(Silence("no connection in time"), url, egress)
+        return TimedOut("the provider did not answer in time")
+
+    def _connect_failed(self, error: NoWay, url: str, egress: EgressProxy | None) -> ConnectFailed:
+        if egress is None:
+            return ConnectFailed("could not connect to the provider", blame=Blame.PROVIDER)
+        failed = ConnectFailed(
+            f"could not reach the provider through proxy {egress.label!r}",
+            blame=self._reach.blame(error, _host(url), egress.id),
+        )
+        failed.evidence = str(error)
+        return failed
+
+
+class _Tunnels(aiohttp.TCPConnector):
+    """Tells whose fault it is that there is no TLS with a provider behind a proxy."""
+
+    async def _start_tls_connection(self, *args: object, **kwargs: object):  # type: ignore[no-untyped-def]  # noqa: ANN202 - private in aiohttp, watched by tests
+        try:
+            return await super()._start_tls_connection(*args, **kwargs)  # type: ignore[arg-type]
+        except (aiohttp.ClientError, OSError) as error:
+            raise TargetMissed("no TLS through the proxy") from error
+
+
+class _Connector(_Tunnels):
     """Tells an HTTP proxy that lets nothing through from a provider that hangs up."""
 
-    async def _create_proxy_connection(self, *args: object, **kwargs: object):  # type: ignore[no-untyped-def]  # noqa: ANN202 - private in aiohttp, watched by a test
+    async def _create_proxy_connection(self, *args: object, **kwargs: object):  # type: ignore[no-untyped-def]  # noqa: ANN202 - private in aiohttp, watched by tests
         try:
             return await super()._create_proxy_connection(*args, **kwargs)  # type: ignore[arg-type]
+        except aiohttp.ClientHttpProxyError as error:
+            raise of_connect(error.status) from error
+        except aiohttp.ClientConnectorDNSError as error:
+            raise unresolved(error.os_error) from error
+        except aiohttp.ClientConnectorError as error:
+            raise ProxyFailed("no connection to the proxy") from error
         except aiohttp.ClientError as error:
-            raise aiohttp.ClientConnectionError("no way through the proxy") from error
+            raise ProxyFailed("the proxy broke off") from error
 
 
-class _GuardedSocksConnector(ProxyConnector):
+class _GuardedSocksConnector(_Tunnels, ProxyConnector):
     """Speaks SOCKS5 to a proxy whose address the guard has seen.
 
     socks5h lets the proxy resolve the target; socks5 resolves here, and the guard judges.
@@ -242,23 +315,46 @@ class _GuardedSocksConnector(ProxyConnector):
         )
         self._proxy_name = self._proxy_host
 
+    async def _wrap_create_connection(self, *args: object, ssl: object = None, **kwargs: object):  # type: ignore[no-untyped-def]  # noqa: ANN202 - private in aiohttp, watched by tests
+        """Connect, and then speak TLS with the name that was asked for.
+
+        aiohttp-socks would do it with the address, which no certificate names.
+        """
+        transport, protocol = await super()._wrap_create_connection(*args, **kwargs)  # type: ignore[arg-type]
+        if not ssl:
+            return transport, protocol
+        secured, outer = await self._start_tls_connection(
+            transport, req=kwargs["req"], timeout=kwargs["timeout"]
+        )
+        outer.inner = protocol  # its writer would close the connection if it were collected
+        return secured, outer
+
     async def _connect_via_proxy(self, host: str, port: int, *args: object, **kwargs: object):  # type: ignore[no-untyped-def]  # noqa: ANN202 - aiohttp-socks types it by private names
         self._proxy_host = await self._allowed_address(self._proxy_name)
         if self._local_resolver is not None:
-            host = await self._allowed_address(host, port)
-        return await super()._connect_via_proxy(host, port, *args, **kwargs)  # type: ignore[arg-type]
+            host = await self._target_address(host, port)
+        try:
+            return await super()._connect_via_proxy(host, port, *args, **kwargs)  # type: ignore[arg-type]
+        except ConnectionError as error:
+            # Not as an OSError: aiohttp would take that for a connection which broke.
+            raise ProxyFailed("the proxy broke off") from error
+
+    async def _target_address(self, host: str, port: int) -> str:
+        try:
+            return await self._allowed_address(host, port)
+        except NoWay as error:
+            raise UnknownHere("the provider's name is not known here") from error
 
     async def _allowed_address(self, host: str, port: int = 0) -> str:
         resolver = self._local_resolver or aiohttp.ThreadedResolver()
-        # Never an OSError: aiohttp would take that for a connection which broke.
         try:
             entries = await resolver.resolve(host, port, socket.AF_UNSPEC)
         except OSError as error:
-            raise SocksConnectionError("no such address") from error
+            raise unresolved(error) from error
         for entry in entries:
             if self._guard.allows(entry["host"]):
                 return entry["host"]
-        raise SocksConnectionError("address not allowed")
+        raise ProxyFailed("address not allowed")
 
 
 @lru_cache(maxsize=1024)
@@ -267,16 +363,28 @@ def _parsed(url: str) -> URL:
     return URL(url, encoded=True)
 
 
-def _failed(error: Exception, egress: EgressProxy | None) -> UpstreamError:
-    """Tell a failed connection from a broken one, and whose fault it is."""
-    if _is_lost(error):
-        return ConnectionLost("the provider closed the connection without an answer")
-    connecting = (aiohttp.ClientConnectionError, aiohttp.ClientHttpProxyError, OSError, *_SOCKS)
-    if isinstance(error, connecting):
-        return _connect_failed(egress)
-    if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ClientResponseError):
-        return UpstreamError("the provider's answer is not valid HTTP", blame=Blame.PROVIDER)
-    return UpstreamError("the request could not be sent", blame=Blame.PROVIDER)
+def _host(url: str) -> str:
+    """Return host and port, as one name."""
+    parsed = _parsed(url)
+    return f"{parsed.raw_host}:{parsed.port}"
+
+
+def _has_answered(response: aiohttp.ClientResponse) -> bool:
+    """Whether the provider itself answered: without TLS a proxy may answer in its stead."""
+    return response.url.scheme == "https" or response.status < _SERVER_ERROR
+
+
+def _of_socks(error: Exception) -> NoWay:
+    """Say what a SOCKS proxy's failure means."""
+    match error:
+        case ProxyError(error_code=int(code)):
+            return of_reply(int(code))
+        case ProxyTimeoutError():
+            return Silence("no connection in time")
+        case SocksConnectionError():
+            return ProxyFailed("no connection to the proxy")
+        case _:
+            return ProxyFailed("the proxy broke off or refused our credentials")
 
 
 def _is_lost(error: Exception) -> bool:
@@ -286,31 +394,27 @@ def _is_lost(error: Exception) -> bool:
     return isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError)
 
 
-def _connect_failed(egress: EgressProxy | None) -> ConnectFailed:
-    if egress is None:
-        return ConnectFailed("could not connect to the provider", blame=Blame.PROVIDER)
-    return ConnectFailed(
-        f"could not reach the provider through proxy {egress.label!r}", blame=Blame.EGRESS
-    )
-
-
-def _timed_out(error: TimeoutError, egress: EgressProxy | None) -> UpstreamError:
-    # aiohttp's connect timeout is a TimeoutError of its own class; ours is plain.
-    if isinstance(error, aiohttp.ServerTimeoutError):
-        return _connect_failed(egress)
-    return TimedOut("the provider did not answer in time")
+def _refused_credentials() -> ConnectFailed:
+    refused = ConnectFailed("the outbound proxy refused our credentials", blame=Blame.EGRESS)
+    refused.evidence = "the proxy refused our credentials"
+    return refused
 
 
 @asynccontextmanager
 async def open_transport(
-    guard: AddressGuard, *, connect_timeout_s: float, idle_timeout_s: float = 300.0
+    guard: AddressGuard,
+    *,
+    connect_timeout_s: float,
+    idle_timeout_s: float = 300.0,
+    reach: Reach | None = None,
 ) -> AsyncGenerator[HttpTransport, None]:
     """Open the sessions, and close them at the end.
 
     `idle_timeout_s`: longest silence inside a whole answer. Streams are timed by their readers.
+    `reach`: what is known of proxies and hosts, where transports share it.
     """
     transport = HttpTransport(
-        guard, connect_timeout_s=connect_timeout_s, idle_timeout_s=idle_timeout_s
+        guard, connect_timeout_s=connect_timeout_s, idle_timeout_s=idle_timeout_s, reach=reach
     )
     try:
         yield transport

@@ -17,7 +17,12 @@ class FakeProxy:
     """Where it was asked to go, as asked: names stay names."""
     refused: int = 0
     mode: str = "serve"
-    """`serve`, `hang` (accepts and says nothing) or `drop` (closes at once)."""
+    """`serve`, `hang` (accepts and says nothing), `drop` (closes at once), `refuse` (does not want
+    to) or `lost` (cannot reach anybody)."""
+    limit: int = 0
+    """Connections at once, beyond which it refuses; 0 means any number."""
+    connections: int = 0
+    """How many it has accepted."""
     hosts: dict[str, str] = field(default_factory=dict)
     """Names that this proxy resolves itself."""
     _server: asyncio.Server | None = None
@@ -46,10 +51,11 @@ class FakeProxy:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
+        self.connections += 1
         try:
             if self.mode == "hang":
                 await reader.read()
-            elif self.mode == "serve":
+            elif self.mode != "drop":
                 await self._serve(reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError, OSError):
             pass
@@ -66,16 +72,20 @@ class FakeProxy:
             writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n")
             await writer.drain()
             return
-        if method == "CONNECT":
-            host, _, port = target.rpartition(":")
-            far = await self._dial(host, int(port))
-            writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            await pipe(reader, writer, *far)
-            return
         rest = target.removeprefix("http://")
         authority, _, path = rest.partition("/")
         host, _, port = authority.partition(":")
+        if self.refuses:
+            writer.write(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n")
+            return
         far = await self._dial(host, int(port or 80))
+        if far is None:
+            writer.write(b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n")
+            return
+        if method == "CONNECT":
+            writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            await pipe(reader, writer, *far)
+            return
         kept = [line for line in lines[1:] if not line.lower().startswith("proxy-")]
         far[1].write("\r\n".join([f"{method} /{path} HTTP/1.1", *kept]).encode("latin-1"))
         await pipe(reader, writer, *far)
@@ -89,11 +99,22 @@ class FakeProxy:
             for line in lines
         )
 
+    @property
+    def refuses(self) -> bool:
+        """Whether it does not want to serve this connection, which is among its writers."""
+        return self.mode == "refuse" or bool(self.limit and len(self._writers) > self.limit)
+
     async def _dial(
         self, host: str, port: int
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        """Connect to where it was asked to go; None when it cannot."""
         self.targets.append((host, port))
-        return await asyncio.open_connection(self.hosts.get(host, host), port)
+        if self.mode == "lost":
+            return None
+        try:
+            return await asyncio.open_connection(self.hosts.get(host, host), port)
+        except OSError:
+            return None
 
 
 @dataclass
@@ -121,7 +142,13 @@ class FakeSocks(FakeProxy):
         _version, _command, _reserved, kind = await reader.readexactly(4)
         host = await _address(reader, kind)
         (port,) = struct.unpack("!H", await reader.readexactly(2))
+        if self.refuses:
+            writer.write(b"\x05\x02\x00\x01\x00\x00\x00\x00\x00\x00")
+            return
         far = await self._dial(host, port)
+        if far is None:
+            writer.write(b"\x05\x05\x00\x01\x00\x00\x00\x00\x00\x00")
+            return
         writer.write(b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00")
         await pipe(reader, writer, *far)
 

@@ -242,7 +242,7 @@ async def serve(stack: AsyncExitStack, answer: bytes, *, stays: bool = False) ->
         pytest.param(b"", id="hangs up"),
         pytest.param(b"\x05", id="hangs up in the middle"),
         pytest.param(b"\x99" * 50, id="garbage"),
-        pytest.param(b"HTTP/1.1 503 Busy\r\n\r\n", id="no way through"),
+        pytest.param(b"HTTP/1.1 403 No\r\n\r\n", id="no way through"),
     ],
 )
 async def test_a_proxy_that_lets_nothing_through_is_to_blame(
