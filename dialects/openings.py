@@ -22,7 +22,7 @@ _SPEAKERS: Final[dict[str, Speaker]] = {
     "developer": "system",
 }
 
-MAX_CHARS: Final = 4096
+MAX_CHARS: Final = 2048
 """Of the system text, and of the opening: what is longer differs within so much, or never."""
 
 

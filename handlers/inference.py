@@ -32,6 +32,15 @@ _SUMMARIES: Final = {
 _FALLBACK: Final = "x-aigateway-fallback"
 _FALLBACK_MODE: Final = "x-aigateway-fallback-mode"
 _MAX_FALLBACKS: Final = 8
+_SESSION: Final = (
+    "x-session-id",
+    "x-claude-code-session-id",
+    "session_id",
+    "session-id",
+    "conversation_id",
+    "x-session-affinity",
+)
+"""Headers by which programs name a conversation, the one that counts first."""
 _JSON_HEADERS: Final = {"content-type": "application/json", "cache-control": "no-store"}
 
 
@@ -167,6 +176,7 @@ class Inference:
             started,
             self._strict if wish is None else wish.strip().lower() == "true",
             *_stand_ins(request),
+            _session(request),
         )
 
 
@@ -195,6 +205,12 @@ def _stand_ins(request: web.Request) -> tuple[tuple[str, ...] | None, bool | Non
     if len(models) > _MAX_FALLBACKS:
         raise BadRequest(f"header {_FALLBACK}: at most {_MAX_FALLBACKS} models")
     return models, None if mode is None else mode == "race"
+
+
+def _session(request: web.Request) -> str | None:
+    """Return the name of the conversation, None when no header has one."""
+    names = (request.headers.get(header, "").strip() for header in _SESSION)
+    return next((name for name in names if name), None)
 
 
 def _about(record: RequestRecord, principal: Principal, request_id: str) -> dict[str, str]:

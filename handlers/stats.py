@@ -9,6 +9,7 @@ from handlers.endpoint import Access, Endpoint
 from handlers.keys import GATEWAY
 from openapi.fields import instant
 from openapi.stats import (
+    AffinityAnswer,
     DaysQuery,
     LogAnswer,
     LogList,
@@ -19,7 +20,7 @@ from openapi.stats import (
     SummaryAnswer,
     TodayAnswer,
 )
-from repositories.base import LogFilter, ProxyDay
+from repositories.base import AffinitySummary, LogFilter, ProxyDay
 
 _route = partial(Endpoint, access=Access.ADMIN, tag="stats")
 
@@ -73,7 +74,19 @@ async def _summary(request: web.Request) -> web.Response:
             by_provider=dict(totals.by_provider),
             by_model=dict(totals.by_model),
             by_status=dict(totals.by_status),
+            affinity=_affinity(totals.affinity),
         )
+    )
+
+
+def _affinity(found: AffinitySummary) -> AffinityAnswer:
+    return AffinityAnswer(
+        turns=found.turns,
+        kept=found.kept,
+        borrowed=found.borrowed,
+        moved=found.moved,
+        cached_tokens_kept=found.cached_tokens_kept,
+        cached_tokens_lost=found.cached_tokens_lost,
     )
 
 

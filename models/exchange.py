@@ -43,6 +43,8 @@ class ProxyRequest:
     """Models that may serve in its stead, in order; None means as configured."""
     is_race: bool | None = None
     """Whether those are asked at once; None means as configured."""
+    session: str | None = None
+    """Name of the conversation in a header of the client's; such headers go on to nobody."""
 
 
 @dataclass(slots=True)

@@ -79,6 +79,12 @@ class LogAnswer(Answer):
     reasoning_tokens: int | None
     first_byte_ms: float | None
     latency_ms: float
+    affinity: str | None
+    """Whether the turn stayed with its conversation's account: `new` (nobody knew the
+    conversation), `kept`, `borrowed` (another one served this turn) or `moved` (to another one, for
+    good). Null: it belongs to none."""
+    cached_tokens_lost: int | None
+    """Tokens in the cache of the account that the conversation left. Null: not known."""
 
     @classmethod
     def of(cls, record: RequestRecord) -> "LogAnswer":
@@ -107,6 +113,8 @@ class LogAnswer(Answer):
             reasoning_tokens=usage.reasoning_tokens,
             first_byte_ms=record.first_byte_ms,
             latency_ms=record.latency_ms,
+            affinity=record.affinity,
+            cached_tokens_lost=record.cached_tokens_lost,
         )
 
 
@@ -142,6 +150,22 @@ class ProxyStatsAnswer(Answer):
     """One entry for each day and provider with requests."""
 
 
+class AffinityAnswer(Answer):
+    """Turns of conversations, by whether they stayed with their account."""
+
+    turns: int
+    """All that belong to a conversation, the first ones included."""
+    kept: int
+    borrowed: int
+    """Served by another account while their own could not."""
+    moved: int
+    """Served by another account, which is their own from then on."""
+    cached_tokens_kept: int
+    """Read from the caches of accounts that conversations stayed with."""
+    cached_tokens_lost: int
+    """Left behind in the caches of accounts, as far as it is known."""
+
+
 class SummaryAnswer(Answer):
     """Totals over a span of time."""
 
@@ -159,6 +183,7 @@ class SummaryAnswer(Answer):
     """Requests by provider."""
     by_model: dict[str, int]
     by_status: dict[str, int]
+    affinity: AffinityAnswer
 
 
 def _in_order(until: float | None, info: ValidationInfo) -> float | None:

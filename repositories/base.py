@@ -382,6 +382,21 @@ class ProxyDay:
 
 
 @dataclass(frozen=True, slots=True)
+class AffinitySummary:
+    """Turns of conversations, by whether they stayed with their account."""
+
+    turns: int = 0
+    """All that belong to a conversation, the first ones included."""
+    kept: int = 0
+    borrowed: int = 0
+    moved: int = 0
+    cached_tokens_kept: int = 0
+    """Read from the caches of accounts that conversations stayed with."""
+    cached_tokens_lost: int = 0
+    """Left behind in the caches of accounts, as far as it is known."""
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """Totals over a span, and the same by provider, model and status class."""
 
@@ -396,6 +411,7 @@ class Summary:
     by_provider: Mapping[str, int] = field(default_factory=dict)
     by_model: Mapping[str, int] = field(default_factory=dict)
     by_status: Mapping[str, int] = field(default_factory=dict)
+    affinity: AffinitySummary = field(default_factory=AffinitySummary)
 
 
 class StatsRepository(Protocol):

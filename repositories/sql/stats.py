@@ -26,8 +26,9 @@ from sqlalchemy.exc import IntegrityError
 
 from models.errors import Conflict
 from models.exchange import RequestRecord
+from models.session import Outcome
 from models.usage import Usage
-from repositories.base import LogFilter, Page, ProxyDay, Summary
+from repositories.base import AffinitySummary, LogFilter, Page, ProxyDay, Summary
 from repositories.sql.attempts import AttemptWriter
 from repositories.sql.bulk import count_of, duration_of
 from repositories.sql.engine import Database
@@ -39,6 +40,7 @@ _TOKENS = tuple(field.name for field in fields(Usage))
 _TOP_MODELS = 100
 _FIRST_ERROR = 400
 _COUNT_LIMIT = 1_000_000
+_KEPT: Outcome = "kept"
 _Place: TypeAlias = tuple[str, str, date]
 """Proxy, provider and day: the key of `proxy_stats`."""
 
@@ -232,6 +234,7 @@ def _summary(connection: Connection, span: ColumnElement[bool]) -> Summary:
     totals: Counter[str] = Counter()
     by_provider: Counter[str] = Counter()
     by_status: Counter[str] = Counter()
+    by_affinity: Counter[str] = Counter()
     latency_ms = 0.0
     for row in _groups(connection, span):
         requests = row["requests"]
@@ -242,6 +245,11 @@ def _summary(connection: Connection, span: ColumnElement[bool]) -> Summary:
         latency_ms += float(row["latency_ms"])
         by_provider[row["provider_id"] or ""] += requests
         by_status[f"{row['status'] // 100}xx"] += requests
+        if row["affinity"] is not None:
+            by_affinity[row["affinity"]] += requests
+            totals["lost"] += int(row["lost"] or 0)
+        if row["affinity"] == _KEPT:
+            totals["kept"] += int(row["cache_read_tokens"] or 0)
     return Summary(
         requests=totals["requests"],
         errors=totals["errors"],
@@ -249,21 +257,31 @@ def _summary(connection: Connection, span: ColumnElement[bool]) -> Summary:
         by_provider=dict(by_provider.most_common()),
         by_model=_top_models(connection, span),
         by_status=dict(sorted(by_status.items())),
+        affinity=AffinitySummary(
+            by_affinity.total(),
+            by_affinity[_KEPT],
+            by_affinity["borrowed"],
+            by_affinity["moved"],
+            cached_tokens_kept=totals["kept"],
+            cached_tokens_lost=totals["lost"],
+        ),
         **{name: totals[name] for name in _TOKENS},
     )
 
 
 def _groups(connection: Connection, span: ColumnElement[bool]) -> Sequence[RowMapping]:
-    """Add the requests up by provider and status: few groups, in one scan of the span."""
+    """Add the requests up by provider, status and affinity: few groups, in one scan of the span."""
     columns = request_logs.c
     query = select(
         columns.provider_id,
         columns.status,
+        columns.affinity,
+        func.sum(columns.cached_tokens_lost).label("lost"),
         func.count().label("requests"),
         func.sum(columns.latency_ms).label("latency_ms"),
         *(func.sum(columns[name]).label(name) for name in _TOKENS),
     )
-    by = (columns.provider_id, columns.status)
+    by = (columns.provider_id, columns.status, columns.affinity)
     return connection.execute(query.where(span).group_by(*by)).mappings().all()
 
 

@@ -1,0 +1,193 @@
+"""Conversations stay with the account that began them, so that its prompt cache serves.
+
+A conversation is known by what its client calls it, else by how it begins. A first turn takes the
+round robin and is bound behind it; only a request with a name, or with a history, looks where it
+lives. That is a preference: whether the account can serve is judged as for every other request. If
+it cannot, another one lends itself, always the same where possible, and the conversation comes
+home later; it moves only when its home is gone for longer than any cache lives.
+"""
+
+import hmac
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from dialects.base import Dialect, Operation
+from models.attempt import Choice
+from models.errors import Blame, UpstreamError
+from models.exchange import ProxyRequest
+from models.ports import Clock
+from models.session import Outcome, Session
+from models.usage import Usage
+from providers.base import Route
+from services.bindings import Binding, Bindings
+from services.wellness import Wellness
+
+AwayUntil: TypeAlias = Callable[[str, Route], float]
+"""(account id, route) -> epoch seconds from which it may serve; infinite when only an operator can
+change that, or it is gone. What is not in the future means now."""
+
+_MIN_OPENING_BYTES: Final = 8
+"""What begins with less ("hi") begins as many others do."""
+_MAX_NAME: Final = 512
+_ITS_FAULT: Final = frozenset({Blame.ACCOUNT, Blame.ACCOUNT_MODEL, Blame.FAMILY})
+
+
+class Visit:
+    """One request's relation to its conversation, on one route."""
+
+    def __init__(self, keeper: "Affinity", route: Route, key_id: str, binding_id: str) -> None:
+        self._keeper = keeper
+        self.route = route
+        self.family = family_of(route)
+        self.key_id = key_id
+        self.binding_id = binding_id
+        self.binding: Binding | None = None
+        """What is known of the conversation; None for one that begins."""
+        self.home: str | None = None
+        """The account that shall serve it, if it can."""
+        self.has_asked = False
+        """It has made its one round trip to the shared state."""
+        self.outcome: Outcome | None = None
+        """Set once an account served."""
+        self._cached_before: int | None = None
+
+    def served(self, account_id: str, _choice: Choice, first_byte_s: float | None = None) -> None:
+        """An account serves: bind, let the binding live on, or let it change. Never waits.
+
+        `first_byte_s`: how long it took to the content of a stream; None when that says nothing.
+        """
+        self._cached_before = self.binding.cached_tokens if self.binding is not None else None
+        self.outcome = self._keeper.served(self, account_id, first_byte_s)
+
+    def failed(self, account_id: str, error: UpstreamError) -> None:
+        """An account did not serve."""
+        if error.blame in _ITS_FAULT:
+            self._keeper.failed(self, account_id)
+
+    def ended(self, usage: Usage) -> int | None:
+        """Return the cached tokens that were left behind; None where that is not known.
+
+        May be called before anybody served, and again.
+        """
+        if self.outcome is None or not usage.is_reported:
+            return None
+        read, written = usage.cache_read_tokens or 0, usage.cache_write_tokens or 0
+        if (binding := self._keeper.bindings.find(self.binding_id)) is not None:
+            binding.cached_tokens = read + written
+        if self.outcome in ("new", "kept") or self._cached_before is None:
+            return None
+        return max(0, self._cached_before - read)
+
+
+class Affinity:
+    """Knows which account each conversation is at home with."""
+
+    def __init__(
+        self,
+        bindings: Bindings,
+        away_until: AwayUntil,
+        clock: Clock,
+        *,
+        salt: bytes,
+        ttl_s: float,
+        is_enabled: bool = True,
+    ) -> None:
+        """`salt`: a secret, so that nothing can be told from an id; the same in all replicas."""
+        self.bindings = bindings
+        self._away_until = away_until
+        self._clock = clock
+        self._salt = salt
+        self._ttl_s = ttl_s
+        self._is_enabled = is_enabled
+        self._wellness = Wellness()
+
+    async def visit(self, request: ProxyRequest, client: Dialect, route: Route) -> Visit | None:
+        """Find out where the request's conversation lives; None when it belongs to none.
+
+        At most one round trip to the shared state, and none for a first turn.
+        """
+        if not self._is_enabled or client.operation is not Operation.GENERATE:
+            return None
+        session = client.session(request.payload)
+        binding_id = self._id(request, session, route)
+        if binding_id is None:
+            return None
+        visit = Visit(self, route, request.key_id, binding_id)
+        if session.has_history or request.session or session.name:
+            await self._look_up(visit)
+        return visit
+
+    def served(self, visit: Visit, account_id: str, first_byte_s: float | None) -> Outcome:
+        """Take in that an account serves a visitor."""
+        now, bindings = self._clock.now(), self.bindings
+        self._wellness.served(account_id, _scope(visit), first_byte_s, now)
+        known = visit.binding
+        if known is None:
+            provider_id = visit.route.provider.id
+            bindings.begin(visit.binding_id, visit.key_id, provider_id, visit.family, account_id)
+            return "new"
+        if known.home == account_id:
+            bindings.keep(known)
+            return "kept"
+        if self._away_until(known.home, visit.route) - now > self._ttl_s:
+            bindings.move(known, account_id)
+            return "moved"
+        if known.lender == account_id or self._can_serve(known.lender, visit):
+            bindings.keep(known)  # one turn on a detour is not worth leaving the lender
+        else:
+            bindings.lend(known, account_id)
+        return "borrowed"
+
+    def failed(self, visit: Visit, account_id: str) -> None:
+        """Take in that an account failed a visitor."""
+        self._wellness.failed(account_id, _scope(visit), self._clock.now())
+
+    async def _look_up(self, visit: Visit) -> None:
+        bindings = self.bindings
+        visit.binding = bindings.find(visit.binding_id)
+        visit.home = self._choose(visit)
+        if visit.home is None and bindings.can_ask:
+            visit.has_asked = True
+            provider_id = visit.route.provider.id
+            await bindings.ask(visit.binding_id, visit.key_id, provider_id, visit.family)
+            visit.binding = bindings.find(visit.binding_id)
+            visit.home = self._choose(visit)
+
+    def _choose(self, visit: Visit) -> str | None:
+        """Return its home if that can serve, else who lends itself."""
+        known = visit.binding
+        if known is None:
+            return None
+        return next(
+            (one for one in (known.home, known.lender) if self._can_serve(one, visit)), None
+        )
+
+    def _can_serve(self, account_id: str | None, visit: Visit) -> bool:
+        if account_id is None:
+            return False
+        now = self._clock.now()
+        if self._away_until(account_id, visit.route) > now:
+            return False
+        return not self._wellness.is_degraded(account_id, _scope(visit), now)
+
+    def _id(self, request: ProxyRequest, session: Session, route: Route) -> str | None:
+        """Return the id of the conversation for one key, provider and model family."""
+        named = request.session or session.name
+        if named is not None:
+            parts: tuple[str, ...] = ("named", named[:_MAX_NAME])
+        elif len(session.opening.strip().encode("utf-8", "replace")) >= _MIN_OPENING_BYTES:
+            parts = ("begun", session.system, session.opening)
+        else:
+            return None
+        text = "\0".join((request.key_id, route.provider.id, family_of(route), *parts))
+        digest = hmac.digest(self._salt, text.encode("utf-8", "replace"), "sha256")
+        return digest[:16].hex()
+
+
+def family_of(route: Route) -> str:
+    """Return the family of a route's model; where there are none, the model."""
+    return route.provider.family_of(route.model) or route.model
+
+
+def _scope(visit: Visit) -> str:
+    return f"{visit.route.provider.id}/{visit.family}"

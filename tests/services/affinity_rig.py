@@ -1,0 +1,96 @@
+"""Affinity of one replica or several, on real shared state, without a pool."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+from dialects import DIALECTS
+from models.exchange import ProxyRequest
+from models.usage import Usage
+from providers.base import Route
+from repositories.base import SharedState
+from repositories.shared import open_shared
+from services.affinity import Affinity, Visit
+from services.background import Background, open_background
+from services.bindings import Bindings
+from tests.builders import make_provider
+from tests.fakes.clock import FakeClock
+from tests.waiting import until
+
+ROUTE = Route(make_provider(), "gpt-x")
+TTL_S = 3600.0
+SALT = b"s" * 32
+
+
+@dataclass
+class Replica:
+    """One process."""
+
+    affinity: Affinity
+    bindings: Bindings
+    shared: SharedState
+    background: Background
+
+    async def visit(self, request: ProxyRequest, route: Route = ROUTE) -> Visit | None:
+        return await self.affinity.visit(request, DIALECTS[request.dialect], route)
+
+
+@dataclass
+class Stage:
+    """Replicas that see the same accounts. An account's rest is set by hand."""
+
+    clock: FakeClock = field(default_factory=FakeClock)
+    away: dict[str, float] = field(default_factory=dict)
+    replicas: list[Replica] = field(default_factory=list)
+
+    def away_until(self, account_id: str, _route: Route) -> float:
+        return self.away.get(account_id, 0.0)
+
+    async def turn(
+        self,
+        request: ProxyRequest,
+        otherwise: str,
+        *,
+        replica: int = 0,
+        route: Route = ROUTE,
+        usage: Usage | None = None,
+    ) -> tuple[str, str | None, int | None]:
+        """Serve a request as the executor does: by its home, or by `otherwise`.
+
+        Returns who served, the outcome and the cached tokens lost.
+        """
+        one = self.replicas[replica]
+        visit = await one.visit(request, route)
+        account = otherwise if visit is None or visit.home is None else visit.home
+        if visit is None:
+            return account, None, None
+        visit.served(account, "strategy")
+        await self.settle()
+        return account, visit.outcome, visit.ended(usage or Usage(10, 5))
+
+    async def settle(self) -> None:
+        """Let what is written behind requests be written."""
+        await until(lambda: not any(replica.bindings.writes for replica in self.replicas))
+
+
+@asynccontextmanager
+async def open_stage(
+    redis_url: str = "", *, replicas: int = 1, enabled: bool = True
+) -> AsyncIterator[Stage]:
+    stage = Stage()
+    async with AsyncExitStack() as stack:
+        for _ in range(replicas):
+            shared = await stack.enter_async_context(open_shared(redis_url, timeout_s=5))
+            background = await stack.enter_async_context(open_background())
+            bindings = Bindings(shared, background, stage.clock, ttl_s=TTL_S)
+            affinity = Affinity(
+                bindings,
+                stage.away_until,
+                stage.clock,
+                salt=SALT,
+                ttl_s=TTL_S,
+                is_enabled=enabled,
+            )
+            background.loop("listen", bindings.listen)
+            stage.replicas.append(Replica(affinity, bindings, shared, background))
+        yield stage
