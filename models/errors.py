@@ -203,7 +203,8 @@ class UpstreamError(GatewayError):
         self.sent = sent
         """False when it is certain that the provider never saw the request."""
         self.family: str | None = None
-        """Which models of the account are meant, where the blame is FAMILY."""
+        """Which models of the account are meant, where the blame is FAMILY; None: the family of
+        the model that was asked."""
         self.pause_s: float | None = None
         """How long the one to blame rests, where that is known and is not `retry_after_s`: until
         a window opens again, at most as long as such a window lasts."""

@@ -1,6 +1,7 @@
 """Anthropic: `api.anthropic.com`, the Messages format."""
 
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
@@ -9,11 +10,14 @@ from dialects.anthropic import MESSAGES, MESSAGES_COUNT
 from dialects.base import Dialect
 from dialects.foreign import IN_MESSAGES
 from models.chat import Effort
-from models.errors import Blame, ErrorKind, UpstreamError
+from models.errors import ErrorKind, UpstreamError
 from models.profile import Profile
+from providers import anthropic_limits as limits
 from providers import failures, signing
 from providers.base import Offer, Provider
-from providers.waits import seconds_until
+from providers.failures import Failure
+from providers.verdicts import Verdict
+from providers.waits import moment_in, seconds_until
 
 API_VERSION: Final = "2023-06-01"
 
@@ -21,6 +25,7 @@ API_VERSION: Final = "2023-06-01"
 _NEW_NAME: Final = re.compile(r"claude-([a-z]+)-(\d{1,2})(?:[-.](\d{1,2}))?(?![\d])")
 _OLD_NAME: Final = re.compile(r"claude-(\d)(?:[-.](\d{1,2}))?(?:-([a-z]+))?(?![\d])")
 _NEWEST: Final = (99, 0)
+_REGAINED: Final = re.compile(r"regain access on (\d{4}-\d{2}-\d{2}) at (\d{2}:\d{2}) utc")
 
 
 def profile(model: str) -> Profile:
@@ -47,15 +52,23 @@ def profile(model: str) -> Profile:
 def diagnose(
     dialect: Dialect, status: int, headers: Mapping[str, str], body: bytes
 ) -> UpstreamError:
-    """Tell what a failure means; a used-up window of a subscription rests until it resets."""
+    """Tell what a failure means; windows of subscriptions rest until they open again."""
     failure = failures.read_failure(dialect, status, headers, body)
     verdict = failures.verdict_of(failure)
     if verdict.kind is ErrorKind.RATE_LIMIT:
-        rejected = failure.headers.get("anthropic-ratelimit-unified-status") == "rejected"
-        if rejected:
-            wait_s = _reset_s(failure.headers.get("anthropic-ratelimit-unified-reset"))
-            verdict = replace(verdict, kind=ErrorKind.QUOTA, blame=Blame.ACCOUNT, wait_s=wait_s)
+        verdict = _limited(failure, verdict)
+    elif verdict.kind is ErrorKind.BILLING:
+        verdict = _until_paid(failure, verdict)
     return failures.judged(failure, verdict)
+
+
+def family_of(model: str) -> str | None:
+    """Return the family of a Claude model, whose limits its models share."""
+    name = model.lower()
+    if "claude" not in name:
+        return None
+    known = next((family for family in limits.FAMILIES if family in name), None)
+    return known or _family(name)[0] or None
 
 
 PROVIDER: Final = Provider(
@@ -70,7 +83,22 @@ PROVIDER: Final = Provider(
         foreign=IN_MESSAGES,
     ).spoken(MESSAGES_COUNT),
     diagnose=diagnose,
+    family_of=family_of,
+    read_quota=limits.read_quota,
 )
+
+
+def _limited(failure: Failure, verdict: Verdict) -> Verdict:
+    now = time.time()
+    rejected = limits.rejection(failure.headers, now)
+    return rejected or failures.limited(verdict, limits.pace(failure.headers, now))
+
+
+def _until_paid(failure: Failure, verdict: Verdict) -> Verdict:
+    """Read when a limit that the account's owner set begins anew."""
+    found = _REGAINED.search(failure.own_words)
+    at = None if found is None else moment_in(f"{found[1]} {found[2]}:00Z")
+    return verdict if at is None else replace(verdict, pause_s=seconds_until(at))
 
 
 def _family(model: str) -> tuple[str, tuple[int, int]]:
@@ -103,10 +131,3 @@ def _max_output_tokens(family: str, version: tuple[int, int]) -> int | None:
     if version >= (3, 7):
         return 32_000 if family == "opus" and version < (4, 5) else 64_000
     return 8_192 if version >= (3, 5) else 4_096
-
-
-def _reset_s(value: str | None) -> float | None:
-    """Return the seconds until a window opens again, told as epoch seconds."""
-    if value is None or not value.isascii() or not value.isdigit() or len(value) > 12:
-        return None
-    return seconds_until(float(value))

@@ -1,5 +1,6 @@
 """Providers as operators have them: built-in ones changed, and their own."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -16,10 +17,9 @@ from models.provider import StoredProvider
 from providers import (
     BUILTIN,
     anthropic,
-    failures,
+    gemini,
     gemini_profile,
     glm,
-    google_failures,
     openai,
     signing,
 )
@@ -48,11 +48,14 @@ def operator_provider(stored: StoredProvider) -> Provider:
         raise BadRequest(f"provider {stored.id}: base_url is missing", path="base_url")
     base_url = _trimmed(stored.base_url)
     offers = _spoken(stored)
+    like = _LIKE[stored.dialect]
     return Provider(
         id=stored.id,
         name=stored.name,
         offers=tuple(replace(offer, base_url=base_url) for offer in offers),
-        diagnose=google_failures.diagnose if offers[0].dialect is GEMINI else failures.diagnose,
+        diagnose=like.diagnose,
+        family_of=like.family_of,
+        read_quota=like.read_quota,
         prefixes=stored.prefixes or (),
     )
 
@@ -130,6 +133,15 @@ _SPOKEN: Final[tuple[tuple[Offer, ...], ...]] = (
     ),
 )
 """What an operator's own provider may speak; its address is not known yet."""
+
+
+_LIKE: Final[Mapping[str, Provider]] = {
+    MESSAGES.name: anthropic.PROVIDER,
+    CHAT.name: openai.PROVIDER,
+    RESPONSES.name: openai.PROVIDER,
+    GEMINI.name: gemini.PROVIDER,
+}
+"""Whose failures and limits those of a server resemble that speaks a format."""
 
 
 def _spoken(stored: StoredProvider) -> tuple[Offer, ...]:

@@ -7,8 +7,12 @@ from typing import Final, TypeAlias
 from dialects.base import Dialect, ErrorFacts
 from dialects.fields import parse_lenient
 from dialects.scrub import scrubbed
-from models.errors import Blame, ErrorKind, UpstreamError
-from providers.waits import retry_after_s
+from models.errors import ErrorKind, UpstreamError
+from models.json_types import Json, JsonObject
+from providers.pages import sign_of_the_way
+from providers.told import own_words, said_of_the_account
+from providers.verdicts import Verdict, used_up, verdict_for
+from providers.waits import Wait, duration_in, retry_after_s, wait
 
 Diagnose: TypeAlias = Callable[[Dialect, int, Mapping[str, str], bytes], UpstreamError]
 """(dialect that was spoken, status, headers, body) -> the error. Never raises."""
@@ -19,54 +23,30 @@ class Failure:
     """An unwelcome answer, read as far as its format allows."""
 
     status: int
+    meant_status: int
+    """The status that the body tells, where the answer's own is no error."""
     headers: Mapping[str, str]
     """Lower-cased names."""
     body: bytes
+    payload: JsonObject
+    """The body as JSON; empty when it is none."""
     facts: ErrorFacts | None
-    is_page: bool
-    """The body is HTML: a machine on the way speaks, not the provider's API."""
 
+    @property
+    def error(self) -> JsonObject:
+        """The object that describes the error, wherever the format puts it; empty without one."""
+        response = self.payload.get("response")
+        for holder in (self.payload, response):
+            error = holder.get("error") if isinstance(holder, dict) else None
+            if isinstance(error, dict):
+                return error
+        return {}
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a failure means for the account, for a retry and for the client."""
+    @property
+    def own_words(self) -> str:
+        """What the provider said without what it may have repeated of the request."""
+        return "" if self.facts is None else own_words(self.meant_status, self.facts)
 
-    kind: ErrorKind
-    blame: Blame
-    retryable: bool
-    status: int | None = None
-    """Status for the client; None keeps the provider's."""
-    wait_s: float | None = None
-    """Pause that this very failure calls for when the provider names none."""
-
-
-_VERDICTS: Final[Mapping[ErrorKind, Verdict]] = {
-    verdict.kind: verdict
-    for verdict in (
-        Verdict(ErrorKind.INVALID_REQUEST, Blame.REQUEST, retryable=False),
-        Verdict(ErrorKind.CONTEXT_LENGTH, Blame.REQUEST, retryable=False),
-        Verdict(ErrorKind.UNSUPPORTED, Blame.REQUEST, retryable=False),
-        Verdict(ErrorKind.CONTENT_POLICY, Blame.REQUEST, retryable=False),
-        # Who made the signatures may accept them.
-        Verdict(ErrorKind.SIGNATURE, Blame.REQUEST, retryable=True),
-        Verdict(ErrorKind.TOO_LARGE, Blame.REQUEST, retryable=False, status=413),
-        Verdict(ErrorKind.UPSTREAM_AUTH, Blame.ACCOUNT, retryable=True, status=502),
-        Verdict(ErrorKind.BILLING, Blame.ACCOUNT, retryable=True, status=402),
-        # A permission often lacks for one model only; other models of the account may do.
-        Verdict(ErrorKind.PERMISSION, Blame.ACCOUNT_MODEL, retryable=True, status=502),
-        Verdict(ErrorKind.NOT_FOUND, Blame.ACCOUNT_MODEL, retryable=True, status=404),
-        Verdict(ErrorKind.MODEL_NOT_FOUND, Blame.ACCOUNT_MODEL, retryable=True, status=404),
-        Verdict(ErrorKind.RESPONSE_NOT_FOUND, Blame.REQUEST, retryable=False, status=400),
-        Verdict(ErrorKind.CONFLICT, Blame.ACCOUNT_MODEL, retryable=True, status=409),
-        Verdict(ErrorKind.RATE_LIMIT, Blame.ACCOUNT_MODEL, retryable=True, status=429),
-        Verdict(ErrorKind.QUOTA, Blame.ACCOUNT, retryable=True, status=429),
-        # Shared fate: the next account meets the same overloaded machines.
-        Verdict(ErrorKind.OVERLOADED, Blame.PROVIDER, retryable=True, status=503),
-        Verdict(ErrorKind.TIMEOUT, Blame.ACCOUNT_MODEL, retryable=True, status=504),
-        Verdict(ErrorKind.EGRESS, Blame.EGRESS, retryable=True, status=502),
-        Verdict(ErrorKind.UPSTREAM, Blame.ACCOUNT_MODEL, retryable=True, status=502),
-    )
-}
 
 _BY_STATUS: Final[Mapping[int, ErrorKind]] = {
     401: ErrorKind.UPSTREAM_AUTH,
@@ -80,6 +60,7 @@ _BY_STATUS: Final[Mapping[int, ErrorKind]] = {
     429: ErrorKind.RATE_LIMIT,
     503: ErrorKind.OVERLOADED,
     504: ErrorKind.TIMEOUT,
+    524: ErrorKind.TIMEOUT,
     529: ErrorKind.OVERLOADED,
 }
 
@@ -87,17 +68,12 @@ _BY_STATUS: Final[Mapping[int, ErrorKind]] = {
 # status says more, it wins.
 _GENERIC: Final = frozenset({ErrorKind.INVALID_REQUEST, ErrorKind.UPSTREAM})
 
-# What these say is true of the account whatever status and type they come with.
-_ACCOUNT_TEXTS: Final[tuple[tuple[str, ErrorKind], ...]] = (
-    ("credit balance is too low", ErrorKind.BILLING),
-    ("enforced_spend_limit_reached", ErrorKind.BILLING),
-    ("insufficient_quota", ErrorKind.BILLING),
-    ("credit_balance_exhausted", ErrorKind.BILLING),
-    ("organization has been disabled", ErrorKind.PERMISSION),
-    ("account has been disabled", ErrorKind.PERMISSION),
-    ("account_deactivated", ErrorKind.PERMISSION),
-    ("identity verification", ErrorKind.PERMISSION),
-)
+_LONG_LIMIT_S: Final = 300.0
+_LIMITS: Final = frozenset({ErrorKind.RATE_LIMIT, ErrorKind.QUOTA})
+
+# With 429 it is a limit; otherwise, and inside a 200, an overload.
+_SLOW_DOWN: Final = "slow_down"
+_AT_CAPACITY: Final = "is at capacity"
 
 # What providers say of signatures in the history: made by somebody else, spoilt on their way, or
 # missing, where another model began the loop of tools.
@@ -112,17 +88,6 @@ _SIGNATURE_TEXTS: Final = (
     "invalid thought signature",
     "thought signature is not valid",
 )
-
-_CHALLENGES: Final = (b"/cdn-cgi/challenge-platform", b"cf-chl", b"Just a moment...", b"captcha")
-_PROXY_HEADERS: Final = ("cf-mitigated", "proxy-authenticate", "proxy-status", "x-squid-error")
-
-
-def diagnose(
-    dialect: Dialect, status: int, headers: Mapping[str, str], body: bytes
-) -> UpstreamError:
-    """Tell what an answer of status 400 and above, or an error in a 200, means. Never raises."""
-    failure = read_failure(dialect, status, headers, body)
-    return judged(failure, verdict_of(failure))
 
 
 def stream_error(diagnose_body: Diagnose, dialect: Dialect, error: UpstreamError) -> UpstreamError:
@@ -140,80 +105,111 @@ def read_failure(dialect: Dialect, status: int, headers: Mapping[str, str], body
     lowered = {name.lower(): value for name, value in headers.items()}
     payload = parse_lenient(body)
     facts = dialect.read_error(payload) if payload is not None else None
-    return Failure(status, lowered, body, facts, facts is None and _is_page(lowered, body))
+    meant = status if status >= 400 else _status_told(payload or {}, facts) or status
+    return Failure(status, meant, lowered, body, payload or {}, facts)
 
 
 def verdict_of(failure: Failure) -> Verdict:
     """Judge by what the body names, else by the status."""
-    if _is_egress(failure):
-        return _VERDICTS[ErrorKind.EGRESS]
-    facts, kind = failure.facts, _kind(failure)
+    facts = failure.facts
     if facts is None:
-        return verdict_for(kind)
-    told = f"{facts.code or ''} {facts.message}".lower()
-    for text, told_kind in _ACCOUNT_TEXTS:
-        if text in told:
-            return replace(_VERDICTS[told_kind], blame=Blame.ACCOUNT)
-    if kind is ErrorKind.INVALID_REQUEST and any(text in told for text in _SIGNATURE_TEXTS):
-        kind = ErrorKind.SIGNATURE
-    return verdict_for(kind)
-
-
-def verdict_for(kind: ErrorKind) -> Verdict:
-    """Return the usual verdict for a kind."""
-    return _VERDICTS.get(kind, _VERDICTS[ErrorKind.UPSTREAM])
+        sign = sign_of_the_way(failure.status, failure.headers, failure.body)
+        if sign is not None:
+            return replace(verdict_for(ErrorKind.EGRESS), evidence=sign)
+        return verdict_for(_kind(failure))
+    if (said := said_of_the_account(failure.meant_status, facts)) is not None:
+        return said
+    return verdict_for(_kind_told(failure, facts))
 
 
 def judged(failure: Failure, verdict: Verdict) -> UpstreamError:
     """Build the error that a verdict on a failure calls for."""
-    waits = retry_after_s(failure.headers)
+    waits = wait(retry_after_s(failure.headers), "retry-after") or verdict.wait
     facts = failure.facts
-    return UpstreamError(
+    error = UpstreamError(
         _message(failure, verdict),
         kind=verdict.kind,
         blame=verdict.blame,
         retryable=verdict.retryable,
         status=_client_status(failure, verdict),
-        retry_after_s=verdict.wait_s if waits is None else waits,
+        retry_after_s=verdict.pause_s if waits is None else waits.seconds,
         upstream_status=failure.status,
         upstream_body=failure.body,
         path=facts.param if facts else None,
         vendor_code=facts.code if facts else None,
     )
+    error.family = verdict.family
+    error.pause_s = verdict.pause_s
+    error.needs_operator = verdict.needs_operator
+    error.evidence = verdict.evidence or _evidence(failure, verdict, waits)
+    return error
+
+
+def limited(verdict: Verdict, waits: Wait | None) -> Verdict:
+    """Return the verdict on a limit that ends as was told; one that lasts is no matter of pace:
+    then the quota for that model is used up."""
+    if waits is None or waits.seconds < _LONG_LIMIT_S:
+        return replace(verdict, wait=waits)
+    return used_up(waits.seconds, waits.said, verdict.blame)
+
+
+def told_wait(failure: Failure) -> Wait | None:
+    """Return the wait that a message speaks of: `Please try again in 1.2s`."""
+    return wait(duration_in(failure.own_words), "told to wait")
+
+
+# --- kinds ------------------------------------------------------------------------------------
+
+
+def _kind_told(failure: Failure, facts: ErrorFacts) -> ErrorKind:
+    """Return the kind of an error that the API itself told."""
+    kind = _kind(failure)
+    told = f"{facts.code or ''} {facts.message}".lower()
+    if kind is ErrorKind.INVALID_REQUEST and any(text in told for text in _SIGNATURE_TEXTS):
+        return ErrorKind.SIGNATURE
+    if kind is ErrorKind.NOT_FOUND and "model" in told:
+        return ErrorKind.MODEL_NOT_FOUND
+    return ErrorKind.OVERLOADED if _AT_CAPACITY in failure.own_words else kind
 
 
 def _kind(failure: Failure) -> ErrorKind:
-    status = failure.status
+    status = failure.meant_status
     named = failure.facts.kind if failure.facts else None
     if named is not None and named not in _GENERIC:
         return _as_upstream(named)
     if status in _BY_STATUS:
-        by_status = _BY_STATUS[status]
-        # An API that answers 404 in its own words speaks of the model; a web server does not.
-        is_model = by_status is ErrorKind.NOT_FOUND and failure.facts is not None
-        return ErrorKind.MODEL_NOT_FOUND if is_model else by_status
+        return _BY_STATUS[status]
+    if failure.facts is not None and failure.facts.code == _SLOW_DOWN:
+        return ErrorKind.OVERLOADED
     if 400 <= status < 500:
         return ErrorKind.INVALID_REQUEST
     return named if named is not None and status < 400 else ErrorKind.UPSTREAM
 
 
 def _as_upstream(kind: ErrorKind) -> ErrorKind:
-    match kind:
-        case ErrorKind.AUTHENTICATION:
-            return ErrorKind.UPSTREAM_AUTH
-        case ErrorKind.NOT_FOUND:
-            return ErrorKind.MODEL_NOT_FOUND
-        case _ if kind in _VERDICTS:
-            return kind
-        case _:
-            return ErrorKind.UPSTREAM
+    return ErrorKind.UPSTREAM_AUTH if kind is ErrorKind.AUTHENTICATION else verdict_for(kind).kind
+
+
+def _status_told(payload: JsonObject, facts: ErrorFacts | None) -> int | None:
+    """Return the status of an error inside a 200, which some write beside it or as its code."""
+    told: tuple[Json, ...] = (payload.get("status_code"), payload.get("status"))
+    if facts is not None:
+        code = facts.code or ""
+        told += (int(code) if code.isascii() and code.isdigit() and len(code) == 3 else None,)
+    for status in told:
+        if isinstance(status, int) and not isinstance(status, bool) and 400 <= status < 600:
+            return status
+    return None
+
+
+# --- what is told -----------------------------------------------------------------------------
 
 
 def _client_status(failure: Failure, verdict: Verdict) -> int:
     if verdict.status is not None:
         return verdict.status
-    is_plain = 400 <= failure.status < 500 and failure.status not in _BY_STATUS
-    return failure.status if is_plain else 400
+    status = failure.meant_status
+    return status if 400 <= status < 500 and status not in _BY_STATUS else 400
 
 
 def _message(failure: Failure, verdict: Verdict) -> str:
@@ -228,16 +224,9 @@ def _message(failure: Failure, verdict: Verdict) -> str:
             return text
 
 
-def _is_egress(failure: Failure) -> bool:
-    if failure.status == 407 or any(name in failure.headers for name in _PROXY_HEADERS):
-        return failure.facts is None
-    if not failure.is_page:
-        return False
-    return failure.status == 403 or any(mark in failure.body for mark in _CHALLENGES)
-
-
-def _is_page(headers: Mapping[str, str], body: bytes) -> bool:
-    if "html" in headers.get("content-type", "").lower():
-        return True
-    start = body[:512].lstrip().lower()
-    return start.startswith((b"<!doctype html", b"<html", b"<head", b"<body", b"<center"))
+def _evidence(failure: Failure, verdict: Verdict, waits: Wait | None) -> str:
+    if waits is not None and verdict.kind in _LIMITS:
+        return waits.said
+    status = failure.meant_status
+    told = f"status {status}" if status >= 400 else f"{verdict.kind.value} inside status {status}"
+    return told if waits is None else f"{told}, {waits.said}"

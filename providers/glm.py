@@ -17,13 +17,14 @@ from models.profile import Profile
 from providers import failures, signing
 from providers.anthropic import API_VERSION
 from providers.base import Offer, Provider
-from providers.failures import Failure, Verdict, verdict_for
+from providers.failures import Failure
 from providers.glm_payload import adapt
-from providers.waits import moment_in, seconds_to_beijing_midnight, seconds_until
+from providers.verdicts import LOCKED, SHUT, Verdict, used_up, verdict_for
+from providers.waits import Wait, moment_in, seconds_to_beijing_midnight, seconds_until, within
 
 _NAME: Final = re.compile(r"glm-(\d+)(?:\.(\d+))?")
 _FULL_CONTEXT: Final = "context window limit"
-_CODE_IN_TEXT: Final = re.compile(r"\[(\d{4})\]")
+_CODE_IN_TEXT: Final = re.compile(r"\s{0,8}\[(\d{4})\]")
 
 _REPROBE_S: Final = 300.0
 """How long a used-up window rests when the text does not say when it opens."""
@@ -31,13 +32,14 @@ _FAIR_USE_S: Final = 600.0
 
 _AUTH: Final = verdict_for(ErrorKind.UPSTREAM_AUTH)
 _SERVER: Final = verdict_for(ErrorKind.UPSTREAM)
-_LOCKED: Final = replace(verdict_for(ErrorKind.PERMISSION), blame=Blame.ACCOUNT)
 _FORBIDDEN: Final = verdict_for(ErrorKind.PERMISSION)
 _BILLING: Final = verdict_for(ErrorKind.BILLING)
 _INVALID: Final = verdict_for(ErrorKind.INVALID_REQUEST)
 _NO_MODEL: Final = verdict_for(ErrorKind.MODEL_NOT_FOUND)
 _LIMITED: Final = verdict_for(ErrorKind.RATE_LIMIT)
 _OVERLOADED: Final = verdict_for(ErrorKind.OVERLOADED)
+# Says that it limits the platform, whoever asks.
+_PLATFORM: Final = replace(_OVERLOADED, blame=Blame.PROVIDER)
 _QUOTA: Final = verdict_for(ErrorKind.QUOTA)
 
 _BY_CODE: Final[Mapping[str, Verdict]] = {
@@ -48,12 +50,12 @@ _BY_CODE: Final[Mapping[str, Verdict]] = {
     "1003": _AUTH,
     "1004": _AUTH,
     "1100": _SERVER,
-    "1110": _LOCKED,
-    "1111": _LOCKED,
-    "1112": _LOCKED,
+    "1110": SHUT,
+    "1111": SHUT,
+    "1112": SHUT,
     "1113": _BILLING,
-    "1120": _LOCKED,
-    "1121": _LOCKED,
+    "1120": LOCKED,
+    "1121": SHUT,
     "1200": _SERVER,
     "1210": _INVALID,
     "1211": _NO_MODEL,
@@ -73,13 +75,13 @@ _BY_CODE: Final[Mapping[str, Verdict]] = {
     "1302": _LIMITED,
     "1303": _LIMITED,
     "1304": _QUOTA,
-    "1305": _OVERLOADED,
+    "1305": _PLATFORM,
     "1308": _QUOTA,
     "1309": _BILLING,
     "1310": _QUOTA,
     "1311": _FORBIDDEN,
     "1312": _OVERLOADED,
-    "1313": replace(_LIMITED, blame=Blame.ACCOUNT, wait_s=_FAIR_USE_S),
+    "1313": replace(_LIMITED, blame=Blame.ACCOUNT, wait=Wait(_FAIR_USE_S, "code 1313")),
     **{str(code): _QUOTA for code in range(1316, 1322)},
 }
 _BY_STATUS: Final[Mapping[int, Verdict]] = {
@@ -114,8 +116,6 @@ def diagnose(
     verdict = _by_code(failure) or _BY_STATUS.get(status) or failures.verdict_of(failure)
     if verdict.kind is ErrorKind.INVALID_REQUEST and _FULL_CONTEXT in _code(failure)[1].lower():
         verdict = verdict_for(ErrorKind.CONTEXT_LENGTH)
-    if verdict.kind is ErrorKind.QUOTA and verdict.wait_s is None:
-        verdict = replace(verdict, wait_s=_window_s(failure))
     return failures.judged(failure, verdict)
 
 
@@ -175,9 +175,23 @@ def _by_code(failure: Failure) -> Verdict | None:
     if verdict.kind is ErrorKind.INVALID_REQUEST:
         is_long = failure.facts.kind is ErrorKind.CONTEXT_LENGTH
         return verdict_for(ErrorKind.CONTEXT_LENGTH) if is_long else verdict
+    if verdict.kind is ErrorKind.QUOTA:
+        return _used_up(code, message)
+    return replace(verdict, evidence="" if verdict.wait else f"code {code}")
+
+
+def _used_up(code: str, message: str) -> Verdict:
+    """Return the verdict on a window; when it opens stands in the text only, if anywhere."""
+    window = _window(code, message.lower())
+    default_s = seconds_to_beijing_midnight() if window == "day" else _REPROBE_S
+    pause_s = within(window, _reset_s(message)) or default_s
+    return used_up(pause_s, f"code {code}, {window} window")
+
+
+def _window(code: str, text: str) -> str:
     if code == "1304":
-        return replace(verdict, wait_s=_reset_s(message) or seconds_to_beijing_midnight())
-    return verdict
+        return "day"
+    return "5h" if "5 hour" in text or "5小时" in text else "7d"
 
 
 def _code(failure: Failure) -> tuple[str, str]:
@@ -190,12 +204,8 @@ def _code(failure: Failure) -> tuple[str, str]:
         return code, message
     error = (parse_lenient(failure.body) or {}).get("error")
     beside = error.get("code") if isinstance(error, dict) else None
-    found = _CODE_IN_TEXT.search(message[:64])
+    found = _CODE_IN_TEXT.match(message)
     return (str(beside) if beside is not None else found[1] if found else code), message
-
-
-def _window_s(failure: Failure) -> float:
-    return _reset_s(_code(failure)[1]) or _REPROBE_S
 
 
 def _reset_s(message: str) -> float | None:

@@ -5,7 +5,7 @@ the `reason` of an ErrorInfo, in the name of the quota that was exceeded, or onl
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -14,25 +14,30 @@ from dialects.fields import parse_lenient
 from models.errors import Blame, ErrorKind, UpstreamError
 from models.json_types import Json, JsonObject
 from providers import failures
-from providers.failures import Failure, Verdict, verdict_for
+from providers.failures import Failure
+from providers.verdicts import LOCKED, NOT_INCLUDED, SHUT, Verdict, used_up, verdict_for
 from providers.waits import (
-    duration_in,
+    Wait,
+    capped,
     duration_s,
     moment_in,
     seconds_to_pacific_midnight,
     seconds_until,
+    wait,
+    within,
 )
 
-_LONG_LIMIT_S: Final = 300.0
-"""A limit that lasts longer is not a matter of pace: the quota is used up."""
-_PER_MINUTE_S: Final = 60.0
+_A_MINUTE: Final = Wait(60.0, "quota per minute")
 
 _AUTH: Final = verdict_for(ErrorKind.UPSTREAM_AUTH)
-_LOCKED: Final = replace(verdict_for(ErrorKind.PERMISSION), blame=Blame.ACCOUNT)
+# The key is known to strangers, and Google has switched it off.
+_LEAKED: Final = replace(_AUTH, needs_operator=True)
 _BILLING: Final = verdict_for(ErrorKind.BILLING)
 _LIMITED: Final = verdict_for(ErrorKind.RATE_LIMIT)
 # Google counts each model by itself; other models of the account may do.
-_USED_UP: Final = replace(verdict_for(ErrorKind.QUOTA), blame=Blame.ACCOUNT_MODEL)
+_USED_UP: Final = used_up(None, "", Blame.ACCOUNT_MODEL)
+# Of the request; another account may have it.
+_NO_SUCH_THING: Final = verdict_for(ErrorKind.NOT_FOUND)
 _OVERLOADED: Final = verdict_for(ErrorKind.OVERLOADED)
 
 _BY_REASON: Final[Mapping[str, Verdict]] = {
@@ -42,37 +47,41 @@ _BY_REASON: Final[Mapping[str, Verdict]] = {
     "ACCESS_TOKEN_TYPE_UNSUPPORTED": _AUTH,
     "ACCOUNT_STATE_INVALID": _AUTH,
     "CREDENTIALS_MISSING": _AUTH,
-    "ACCESS_TOKEN_SCOPE_INSUFFICIENT": _LOCKED,
-    "API_KEY_ANDROID_APP_BLOCKED": _LOCKED,
-    "API_KEY_HTTP_REFERRER_BLOCKED": _LOCKED,
-    "API_KEY_IOS_APP_BLOCKED": _LOCKED,
-    "API_KEY_IP_ADDRESS_BLOCKED": _LOCKED,
-    "API_KEY_SERVICE_BLOCKED": _LOCKED,
-    "CONSUMER_INVALID": _LOCKED,
-    "CONSUMER_SUSPENDED": _LOCKED,
-    "IAM_PERMISSION_DENIED": _LOCKED,
-    "SECURITY_POLICY_VIOLATED": _LOCKED,
-    "SERVICE_DISABLED": _LOCKED,
-    "USER_PROJECT_DENIED": _LOCKED,
-    "VALIDATION_REQUIRED": _LOCKED,
+    "ACCESS_TOKEN_SCOPE_INSUFFICIENT": SHUT,
+    "API_KEY_ANDROID_APP_BLOCKED": LOCKED,
+    "API_KEY_HTTP_REFERRER_BLOCKED": LOCKED,
+    "API_KEY_IOS_APP_BLOCKED": LOCKED,
+    "API_KEY_IP_ADDRESS_BLOCKED": LOCKED,
+    "API_KEY_SERVICE_BLOCKED": LOCKED,
+    "CONSUMER_INVALID": LOCKED,
+    "CONSUMER_SUSPENDED": SHUT,
+    "IAM_PERMISSION_DENIED": LOCKED,
+    "SECURITY_POLICY_VIOLATED": LOCKED,
+    "SERVICE_DISABLED": LOCKED,
+    "USER_PROJECT_DENIED": LOCKED,
+    "VALIDATION_REQUIRED": SHUT,
     "BILLING_DISABLED": _BILLING,
-    "INSUFFICIENT_G1_CREDITS_BALANCE": _BILLING,
+    "INSUFFICIENT_G1_CREDITS_BALANCE": NOT_INCLUDED,
     "MODEL_CAPACITY_EXCEEDED": _OVERLOADED,
     "MODEL_CAPACITY_EXHAUSTED": _OVERLOADED,
     "QUOTA_EXHAUSTED": _USED_UP,
 }
-# Where no reason is given. The second is a matter of the account's way out.
+# Where no reason is given. That of the location is a matter of the account's way out.
 _BY_TEXT: Final[tuple[tuple[str, Verdict], ...]] = (
     ("api key not valid", _AUTH),
     ("api key expired", _AUTH),
-    ("reported as leaked", _AUTH),
+    ("reported as leaked", _LEAKED),
     ("unregistered callers", _AUTH),
-    ("user location is not supported", _LOCKED),
-    ("has been suspended", _LOCKED),
-    ("has not been used in project", _LOCKED),
+    ("user location is not supported", LOCKED),
+    ("has been suspended", SHUT),
+    ("has not been used in project", LOCKED),
     ("enable billing", _BILLING),
+    ("cachedcontent not found", _NO_SUCH_THING),
+    ("permission to access the file", _NO_SUCH_THING),
 )
 _DAILY: Final = ("perday", "daily")
+_NONE_AT_ALL: Final = re.compile(r"\blimit: 0\b")
+_IS_SHARED: Final = re.compile(r"perproject(?!.*permodel)")
 _ADDRESS: Final = re.compile(r"https?://\S{1,2000}")
 _PROJECT: Final = re.compile(r"\bprojects?([ /:=#]{1,3})[a-z0-9][\w:.-]{3,}")
 
@@ -95,11 +104,24 @@ def diagnose(
     dialect: Dialect, status: int, headers: Mapping[str, str], body: bytes
 ) -> UpstreamError:
     """Tell what a failure of a Google service means. Never raises."""
+    return diagnose_families(dialect, status, headers, body, lambda _model: None)
+
+
+def diagnose_families(
+    dialect: Dialect,
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    family_of: Callable[[str], str | None],
+) -> UpstreamError:
+    """Tell what a failure means where models of a family share their quota. Never raises."""
     failure = _read(dialect, status, headers, body)
     details = read_details(_status_of(body))
     verdict = _verdict(failure, details)
-    if verdict.wait_s is None:
-        verdict = replace(verdict, wait_s=_wait_s(failure, details))
+    if verdict.kind is ErrorKind.QUOTA and verdict.retryable:
+        family = family_of(_text(details.metadata, "model"))
+        if family is not None:
+            verdict = replace(verdict, blame=Blame.FAMILY, family=family)
     error = failures.judged(_plain(failure, verdict, details), verdict)
     error.remedy = _remedy(verdict, details)
     return error
@@ -134,37 +156,54 @@ def read_details(status: JsonObject) -> Details:
 def _verdict(failure: Failure, details: Details) -> Verdict:
     if failure.facts is None:
         return failures.verdict_of(failure)
-    if (known := _BY_REASON.get(details.reason)) is not None:
-        return known
-    if failure.status == 429 or failure.facts.kind is ErrorKind.RATE_LIMIT:
-        return _limited(failure.facts.message.lower(), failure, details)
-    text = failure.facts.message.lower()
-    found = next((verdict for part, verdict in _BY_TEXT if part in text), None)
-    return found or failures.verdict_of(failure)
+    known = _BY_REASON.get(details.reason)
+    if known is not None and known.kind is not ErrorKind.QUOTA:
+        return replace(known, wait=_wait(failure, details), evidence=details.reason)
+    if known is not None or failure.facts.kind is ErrorKind.RATE_LIMIT or failure.status == 429:
+        return _limited(failure, details, known or _LIMITED)
+    text = failure.own_words
+    for said, verdict in _BY_TEXT:
+        if said in text:
+            return replace(verdict, evidence=said)
+    return replace(failures.verdict_of(failure), wait=_wait(failure, details))
 
 
-def _limited(text: str, failure: Failure, details: Details) -> Verdict:
+def _limited(failure: Failure, details: Details, known: Verdict) -> Verdict:
     """Tell a limit of pace from a quota that is used up."""
-    # The wait that is told beside a day's quota is the one of the minute's.
-    is_daily = any(word in details.quotas for word in _DAILY)
-    if is_daily or re.search(r"\blimit: 0\b", text):
-        return replace(_USED_UP, wait_s=seconds_to_pacific_midnight())
-    wait_s = _wait_s(failure, details)
-    if wait_s is None:
-        return replace(_LIMITED, wait_s=_PER_MINUTE_S if "perminute" in details.quotas else None)
-    return _LIMITED if wait_s < _LONG_LIMIT_S else _USED_UP
+    known = replace(known, blame=_counted_by(details))
+    if _NONE_AT_ALL.search(failure.own_words):
+        until_s = within("day", seconds_to_pacific_midnight())
+        return replace(used_up(until_s, "limit: 0", Blame.ACCOUNT_MODEL), retryable=False)
+    if any(word in details.quotas for word in _DAILY):
+        # The wait that is told beside a day's quota is the one of the minute's.
+        until_s = within("day", seconds_to_pacific_midnight())
+        return used_up(until_s, "quota per day", known.blame)
+    waits = _wait(failure, details)
+    if "perminute" in details.quotas:
+        return replace(known, wait=capped("minute", waits or _A_MINUTE))
+    if known.kind is ErrorKind.QUOTA:
+        pause_s = None if waits is None else waits.seconds
+        return used_up(pause_s, details.reason if waits is None else waits.said, known.blame)
+    return failures.limited(known, waits)
 
 
-def _wait_s(failure: Failure, details: Details) -> float | None:
+def _counted_by(details: Details) -> Blame:
+    """Return who pays: some quotas are the project's, whatever the model."""
+    names = details.quotas.split()
+    is_shared = bool(names) and all(_IS_SHARED.search(name) for name in names)
+    return Blame.ACCOUNT if is_shared else Blame.ACCOUNT_MODEL
+
+
+def _wait(failure: Failure, details: Details) -> Wait | None:
     """Return how long the answer asks to wait, from its most exact word to its text."""
     if details.delay_s is not None:
-        return details.delay_s
+        return wait(details.delay_s, "RetryInfo")
     if (delay_s := duration_s(_text(details.metadata, "quotaResetDelay"))) is not None:
-        return delay_s
+        return wait(delay_s, "quotaResetDelay")
     opens_at = moment_in(_text(details.metadata, "quotaResetTimeStamp"))
     if opens_at is not None:
-        return seconds_until(opens_at)
-    return duration_in(failure.facts.message) if failure.facts is not None else None
+        return wait(seconds_until(opens_at), "quotaResetTimeStamp in")
+    return failures.told_wait(failure)
 
 
 def _plain(failure: Failure, verdict: Verdict, details: Details) -> Failure:

@@ -1,6 +1,9 @@
 """OpenAI: `api.openai.com`, the Chat format."""
 
 import re
+import time
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from dialects.base import Dialect
@@ -10,11 +13,17 @@ from dialects.openai_completions import COMPLETIONS
 from dialects.openai_embeddings import EMBEDDINGS
 from dialects.openai_responses import RESPONSES, RESPONSES_COUNT
 from models.chat import Effort
+from models.errors import ErrorKind, UpstreamError
 from models.profile import Profile
 from providers import failures, signing
+from providers import openai_limits as limits
 from providers.base import Offer, Provider
+from providers.failures import Failure
+from providers.verdicts import Verdict
+from providers.waits import MAX_WAIT_S, seconds_until
 
 _MAX_STOPS: Final = 4
+_MAX_EPOCH: Final = 1e12
 
 _GPT: Final = re.compile(r"(?:^|[:/])gpt-(\d+)(?:\.(\d+))?([a-z]*)(-[a-z0-9.-]*)?")
 _O_SERIES: Final = re.compile(r"(?:^|[:/])o(\d+)(?:-|$)")
@@ -66,6 +75,17 @@ def knows(model: str) -> bool:
     return any(pattern.search(name) for pattern in patterns)
 
 
+def diagnose(
+    dialect: Dialect, status: int, headers: Mapping[str, str], body: bytes
+) -> UpstreamError:
+    """Tell what a failure means; windows of subscriptions rest until they open again."""
+    failure = _with_told_headers(failures.read_failure(dialect, status, headers, body))
+    verdict = failures.verdict_of(failure)
+    if verdict.kind in (ErrorKind.RATE_LIMIT, ErrorKind.QUOTA):
+        verdict = _limited(failure, verdict)
+    return failures.judged(failure, verdict)
+
+
 def _offer(dialect: Dialect, foreign: Foreign) -> Offer:
     base_url = "https://api.openai.com/v1"
     return Offer(dialect, base_url, signing.bearer, profile, foreign=foreign)
@@ -78,8 +98,39 @@ PROVIDER: Final = Provider(
         *_offer(CHAT, IN_CHAT).spoken(COMPLETIONS, EMBEDDINGS),
         *_offer(RESPONSES, IN_RESPONSES).spoken(RESPONSES_COUNT),
     ),
-    diagnose=failures.diagnose,
+    diagnose=diagnose,
+    read_quota=limits.read_quota,
 )
+
+
+def _limited(failure: Failure, verdict: Verdict) -> Verdict:
+    now, is_quota = time.time(), verdict.kind is ErrorKind.QUOTA
+    resets_in_s = _resets_in_s(failure) if is_quota else None
+    rejected = limits.rejection(failure.headers, resets_in_s, now, is_told=is_quota)
+    if rejected is not None:
+        return rejected
+    return failures.limited(
+        verdict, limits.pace(failure.headers, now) or failures.told_wait(failure)
+    )
+
+
+def _resets_in_s(failure: Failure) -> float | None:
+    """Return when a window opens again, as a `usage_limit_reached` tells it."""
+    seconds, at = failure.error.get("resets_in_seconds"), failure.error.get("resets_at")
+    if isinstance(seconds, int | float) and not isinstance(seconds, bool) and seconds > 0:
+        return float(min(seconds, MAX_WAIT_S))
+    if isinstance(at, int | float) and not isinstance(at, bool):
+        return seconds_until(min(at, _MAX_EPOCH))
+    return None
+
+
+def _with_told_headers(failure: Failure) -> Failure:
+    """Return the failure with the headers that an event inside a stream tells beside it."""
+    told = failure.payload.get("headers")
+    if not isinstance(told, dict):
+        return failure
+    texts = {name.lower(): text for name, text in told.items() if isinstance(text, str)}
+    return replace(failure, headers={**texts, **failure.headers})
 
 
 def _efforts(name: str) -> tuple[Effort, ...] | None:

@@ -4,6 +4,7 @@ import math
 import re
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -12,7 +13,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 MAX_WAIT_S: Final = 8 * 86400.0
 """A week's window and a day: nobody's limit lasts longer."""
 
+_LONGEST_S: Final[Mapping[str, float]] = {
+    "minute": 120.0,
+    "5h": 6 * 3600.0,
+    "day": 25 * 3600.0,
+    "7d": MAX_WAIT_S,
+}
 _MAX_VALUE_CHARS: Final = 64
+_MAX_EPOCH_DIGITS: Final = 12
 _BEIJING: Final = timezone(timedelta(hours=8))
 _PACIFIC_STANDARD: Final = timezone(timedelta(hours=-8))
 _UNITS_S: Final[Mapping[str, float]] = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
@@ -25,17 +33,42 @@ _MOMENT: Final = re.compile(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """How long a provider asks us to wait, and where it said so."""
+
+    seconds: float
+    said: str
+    """In a few words of ours: `RetryInfo 34 s`."""
+
+
+def wait(seconds: float | None, where: str) -> Wait | None:
+    """Return a wait that was told in `where`; None when none was told."""
+    return None if seconds is None else Wait(seconds, f"{where} {round(seconds, 1):g} s")
+
+
+def within(window: str, seconds: float | None) -> float | None:
+    """Return a wait, at most a little longer than such a window lasts (`minute`, `5h`, `day`,
+    `7d`): hints beyond that are wrong, and would keep a healthy account away for days."""
+    return None if seconds is None else min(seconds, _LONGEST_S.get(window, MAX_WAIT_S))
+
+
+def capped(window: str, waits: Wait) -> Wait:
+    """Return a wait as `within` bounds it."""
+    return replace(waits, seconds=min(waits.seconds, _LONGEST_S[window]))
+
+
 def retry_after_s(headers: Mapping[str, str], now: float | None = None) -> float | None:
     """Return the seconds of `retry-after-ms` or `retry-after`; None without a usable one.
 
     `headers` have lower-case names. At most `MAX_WAIT_S`; negative and absurd values do not
     count. Dates are read against the answer's own `date`, so that a wrong clock does no harm.
     """
-    milliseconds = _number(headers.get("retry-after-ms"))
+    milliseconds = number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return min(milliseconds / 1000, MAX_WAIT_S)
     value = headers.get("retry-after")
-    seconds = _number(value)
+    seconds = number(value)
     if seconds is not None:
         return min(seconds, MAX_WAIT_S)
     at = _http_date(value)
@@ -49,6 +82,26 @@ def seconds_until(at: float, now: float | None = None) -> float | None:
     """Return the seconds until `at` (epoch), at most `MAX_WAIT_S`; None when it has passed."""
     left = at - (time.time() if now is None else now)
     return min(left, MAX_WAIT_S) if left > 0 else None
+
+
+def instant(value: str | None) -> float | None:
+    """Return the epoch second of a header: epoch seconds or a date and time; None without one."""
+    if value is None or len(value) > _MAX_VALUE_CHARS:
+        return None
+    if value.isascii() and value.isdigit():
+        return float(value) if len(value) <= _MAX_EPOCH_DIGITS else None
+    return moment_in(value)
+
+
+def number(value: str | None) -> float | None:
+    """Return the number of a header; None for what is negative, endless or none at all."""
+    if value is None or len(value) > _MAX_VALUE_CHARS:
+        return None
+    try:
+        found = float(value)
+    except ValueError:
+        return None
+    return found if 0 <= found < math.inf else None
 
 
 def moment_in(text: str) -> float | None:
@@ -103,16 +156,6 @@ def _seconds_to_midnight(zone: tzinfo, now: float | None) -> float:
     moment = datetime.fromtimestamp(time.time() if now is None else now, UTC)
     tomorrow = moment.astimezone(zone).date() + timedelta(days=1)
     return (datetime.combine(tomorrow, datetime.min.time(), zone) - moment).total_seconds()
-
-
-def _number(value: str | None) -> float | None:
-    if value is None or len(value) > _MAX_VALUE_CHARS:
-        return None
-    try:
-        number = float(value)
-    except ValueError:
-        return None
-    return number if number >= 0 and not math.isnan(number) and not math.isinf(number) else None
 
 
 def _http_date(value: str | None) -> float | None:

@@ -16,7 +16,7 @@ from models.account import (
 from models.egress import EgressProxy
 from models.profile import Profile
 from providers.base import Offer, Provider
-from providers.failures import diagnose
+from providers.openai import diagnose
 from providers.signing import bearer
 from services.router import Router, merged_prefixes
 from services.snapshot import Snapshot

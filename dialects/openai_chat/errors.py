@@ -46,7 +46,7 @@ _BY_TYPE: Final[Mapping[str, ErrorKind]] = {
     "insufficient_quota": ErrorKind.BILLING,
     "internal_error": ErrorKind.UPSTREAM,
     "invalid_request_error": ErrorKind.INVALID_REQUEST,
-    "not_found_error": ErrorKind.MODEL_NOT_FOUND,
+    "not_found_error": ErrorKind.NOT_FOUND,
     "overloaded_error": ErrorKind.OVERLOADED,
     "permission_error": ErrorKind.PERMISSION,
     "rate_limit_error": ErrorKind.RATE_LIMIT,
@@ -57,6 +57,11 @@ _BY_TYPE: Final[Mapping[str, ErrorKind]] = {
     "tokens": ErrorKind.RATE_LIMIT,
     "usage_limit_reached": ErrorKind.QUOTA,
 }
+
+# These say what happened where the code says nothing.
+_TELLING_TYPES: Final = frozenset(
+    {"insufficient_quota", "usage_limit_reached", "usage_not_included"}
+)
 
 _CONTEXT_TEXTS: Final = (
     "maximum context length",
@@ -121,8 +126,8 @@ def read_error(payload: JsonObject) -> ErrorFacts | None:
         return _facts(payload, payload.get("msg") or payload.get("message"))
     if isinstance(payload.get("message"), str) and "id" not in payload:
         return _facts(payload, payload.get("message"))
-    if payload.get("detail"):
-        return _facts({}, payload.get("detail"))
+    if detail := payload.get("detail"):
+        return _facts(detail if isinstance(detail, dict) else {}, detail)
     return None
 
 
@@ -152,11 +157,13 @@ def network_error() -> UpstreamError:
 
 def _facts(error: JsonObject, told: Json) -> ErrorFacts:
     message = _text(told)
-    code, kind, param = error.get("code"), error.get("type"), error.get("param")
+    code, param = error.get("code"), error.get("param")
+    told_type = error.get("type")
+    kind = told_type if isinstance(told_type, str) else ""
     is_code = isinstance(code, str | int) and not isinstance(code, bool) and code != ""
-    name = str(code) if is_code else None
+    name = str(code) if is_code else kind if kind in _TELLING_TYPES else None
     return ErrorFacts(
-        _kind_of(name or "", kind if isinstance(kind, str) else "", message),
+        _kind_of(name or "", kind, message),
         message,
         code=name,
         param=param if isinstance(param, str) else None,

@@ -10,9 +10,10 @@ from typing import Final
 from dialects.foreign import IN_GEMINI
 from dialects.gemini import GEMINI, GEMINI_COUNT
 from models.account import AuthType
-from providers import google_failures, signing
+from providers import signing
 from providers.antigravity.discovery import ProjectDiscovery
 from providers.antigravity.envelope import CodeAssistEnvelope
+from providers.antigravity.families import diagnose, family_of
 from providers.antigravity.models import AvailableModels
 from providers.antigravity.profile import profile
 from providers.antigravity.requests import adapt, adapt_count
@@ -37,7 +38,8 @@ PROVIDER: Final = Provider(
     id="antigravity",
     name="Google Code Assist (Antigravity)",
     offers=(_GENERATE, replace(_GENERATE, dialect=GEMINI_COUNT, adapt=adapt_count)),
-    diagnose=google_failures.diagnose,
+    diagnose=diagnose,
+    family_of=family_of,
     auth_types=frozenset({AuthType.BEARER, AuthType.OAUTH}),
     envelope=CodeAssistEnvelope(),
     discovery=ProjectDiscovery(),

@@ -109,6 +109,8 @@ def _refuse_unverified(loaded: JsonObject) -> None:
 def _refuse(message: str, *, code: str | None = None, remedy: str | None = None) -> NoReturn:
     error = UpstreamError(message, blame=Blame.ACCOUNT, kind=ErrorKind.PERMISSION, vendor_code=code)
     error.remedy = remedy
+    error.needs_operator = code == _VALIDATION
+    error.evidence = code or "no project"
     raise error
 
 

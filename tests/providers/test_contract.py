@@ -71,7 +71,10 @@ def test_every_failure_has_a_judgement(provider: Provider, body: bytes, status: 
     assert error.status in range(400, 600)
     assert error.upstream_status == status
     assert error.upstream_body == body
-    assert error.retryable is (error.blame is not Blame.REQUEST)
+    # What another account may have is looked for there, and nobody rests for it.
+    is_elsewhere = error.kind is ErrorKind.NOT_FOUND
+    assert error.retryable is (error.blame is not Blame.REQUEST or is_elsewhere)
+    assert error.evidence
     # 401 is the word for the client's own key, which is fine.
     assert error.status not in (401, 403, 407)
 
@@ -106,8 +109,8 @@ def test_hostile_waits_are_ignored_or_bounded(provider: Provider, hostile: str) 
         pytest.param(400, ErrorKind.INVALID_REQUEST, Blame.REQUEST, False, 400, id="bad request"),
         pytest.param(401, ErrorKind.UPSTREAM_AUTH, Blame.ACCOUNT, True, 502, id="key revoked"),
         pytest.param(402, ErrorKind.BILLING, Blame.ACCOUNT, True, 402, id="no money"),
-        pytest.param(403, ErrorKind.PERMISSION, Blame.ACCOUNT_MODEL, True, 502, id="forbidden"),
-        pytest.param(404, ErrorKind.NOT_FOUND, Blame.ACCOUNT_MODEL, True, 404, id="not there"),
+        pytest.param(403, ErrorKind.EGRESS, Blame.EGRESS, True, 502, id="forbidden, by whom?"),
+        pytest.param(404, ErrorKind.NOT_FOUND, Blame.REQUEST, True, 404, id="not there"),
         pytest.param(407, ErrorKind.EGRESS, Blame.EGRESS, True, 502, id="proxy credentials"),
         pytest.param(408, ErrorKind.TIMEOUT, Blame.ACCOUNT_MODEL, True, 504, id="timeout"),
         pytest.param(413, ErrorKind.TOO_LARGE, Blame.REQUEST, False, 413, id="too large"),
@@ -115,9 +118,9 @@ def test_hostile_waits_are_ignored_or_bounded(provider: Provider, hostile: str) 
         pytest.param(429, ErrorKind.RATE_LIMIT, Blame.ACCOUNT_MODEL, True, 429, id="limited"),
         pytest.param(500, ErrorKind.UPSTREAM, Blame.ACCOUNT_MODEL, True, 502, id="broken"),
         pytest.param(502, ErrorKind.UPSTREAM, Blame.ACCOUNT_MODEL, True, 502, id="gateway"),
-        pytest.param(503, ErrorKind.OVERLOADED, Blame.PROVIDER, True, 503, id="busy"),
+        pytest.param(503, ErrorKind.OVERLOADED, Blame.ACCOUNT_MODEL, True, 503, id="busy"),
         pytest.param(504, ErrorKind.TIMEOUT, Blame.ACCOUNT_MODEL, True, 504, id="slow"),
-        pytest.param(529, ErrorKind.OVERLOADED, Blame.PROVIDER, True, 503, id="overloaded"),
+        pytest.param(529, ErrorKind.OVERLOADED, Blame.ACCOUNT_MODEL, True, 503, id="overloaded"),
     ],
 )
 def test_the_status_decides_where_the_body_is_silent(

@@ -7,7 +7,8 @@ from dialects.base import Dialect
 from dialects.openai_chat import CHAT
 from models.errors import Blame, ErrorKind, StreamBroken, UpstreamError
 from models.json_types import JsonObject
-from providers.failures import diagnose, stream_error
+from providers.failures import stream_error
+from providers.openai import diagnose
 
 
 def judged(
@@ -46,7 +47,7 @@ def error(
         pytest.param(
             429, error("slow_down"), CHAT, ErrorKind.RATE_LIMIT, Blame.ACCOUNT_MODEL, id="slow"
         ),
-        pytest.param(503, error("slow_down"), CHAT, ErrorKind.OVERLOADED, Blame.PROVIDER),
+        pytest.param(503, error("slow_down"), CHAT, ErrorKind.OVERLOADED, Blame.ACCOUNT_MODEL),
         pytest.param(401, error("invalid_api_key"), CHAT, ErrorKind.UPSTREAM_AUTH, Blame.ACCOUNT),
         pytest.param(
             401,
@@ -60,18 +61,23 @@ def error(
             404, error("model_not_found"), CHAT, ErrorKind.MODEL_NOT_FOUND, Blame.ACCOUNT_MODEL
         ),
         pytest.param(
-            404, error(), CHAT, ErrorKind.MODEL_NOT_FOUND, Blame.ACCOUNT_MODEL, id="an API's 404"
+            404,
+            error(message="The model `x` does not exist"),
+            CHAT,
+            ErrorKind.MODEL_NOT_FOUND,
+            Blame.ACCOUNT_MODEL,
+            id="an API's 404",
         ),
         pytest.param(
             529,
             error(None, "server_error"),
             CHAT,
             ErrorKind.OVERLOADED,
-            Blame.PROVIDER,
+            Blame.ACCOUNT_MODEL,
             id="overload under a generic type",
         ),
         pytest.param(
-            500, error(None, "overloaded_error"), CHAT, ErrorKind.OVERLOADED, Blame.PROVIDER
+            500, error(None, "overloaded_error"), CHAT, ErrorKind.OVERLOADED, Blame.ACCOUNT_MODEL
         ),
         pytest.param(403, error("account_deactivated"), CHAT, ErrorKind.PERMISSION, Blame.ACCOUNT),
         pytest.param(
@@ -122,7 +128,7 @@ def error(
             {"type": "error", "error": {"type": "api_error", "message": "m"}},
             MESSAGES,
             ErrorKind.OVERLOADED,
-            Blame.PROVIDER,
+            Blame.ACCOUNT_MODEL,
         ),
     ],
 )
@@ -158,6 +164,7 @@ PAGE = b"<!DOCTYPE html><html><body>Attention</body></html>"
         (429, {"cf-mitigated": "challenge"}, PAGE),
         (407, {"proxy-authenticate": "Basic"}, b""),
         (502, {"x-squid-error": "ERR_CONNECT_FAIL 111"}, PAGE),
+        (502, {"content-type": "text/html"}, b"<html>Bad Gateway</html>"),
     ],
 )
 def test_pages_of_machines_on_the_way_are_charged_to_the_way(
@@ -169,7 +176,8 @@ def test_pages_of_machines_on_the_way_are_charged_to_the_way(
 
 
 def test_a_page_of_the_providers_own_edge_is_its_failure() -> None:
-    found = diagnose(CHAT, 502, {"content-type": "text/html"}, b"<html>Bad Gateway</html>")
+    headers = {"content-type": "text/html", "CF-Ray": "8f1-FRA"}
+    found = diagnose(CHAT, 502, headers, b"<html>Bad Gateway</html>")
     assert (found.kind, found.blame) == (ErrorKind.UPSTREAM, Blame.ACCOUNT_MODEL)
     assert diagnose(CHAT, 404, {}, PAGE).kind is ErrorKind.NOT_FOUND
 

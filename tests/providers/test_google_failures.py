@@ -74,11 +74,11 @@ def failure(
         ),
         pytest.param(
             503, "UNAVAILABLE", "The model is overloaded.", "",
-            ErrorKind.OVERLOADED, Blame.PROVIDER, id="overloaded",
+            ErrorKind.OVERLOADED, MODEL, id="overloaded",
         ),
         pytest.param(
             429, "RESOURCE_EXHAUSTED", "m", "MODEL_CAPACITY_EXHAUSTED",
-            ErrorKind.OVERLOADED, Blame.PROVIDER, id="no machines left",
+            ErrorKind.OVERLOADED, MODEL, id="no machines left",
         ),
         pytest.param(
             429, "RESOURCE_EXHAUSTED", "m", "QUOTA_EXHAUSTED",
