@@ -25,7 +25,7 @@ Unit: TypeAlias = Literal["requests", "tokens"]
 _UNITS: Final[tuple[Unit, ...]] = ("requests", "tokens")
 _MAX_COUNTED: Final = 200
 """Accounts whose use is summed at once; the others wait for the next time."""
-_MIN_NEW_SHARE: Final = 0.1
+_MIN_NEW_SHARE: Final = 0.25
 """Of what was used must have been used since the last sample: a refusal that is repeated while the
 window is closed is the same one."""
 _CLAIM_S: Final = 60.0
