@@ -30,6 +30,9 @@ MAX_ENDS: Final = 2 * MAX_RESTS
 TICK_S: Final = 0.001
 """What makes one moment later than another."""
 
+SKEW_S: Final = 60.0
+"""More than the clocks of replicas differ."""
+
 _REMEMBERED_S: Final = 9 * 86_400.0
 """So long an end is remembered at most: a day more than the longest window lasts."""
 
@@ -44,6 +47,10 @@ class End:
     """When it had begun."""
     until: float
     """When it would have ended."""
+
+    def is_old(self, now: float) -> bool:
+        """Tell whether nobody can have a copy of the rest any more."""
+        return now > min(self.until + FORGOTTEN_S + SKEW_S, self.began_at + _REMEMBERED_S)
 
 
 class Follower(Protocol):
@@ -65,8 +72,7 @@ class RestBook:
         self._clock = clock
         self._rests: dict[str, dict[str, Rest]] = {}
         self._count = 0
-        self._ends: dict[Key, tuple[End, float]] = {}
-        """With the moment at which each is forgotten."""
+        self._ends: dict[Key, End] = {}
         self._resets: Mapping[str, float] = {}
         self.listeners: list[Callable[[str], None]] = []
         """Called with a subject whose rests changed."""
@@ -106,7 +112,9 @@ class RestBook:
         if before is not None and before.until >= rest.until:
             return before
         # Clocks differ: what begins after an end must not look older than it.
-        rest = replace(rest, began_at=max(rest.began_at, self._ended_at(rest) + TICK_S))
+        began_at = max(rest.began_at, self._ended_at(rest) + TICK_S)
+        # As exact as the database keeps it, so that it is known again after a restart.
+        rest = replace(rest, began_at=round(began_at, 6), until=round(rest.until, 6))
         if self._put(rest):
             logger.info("cooling down", extra=_fields(rest))
             for follower in self.followers:
@@ -139,7 +147,7 @@ class RestBook:
         for rest in [rest for rests in self._rests.values() for rest in rests.values()]:
             if rest.until + FORGOTTEN_S <= now:
                 self._remove(rest)
-        self._ends = {key: noted for key, noted in self._ends.items() if noted[1] > now}
+        self._ends = {key: end for key, end in self._ends.items() if not end.is_old(now)}
 
     # --- what is told from elsewhere -----------------------------------------------------------
 
@@ -154,8 +162,8 @@ class RestBook:
     def take_end(self, end: End) -> bool:
         """Take in that a rest is over, so everything that began no later; say whether it was
         news."""
-        noted = self._ends.get((end.subject, end.scope))
-        if noted is not None and noted[0].began_at >= end.began_at:
+        known = self._ends.get((end.subject, end.scope))
+        if known is not None and known.began_at >= end.began_at:
             return False
         self._note_end(end)
         rest = self._rests.get(end.subject, {}).get(end.scope)
@@ -169,25 +177,22 @@ class RestBook:
 
     def ends(self, now: float) -> list[End]:
         """Return what ended and is still remembered."""
-        return [end for end, forgotten_at in self._ends.values() if forgotten_at > now]
+        return [end for end in self._ends.values() if not end.is_old(now)]
 
     # --- inside --------------------------------------------------------------------------------
 
     def _ended_at(self, rest: Rest) -> float:
         """Return when the last rest had begun that is known to be over; 0 for none."""
-        noted = self._ends.get((rest.subject, rest.scope))
+        end = self._ends.get((rest.subject, rest.scope))
         reset_at = self._resets.get(rest.subject, 0.0)
-        return reset_at if noted is None else max(reset_at, noted[0].began_at)
+        return reset_at if end is None else max(reset_at, end.began_at)
 
     def _note_end(self, end: End) -> None:
-        key, now = (end.subject, end.scope), self._clock.now()
+        key = (end.subject, end.scope)
         known = self._ends.pop(key, None)
-        if known is not None and known[0].began_at > end.began_at:
-            end = known[0]
-        elif len(self._ends) >= MAX_ENDS:
+        if len(self._ends) >= MAX_ENDS:
             del self._ends[next(iter(self._ends))]
-        forgotten_at = min(max(end.until, now) + 2 * FORGOTTEN_S, now + _REMEMBERED_S)
-        self._ends[key] = (end, forgotten_at)
+        self._ends[key] = known if known is not None and known.began_at > end.began_at else end
 
     def _put(self, rest: Rest) -> bool:
         """Write a rest down; False when there is no room."""

@@ -1,0 +1,151 @@
+"""When a provider fails for everybody, nobody is asked for a while.
+
+Calls and failures are counted for each address of a provider. Beyond a number and a share of
+failures within a window it opens: requests are refused at once. After a pause one request over
+all replicas tries; when it fails the pause doubles, and a success closes it everywhere. What is
+open is a rest whose subject is the address, so it is told and ended as the others are.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from models.errors import Blame, ErrorKind, NoCapacity, UpstreamError
+from models.ports import Clock
+from models.rest import EVERY_MODEL, Rest, origin
+from services.cooldown import SUCCEEDED, Cooldowns
+from services.pauses import SHARED_FATE
+
+__all__ = ["Breaker", "Limits", "origin"]
+
+_BUCKETS: Final = 10
+_MAX_ORIGINS: Final = 1_024
+_MIN_RETRY_S: Final = 1.0
+_SCOPES: Final = (EVERY_MODEL,)
+_MAX_STRIKES: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When it opens, and for how long."""
+
+    failures: int = 10
+    ratio: float = 0.5
+    """Share of the calls within the window."""
+    window_s: float = 10.0
+    pause_s: float = 2.0
+    longest_pause_s: float = 8.0
+
+
+@dataclass(slots=True)
+class _Bucket:
+    number: int = -1
+    """Which tenth of a window since the clock's begin."""
+    calls: int = 0
+    failures: int = 0
+
+
+@dataclass(slots=True)
+class _Counts:
+    """Calls of one address within the last window, by tenths of it."""
+
+    buckets: list[_Bucket] = field(default_factory=lambda: [_Bucket() for _ in range(_BUCKETS)])
+
+    def add(self, number: int, *, is_failure: bool) -> None:
+        bucket = self.buckets[number % _BUCKETS]
+        if bucket.number != number:
+            bucket.number, bucket.calls, bucket.failures = number, 0, 0
+        bucket.calls += 1
+        bucket.failures += is_failure
+
+    def sums(self, number: int) -> tuple[int, int]:
+        """Return calls and failures."""
+        fresh = [bucket for bucket in self.buckets if number - _BUCKETS < bucket.number <= number]
+        return sum(bucket.calls for bucket in fresh), sum(bucket.failures for bucket in fresh)
+
+
+class Breaker:
+    """Counts calls in constant time, and keeps its state among the rests."""
+
+    def __init__(self, cooldowns: Cooldowns, clock: Clock, limits: Limits) -> None:
+        self._cooldowns = cooldowns
+        self._clock = clock
+        self._limits = limits
+        self._counts: dict[str, _Counts] = {}
+
+    async def admit(self, subject: str) -> None:
+        """Return when an address may be asked.
+
+        Raises NoCapacity while it is left alone, or another request tries it.
+        """
+        now = self._clock.now()
+        rest = self._cooldowns.found(subject, _SCOPES, now)
+        if rest is None or (rest.opens_at <= now and await self._cooldowns.claim_trial(rest)):
+            return
+        raise NoCapacity(
+            "the provider fails for everybody and is left alone for a moment",
+            retry_after_s=max(rest.opens_at - now, _MIN_RETRY_S),
+            details={"reasons": {"breaker_open": 1}},
+        )
+
+    def is_open(self, subject: str, now: float) -> bool:
+        """Tell whether nobody is to be asked there."""
+        rest = self._cooldowns.found(subject, _SCOPES, now)
+        return rest is not None and rest.opens_at > now
+
+    def saw(self, subject: str, error: UpstreamError | None) -> None:
+        """Count what came of a call."""
+        is_failure = error is not None and error.kind in SHARED_FATE
+        if error is not None and _says_nothing(error):
+            return
+        now, number = self._clock.now(), self._number()
+        counts = self._counts_of(subject)
+        counts.add(number, is_failure=is_failure)
+        rest = self._cooldowns.found(subject, _SCOPES, now)
+        if rest is not None and rest.opens_at > now:
+            return  # it was on its way before
+        if rest is not None:
+            self._tried(rest, now, error if is_failure else None)
+        elif error is not None and is_failure and self._is_too_much(counts, number):
+            calls, failures = counts.sums(number)
+            evidence = f"{failures} of {calls} calls failed in {self._limits.window_s:g} s"
+            self._open(subject, now, error.kind, evidence, strikes=1)
+
+    def _tried(self, rest: Rest, now: float, error: UpstreamError | None) -> None:
+        """A call came to its end while one request tries."""
+        if error is None:
+            self._counts.pop(rest.subject, None)
+            self._cooldowns.release(rest.subject, rest.scope, SUCCEEDED)
+        else:
+            strikes = min(rest.strikes + 1, _MAX_STRIKES)
+            self._open(rest.subject, now, error.kind, "the trial failed", strikes=strikes)
+
+    def _open(
+        self, subject: str, now: float, reason: ErrorKind, evidence: str, *, strikes: int
+    ) -> None:
+        limits = self._limits
+        pause_s = min(limits.pause_s * 2.0 ** (strikes - 1), limits.longest_pause_s)
+        pause_s = max(pause_s, limits.pause_s)
+        rest = Rest(subject, EVERY_MODEL, now, now + pause_s, reason, evidence, strikes=strikes)
+        self._cooldowns.begin(rest)
+        if rest.origin_provider_id is not None:
+            self._cooldowns.lift(rest.origin_provider_id)
+
+    def _is_too_much(self, counts: _Counts, number: int) -> bool:
+        calls, failures = counts.sums(number)
+        return failures >= self._limits.failures and failures >= self._limits.ratio * calls
+
+    def _counts_of(self, subject: str) -> _Counts:
+        counts = self._counts.get(subject)
+        if counts is None:
+            if len(self._counts) >= _MAX_ORIGINS:
+                del self._counts[next(iter(self._counts))]
+            counts = self._counts[subject] = _Counts()
+        return counts
+
+    def _number(self) -> int:
+        return int(self._clock.monotonic() * _BUCKETS / self._limits.window_s)
+
+
+def _says_nothing(error: UpstreamError) -> bool:
+    """Tell whether a failure is no word of the provider: it was not reached, or not asked."""
+    return error.blame is Blame.EGRESS or error.kind in (ErrorKind.EGRESS, ErrorKind.CANCELLED)
