@@ -97,6 +97,7 @@ async def _drain(house: House, runner: TimedRunner, hurry: asyncio.Event) -> Non
     for site in list(runner.sites):
         await site.stop()
     runner.end_connections()
+    house.gateway.event_feed.hang_up()
     deadline = asyncio.get_running_loop().time() + server.drain_timeout_s
     while house.executor.is_busy and asyncio.get_running_loop().time() < deadline:
         if await _within(hurry, 0.05):

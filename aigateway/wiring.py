@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -21,15 +21,16 @@ from handlers.inference import Inference
 from handlers.stored_responses import StoredResponseRoutes
 from models.account import EgressPolicy
 from models.clock import SystemClock
-from models.errors import GatewayError
+from models.errors import ErrorKind, GatewayError, UpstreamError
 from models.ports import Clock
 from models.provider import StoredProvider
 from providers import BUILTIN
-from providers.base import Provider
+from providers.base import Provider, Route
 from providers.compatible import provider_of
 from repositories.base import SharedState
 from repositories.open import Repositories, open_repositories
 from repositories.shared import open_shared
+from services.account_calls import AccountCalls
 from services.accounts import Accounts
 from services.answers import Limits
 from services.authenticator import Authenticator
@@ -39,6 +40,7 @@ from services.conversations import Conversations
 from services.cooldown import Cooldowns, Pauses
 from services.discovery import Discoveries, open_discoveries
 from services.egresses import Egresses
+from services.event_feed import EventFeed
 from services.events import Events, open_events
 from services.executor import Executor
 from services.gateway import Gateway
@@ -48,6 +50,7 @@ from services.keys import Keys
 from services.news import CooldownNews
 from services.pool import Pool
 from services.providers import Providers
+from services.quotas import Quotas
 from services.recorder import Recorder, open_recorder
 from services.refresh import TokenTimes
 from services.retention import delete_old_attempts, delete_old_rows, delete_old_runs
@@ -57,6 +60,7 @@ from services.statistics import Statistics
 from services.stored_responses import Keeping, StoredResponses
 from services.tokens import Tokens, open_tokens
 from services.transport import HttpTransport, open_transport
+from services.webhook import Receiver, Webhook
 
 logger = logging.getLogger(__name__)
 
@@ -138,29 +142,24 @@ async def open_house(settings: Settings) -> AsyncGenerator[House, None]:
         snapshots = await _snapshots(settings, repositories, shared, clock)
         pool = _pool(settings, snapshots, shared, clock)
         tokens = await enter(_tokens(settings, repositories, shared, transport, vault, pool, clock))
+        calls = AccountCalls(
+            tokens=tokens, transport=transport, egress_of=pool.egress_of, user_agent=USER_AGENT
+        )
         discoveries = await enter(
             open_discoveries(
-                accounts=repositories.accounts,
-                changed=snapshots.changed,
-                tokens=tokens,
-                transport=transport,
-                egress_of=pool.egress_of,
-                clock=clock,
-                user_agent=USER_AGENT,
+                accounts=repositories.accounts, changed=snapshots.changed, calls=calls, clock=clock
             )
         )
         # Left before what its tasks use: jobs refresh tokens.
         background = await enter(open_background())
         news = CooldownNews(shared, pool.cooldowns, background)
+        quotas = _quotas(snapshots, pool, news, clock)
         catalog = Catalog(
             lambda: snapshots.current,
-            pool,
-            tokens,
-            transport,
+            calls,
             repositories.providers,
             clock,
-            user_agent=USER_AGENT,
-            tell=news.tell,
+            probed=quotas.probed,
         )
         house = House(
             settings,
@@ -177,10 +176,13 @@ async def open_house(settings: Settings) -> AsyncGenerator[House, None]:
             catalog,
             _authenticator(settings, snapshots, vault, clock),
             _stored_responses(settings, shared, vault),
-            _gateway(settings, repositories, shared, snapshots, guard, vault, recorder, clock),
+            _gateway(
+                settings, repositories, shared, snapshots, guard, vault, recorder, events, clock
+            ),
         )
         _follow(house, news)
         owner = f"{socket.gethostname()}:{os.getpid()}"
+        _post_events(house, transport, owner)
         _add_jobs(
             house, await enter(open_schedule(repositories.jobs, background, clock, owner=owner))
         )
@@ -325,6 +327,18 @@ def _executor(
     )
 
 
+def _quotas(snapshots: Snapshots, pool: Pool, news: CooldownNews, clock: Clock) -> Quotas:
+    def bench(account_id: str, route: Route, error: UpstreamError) -> None:
+        rest = pool.cooldowns.report(account_id, None, route.model, error)
+        if rest is not None:
+            news.tell(rest)
+
+    def release(subject: str, scope: str, evidence: str, *, reasons: Collection[ErrorKind]) -> bool:
+        return False
+
+    return Quotas(lambda: snapshots.current, release, bench, clock)
+
+
 def _authenticator(
     settings: Settings, snapshots: Snapshots, vault: Vault, clock: Clock
 ) -> Authenticator:
@@ -352,6 +366,7 @@ def _gateway(
     guard: AddressGuard,
     vault: Vault,
     recorder: Recorder,
+    events: Events,
     clock: Clock,
 ) -> Gateway:
     changed = snapshots.changed
@@ -377,6 +392,8 @@ def _gateway(
         ),
         providers=Providers(repositories.providers, guard, changed, clock),
         statistics=Statistics(repositories.stats, repositories.egress, shared, clock),
+        events=events,
+        event_feed=EventFeed(repositories.events, shared),
         health=health,
     )
 
@@ -387,11 +404,30 @@ def _follow(house: House, news: CooldownNews) -> None:
     background.loop("snapshot.poll", snapshots.poll)
     background.loop("snapshot.listen", snapshots.listen)
     background.loop("cooldown.listen", news.listen)
+    background.loop("events.listen", house.gateway.event_feed.listen)
     snapshots.listeners.append(lambda snapshot: news.cooldowns.void(_resets(snapshot)))
     snapshots.listeners.append(
         lambda _: background.spawn("models", house.catalog.refresh_missing())
     )
     background.spawn("models", house.catalog.refresh_missing())
+
+
+def _post_events(house: House, transport: HttpTransport, owner: str) -> None:
+    """Begin to post events, where an address for them is set."""
+    chosen = house.settings.events
+    url, secret = chosen.webhook_url.get_secret_value(), chosen.webhook_secret
+    if not url:
+        return
+    key = secret.get_secret_value().encode() if secret is not None else None
+    webhook = Webhook(
+        house.gateway.event_feed,
+        house.repositories.cursors,
+        transport,
+        house.clock,
+        Receiver(url, key, USER_AGENT),
+        owner=owner,
+    )
+    house.background.loop("events.webhook", webhook.run)
 
 
 def _add_jobs(house: House, schedule: Schedule) -> None:

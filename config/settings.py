@@ -496,9 +496,11 @@ class Settings(Frozen):
         """Every secret value among the settings, for the log's mask."""
         keys = (self.security.admin_key, self.security.master_key)
         values = [key.get_secret_value() for key in keys if key is not None]
-        for url in (self.database.url, self.redis.url):
+        for url in (self.database.url, self.redis.url, self.events.webhook_url):
             values.extend(_passwords(url.get_secret_value()))
         clients = self.oauth.clients.values()
+        webhook_secret = self.events.webhook_secret
+        values += [webhook_secret.get_secret_value()] if webhook_secret is not None else []
         values += [
             client.client_secret.get_secret_value() for client in clients if client.client_secret
         ]

@@ -34,6 +34,8 @@ class Endpoint:
     """Pydantic model of the body, from `openapi`; None for none or for a dialect's own."""
     response: type[object] | None = None
     """Pydantic model of the answer; None when it is not JSON of ours."""
+    content_type: str | None = None
+    """Of an answer that is not JSON."""
     status: int = 200
     query: type[object] | None = None
     """Pydantic model of the query string."""

@@ -2,7 +2,17 @@
 
 from collections.abc import Sequence
 
-from handlers import accounts, api_keys, egresses, health, providers_api, root, stats
+from handlers import (
+    accounts,
+    affinity,
+    api_keys,
+    egresses,
+    events,
+    health,
+    providers_api,
+    root,
+    stats,
+)
 from handlers.endpoint import Endpoint
 from handlers.reference import Reference
 
@@ -16,6 +26,8 @@ def all_endpoints(model_routes: Sequence[Endpoint], version: str) -> list[Endpoi
         *providers_api.endpoints(),
         *api_keys.endpoints(),
         *stats.endpoints(),
+        *affinity.endpoints(),
+        *events.endpoints(),
         *health.endpoints(),
         *root.endpoints(),
     ]

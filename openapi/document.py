@@ -31,6 +31,7 @@ _TAGS: Final = {
     "providers": "Upstream services: built-in ones and the operator's own.",
     "api-keys": "Keys that clients call the gateway with.",
     "stats": "What was asked, by whom, through what, and what came of it.",
+    "events": "What operators want to hear of, as a list and as a stream.",
     "health": "Whether the gateway serves.",
     "reference": "This reference.",
 }
@@ -69,6 +70,8 @@ class Route(Protocol):
     def request(self) -> type[object] | None: ...
     @property
     def response(self) -> type[object] | None: ...
+    @property
+    def content_type(self) -> str | None: ...
     @property
     def status(self) -> int: ...
     @property
@@ -269,6 +272,8 @@ def _success(route: Route, vendor: Format | None) -> JsonObject:
     answer: JsonObject = {"description": "The answer."}
     if route.response is not None:
         answer["content"] = _json_of(route.response)
+    elif route.content_type is not None:
+        answer["content"] = {route.content_type: {"schema": {"type": "string"}}}
     elif vendor is not None:
         content: JsonObject = {"application/json": {"schema": {"type": "object"}}}
         if route.method == "POST":

@@ -85,6 +85,10 @@ class AccountRepository(Protocol):
 
     async def get(self, account_id: str) -> StoredAccount | None: ...
 
+    async def by_identity(self, provider_id: str, identity: str) -> Account | None:
+        """Return the account that is this one at its provider."""
+        ...
+
     async def page(
         self,
         *,
@@ -97,7 +101,10 @@ class AccountRepository(Protocol):
     ) -> Page[Account]: ...
 
     async def create(self, account: Account, credentials: Credentials) -> Account:
-        """Insert and place. Raises NotFound for an unknown provider, Conflict for a used id."""
+        """Insert and place, at `account.proxy_id` if there is room, else as ever.
+
+        Raises NotFound for an unknown provider, Conflict for a used id or identity.
+        """
         ...
 
     async def update(self, account_id: str, change: AccountChange) -> Account:
@@ -255,6 +262,10 @@ class EgressRepository(Protocol):
 
     async def recalculate(self) -> Recalculated:
         """Set every counter to the truth and let waiting accounts in."""
+        ...
+
+    async def checked(self) -> dict[str, float | None]:
+        """Return when each active proxy was probed last."""
         ...
 
     async def store_check(self, proxy_id: str, check: "EgressCheck") -> None:
@@ -464,11 +475,25 @@ class RestRepository(Protocol):
         """Insert or replace; one that ends later than the given stays."""
         ...
 
-    async def delete(self, keys: Sequence[tuple[str, str]], *, began_before: float) -> None:
-        """Delete by subject and scope those that began before."""
+    async def delete(self, ended: Mapping[tuple[str, str], float]) -> None:
+        """Delete by subject and scope what began no later than the given moments."""
         ...
 
-    async def delete_before(self, at: float) -> int: ...
+    async def delete_before(self, at: float) -> int:
+        """Delete those that ended before."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What one account did with one model, as the ledger has it; refused requests left out."""
+
+    account_id: str
+    model: str
+    """As the provider knows it."""
+    requests: int
+    tokens: int
+    """In and out, cached ones included."""
 
 
 class QuotaRepository(Protocol):
@@ -476,12 +501,24 @@ class QuotaRepository(Protocol):
 
     async def all(self) -> list[QuotaWindow]: ...
 
+    async def updated_since(self, at: float) -> list[QuotaWindow]: ...
+
     async def store(self, windows: Sequence[QuotaWindow]) -> None:
         """Insert or replace; one that was updated later stays."""
         ...
 
     async def delete(self, account_id: str) -> None:
         """Forget an account's."""
+        ...
+
+    async def delete_orphans(self) -> int:
+        """Forget those of accounts that are gone; return how many windows it was."""
+        ...
+
+    async def use(
+        self, *, since: float, account_id: str | None = None, provider_id: str | None = None
+    ) -> list[Use]:
+        """Sum up the ledger by account and model."""
         ...
 
 
@@ -527,6 +564,10 @@ class CursorRepository(Protocol):
         """Win or keep a lease on doing something: one holder at a time over all replicas."""
         ...
 
+    async def free(self, name: str, owner: str) -> None:
+        """End a lease, if it is the owner's."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class OAuthFlow:
@@ -547,6 +588,11 @@ class OAuthFlow:
     created_at: float
     expires_at: float
     used_at: float | None = None
+    """When somebody came back with a code or a refusal, or a device was agreed to."""
+    browser: str | None = None
+    """Keyed hash of the cookie of the browser that opened the start page."""
+    outcome: str | None = None
+    """`done`, or one of the known words for why not; None until it is decided."""
 
 
 class OAuthFlowRepository(Protocol):
@@ -556,8 +602,20 @@ class OAuthFlowRepository(Protocol):
 
     async def get(self, flow_id: str) -> OAuthFlow | None: ...
 
+    async def pending(self, key_id: str, *, now: float) -> int:
+        """How many logins of a key are neither used nor over."""
+        ...
+
+    async def open_in(self, flow_id: str, browser: str, *, now: float) -> bool:
+        """Bind the flow to a browser: true for exactly one caller, before it is used or over."""
+        ...
+
     async def use(self, flow_id: str, *, now: float) -> bool:
         """True for exactly one caller, before the flow ends."""
+        ...
+
+    async def finish(self, flow_id: str, outcome: str, account_id: str | None) -> None:
+        """Note how it ended, and which account it led to; its secrets are forgotten."""
         ...
 
     async def delete_before(self, at: float) -> int: ...

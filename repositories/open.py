@@ -16,7 +16,10 @@ from repositories.base import (
     EventRepository,
     JobRepository,
     KeyRepository,
+    OAuthFlowRepository,
     ProviderRepository,
+    QuotaRepository,
+    RestRepository,
     RevisionRepository,
     StatsRepository,
 )
@@ -29,8 +32,11 @@ from repositories.sql.events import SqlEvents
 from repositories.sql.jobs import SqlJobs
 from repositories.sql.keys import SqlKeys
 from repositories.sql.migrate import upgrade
+from repositories.sql.oauth_flows import SqlOAuthFlows
 from repositories.sql.proof import check_vault
 from repositories.sql.providers import SqlProviders
+from repositories.sql.quotas import SqlQuotas
+from repositories.sql.rests import SqlRests
 from repositories.sql.revisions import SqlRevisions
 from repositories.sql.schema import check_schema
 from repositories.sql.stats import SqlStats
@@ -49,6 +55,9 @@ class Repositories:
     attempts: AttemptRepository
     events: EventRepository
     cursors: CursorRepository
+    oauth_flows: OAuthFlowRepository
+    quotas: QuotaRepository
+    rests: RestRepository
     jobs: JobRepository
     db: Database
     vault: Vault
@@ -101,6 +110,9 @@ async def open_repositories(
             attempts=SqlAttempts(db),
             events=SqlEvents(db),
             cursors=SqlCursors(db),
+            oauth_flows=SqlOAuthFlows(db, vault),
+            quotas=SqlQuotas(db),
+            rests=SqlRests(db),
             jobs=SqlJobs(db),
             db=db,
             vault=vault,

@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 
 from services.accounts import Accounts
+from services.affinity import Affinity
 from services.egresses import Egresses
+from services.event_feed import EventFeed
+from services.events import Events
 from services.health import Health
 from services.keys import Keys
 from services.providers import Providers
@@ -19,4 +22,7 @@ class Gateway:
     keys: Keys
     providers: Providers
     statistics: Statistics
+    affinity: Affinity
+    events: Events
+    event_feed: EventFeed
     health: Health

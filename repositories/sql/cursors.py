@@ -51,3 +51,11 @@ class SqlCursors:
             return await self._db.run(work)
         except Conflict:  # another replica was the first at this moment
             return False
+
+    async def free(self, name: str, owner: str) -> None:
+        statement = (
+            update(cursors)
+            .where(cursors.c.name == name, cursors.c.value == owner)
+            .values(updated_at=0.0)
+        )
+        await self._db.run(lambda connection: connection.execute(statement).rowcount)

@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import orjson
@@ -21,8 +21,13 @@ from models.provider import StoredProvider
 from repositories.open import Repositories, open_repositories
 from repositories.shared_memory import MemoryState
 from services.accounts import Accounts
+from services.affinity import Affinity
 from services.authenticator import Authenticator
+from services.background import open_background
+from services.bindings import Bindings
 from services.egresses import Egresses
+from services.event_feed import EventFeed
+from services.events import open_events
 from services.gateway import Gateway
 from services.guard import AddressGuard
 from services.health import Health
@@ -135,16 +140,23 @@ async def running_api(
     clock = FakeClock()
     changes: list[int] = []
 
-    async with open_repositories(database_url, Vault.of(b"k" * 32), clock=clock) as stores:
+    async with AsyncExitStack() as stack:
+        stores = await stack.enter_async_context(
+            open_repositories(database_url, Vault.of(b"k" * 32), clock=clock)
+        )
         await stores.providers.seed(BUILTIN)
         shared = MemoryState(clock)
         snapshots = await _snapshots(stores, shared, clock)
+        events = await stack.enter_async_context(open_events(stores.events, shared, clock))
+        background = await stack.enter_async_context(open_background())
 
         async def changed() -> None:
             changes.append(1)
             await snapshots.changed()
 
         guard = AddressGuard(["192.0.2.0/24"])
+        feed = EventFeed(stores.events, shared)
+        background.loop("events.listen", feed.listen)
         gateway = Gateway(
             accounts=Accounts(
                 stores.accounts,
@@ -160,6 +172,16 @@ async def running_api(
             ),
             providers=Providers(stores.providers, guard, changed, clock),
             statistics=Statistics(stores.stats, stores.egress, shared, clock),
+            affinity=Affinity(
+                Bindings(shared, background, clock, ttl_s=3600.0),
+                lambda _account_id, _route: None,
+                lambda: snapshots.current.accounts,
+                clock,
+                salt=PEPPER,
+                ttl_s=3600.0,
+            ),
+            events=events,
+            event_feed=feed,
             health=Health({"database": lambda: True}, is_ready=True),
         )
         authenticator = Authenticator(
