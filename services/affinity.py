@@ -8,23 +8,25 @@ home later; it moves only when its home is gone for longer than any cache lives.
 """
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 from dialects.base import Dialect, Operation
+from models.account import StoredAccount
 from models.attempt import Choice
-from models.errors import Blame, UpstreamError
+from models.errors import Blame, Conflict, NotFound, UpstreamError
 from models.exchange import ProxyRequest
 from models.ports import Clock
 from models.session import Outcome, Session
 from models.usage import Usage
 from providers.base import Route
+from repositories.base import Page
 from services.bindings import Binding, Bindings
 from services.wellness import Wellness
 
-AwayUntil: TypeAlias = Callable[[str, Route], float]
-"""(account id, route) -> epoch seconds from which it may serve; infinite when only an operator can
-change that, or it is gone. What is not in the future means now."""
+AwayUntil: TypeAlias = Callable[[str, Route], float | None]
+"""(account id, route) -> None when it may serve or be tried, also when it is full; else when it is
+expected back, epoch seconds: infinite when it is gone, or only an operator can change it."""
 
 _MIN_OPENING_BYTES: Final = 8
 """What begins with less ("hi") begins as many others do."""
@@ -86,6 +88,7 @@ class Affinity:
         self,
         bindings: Bindings,
         away_until: AwayUntil,
+        accounts: Callable[[], Mapping[str, StoredAccount]],
         clock: Clock,
         *,
         salt: bytes,
@@ -95,6 +98,7 @@ class Affinity:
         """`salt`: a secret, so that nothing can be told from an id; the same in all replicas."""
         self.bindings = bindings
         self._away_until = away_until
+        self._accounts = accounts
         self._clock = clock
         self._salt = salt
         self._ttl_s = ttl_s
@@ -129,7 +133,8 @@ class Affinity:
         if known.home == account_id:
             bindings.keep(known)
             return "kept"
-        if self._away_until(known.home, visit.route) - now > self._ttl_s:
+        until = self._away_until(known.home, visit.route)
+        if until is not None and until - now > self._ttl_s:
             bindings.move(known, account_id)
             return "moved"
         if known.lender == account_id or self._can_serve(known.lender, visit):
@@ -141,6 +146,46 @@ class Affinity:
     def failed(self, visit: Visit, account_id: str) -> None:
         """Take in that an account failed a visitor."""
         self._wellness.failed(account_id, _scope(visit), self._clock.now())
+
+    # --- for operators ------------------------------------------------------------------------
+
+    def page(
+        self, *, account_id: str | None, key_id: str | None, limit: int, offset: int
+    ) -> Page[Binding]:
+        """Return the conversations that this process knows, those of the last turns first."""
+        found = [
+            one
+            for one in self.bindings
+            if account_id in (None, one.home) and key_id in (None, one.key_id)
+        ]
+        return Page(found[offset : offset + limit], len(found), limit, offset)
+
+    async def move(self, binding_id: str, account_id: str) -> None:
+        """Let a conversation live with another account, which can serve it or cannot.
+
+        Raises NotFound for a conversation that nobody knows and an account that there is not,
+        Conflict for one of another provider.
+        """
+        stored, known = self._accounts().get(account_id), self.bindings.find(binding_id)
+        if stored is None:
+            raise NotFound(f"there is no account {account_id}")
+        if known is not None and stored.account.provider_id != known.provider_id:
+            raise Conflict(f"the conversation lives with provider {known.provider_id}")
+        if not await self.bindings.rebind(binding_id, account_id):
+            raise NotFound("there is no such conversation")
+
+    async def purge(
+        self, *, session: str | None, account_id: str | None, key_id: str | None
+    ) -> None:
+        """Let conversations forget their account, in all replicas: one, or all of somebody."""
+        if session is not None:
+            await self.bindings.forget(session)
+        if account_id is not None:
+            await self.bindings.void(f"account:{account_id}")
+        if key_id is not None:
+            await self.bindings.void(f"key:{key_id}")
+
+    # --- parts --------------------------------------------------------------------------------
 
     async def _look_up(self, visit: Visit) -> None:
         bindings = self.bindings
@@ -165,9 +210,9 @@ class Affinity:
     def _can_serve(self, account_id: str | None, visit: Visit) -> bool:
         if account_id is None:
             return False
-        now = self._clock.now()
-        if self._away_until(account_id, visit.route) > now:
+        if self._away_until(account_id, visit.route) is not None:
             return False
+        now = self._clock.now()
         return not self._wellness.is_degraded(account_id, _scope(visit), now)
 
     def _id(self, request: ProxyRequest, session: Session, route: Route) -> str | None:

@@ -5,6 +5,7 @@ the oldest turns go first; Redis, where there is one, holds all. Writing never d
 it happens behind it, so many at once, and what is left out is written with the next turn.
 """
 
+import asyncio
 import logging
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ _MAX_WRITES: Final = 1_000
 _RENEWALS: Final = 12
 """So often within its life a binding in use is renewed: this old may be what a process believes
 when it did not hear of a change."""
+_LOOK_EVERY_S: Final = 30.0
 _KEPT_VOIDS_S: Final = 8 * 86_400.0
 """Longer than any binding lives."""
 
@@ -195,8 +197,15 @@ class Bindings:
                 case _:
                     logger.warning("an affinity message was not understood")
 
-    async def look_around(self) -> None:
-        """Learn what was made void while this process did not listen; forget what is long ago."""
+    async def follow(self) -> None:
+        """Learn from time to time what was made void while this process did not listen, until
+        cancelled."""
+        while True:
+            await self._look_around()
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def _look_around(self) -> None:
+        """Take in what was made void, and forget what is long ago."""
         now = self._clock.now()
         for subject, at in (await self._shared.fields(_VOID)).items():
             try:

@@ -36,7 +36,8 @@ def record(at: float, **changes: object) -> RequestRecord:
 
 
 async def test_a_request_is_shown_with_every_field(api: Api) -> None:
-    one = record(api.clock.now(), client_request_id="mine-1", stream=True)
+    turn = {"affinity": "borrowed", "cached_tokens_lost": 900}
+    one = record(api.clock.now(), client_request_id="mine-1", stream=True, **turn)
     await api.stores.stats.store([one])
     told = await api.get(LOGS)
     assert told.json == {
@@ -64,6 +65,8 @@ async def test_a_request_is_shown_with_every_field(api: Api) -> None:
                 "reasoning_tokens": 2,
                 "first_byte_ms": 12.5,
                 "latency_ms": 40.0,
+                "affinity": "borrowed",
+                "cached_tokens_lost": 900,
             }
         ],
         "total": 1,
@@ -145,8 +148,15 @@ async def test_the_summary_adds_up_the_last_day(api: Api) -> None:
     await api.stores.stats.store(
         [
             record(now - 2 * DAY_S, latency_ms=999.0),
-            record(now - 10, latency_ms=20.0),
-            record(now - 5, latency_ms=40.0, provider_id="anthropic", model="claude-x"),
+            record(now - 10, latency_ms=20.0, affinity="kept"),
+            record(
+                now - 5,
+                latency_ms=40.0,
+                provider_id="anthropic",
+                model="claude-x",
+                affinity="borrowed",
+                cached_tokens_lost=900,
+            ),
             record(now - 1, latency_ms=60.0, status=502, error_code="upstream_error"),
         ]
     )
@@ -165,6 +175,14 @@ async def test_the_summary_adds_up_the_last_day(api: Api) -> None:
         "by_provider": {"openai": 2, "anthropic": 1},
         "by_model": {"gpt-5": 2, "claude-x": 1},
         "by_status": {"2xx": 2, "5xx": 1},
+        "affinity": {
+            "turns": 2,
+            "kept": 1,
+            "borrowed": 1,
+            "moved": 0,
+            "cached_tokens_kept": 3,
+            "cached_tokens_lost": 900,
+        },
     }
     longer = await api.get(f"{SUMMARY}?since={now - 3 * DAY_S}&until={now - 9}")
     assert longer.json["requests"] == 2

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from dialects import DIALECTS
 from models.exchange import ProxyRequest
+from models.json_types import Json
 from models.usage import Usage
 from providers.base import Route
 from repositories.base import SharedState
@@ -20,6 +21,11 @@ from tests.waiting import until
 ROUTE = Route(make_provider(), "gpt-x")
 TTL_S = 3600.0
 SALT = b"s" * 32
+
+
+def make_request(dialect: str = "chat", **payload: Json) -> ProxyRequest:
+    """A request of the key `k`; only its payload counts."""
+    return ProxyRequest("0" * 32, None, dialect, "gpt-x", False, b"", payload, {}, "k", 0.0, 0.0)
 
 
 @dataclass
@@ -43,8 +49,9 @@ class Stage:
     away: dict[str, float] = field(default_factory=dict)
     replicas: list[Replica] = field(default_factory=list)
 
-    def away_until(self, account_id: str, _route: Route) -> float:
-        return self.away.get(account_id, 0.0)
+    def away_until(self, account_id: str, _route: Route) -> float | None:
+        until = self.away.get(account_id, 0.0)
+        return until if until > self.clock.now() else None
 
     async def turn(
         self,
@@ -86,6 +93,7 @@ async def open_stage(
             affinity = Affinity(
                 bindings,
                 stage.away_until,
+                lambda: {},
                 stage.clock,
                 salt=SALT,
                 ttl_s=TTL_S,

@@ -12,8 +12,7 @@ from models.usage import Usage
 from providers.base import Route
 from repositories.base import SharedState
 from tests.builders import make_provider
-from tests.services.affinity_rig import TTL_S, Stage, open_stage
-from tests.services.executor_rig import make_request
+from tests.services.affinity_rig import TTL_S, Stage, make_request, open_stage
 from tests.waiting import until as holds
 
 FIRST: JsonObject = {"role": "user", "content": "Why is the sky blue?"}

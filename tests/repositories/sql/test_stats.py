@@ -6,7 +6,7 @@ import pytest
 from models.exchange import RequestRecord
 from models.ids import new_id
 from models.usage import Usage
-from repositories.base import LogFilter, ProxyDay, Summary
+from repositories.base import AffinitySummary, LogFilter, ProxyDay, Summary
 from repositories.open import Repositories
 
 NOON = 1_800_014_400.0  # 2027-01-15 12:00 UTC
@@ -52,6 +52,8 @@ async def test_a_record_reads_back_as_it_was_stored(stores: Repositories) -> Non
         usage=Usage(0, 7, None, None, None),
         first_byte_ms=12.5,
         latency_ms=1234.0625,
+        affinity="moved",
+        cached_tokens_lost=12_345,
     )
     bare = RequestRecord(new_id(), NOON + 1, "k1", "messages", "nothing", False)
     assert await stores.stats.store([full, bare]) == 2
@@ -186,6 +188,29 @@ async def test_a_summary_adds_up_its_span(stores: Repositories) -> None:
         by_model={"gpt-5": 3, "?": 1, "claude-x": 1},
         by_status={"2xx": 2, "4xx": 2, "5xx": 1},
     )
+
+
+async def test_a_summary_tells_which_turns_stayed_with_their_account(stores: Repositories) -> None:
+    turns: list[tuple[str | None, int | None]] = [
+        ("new", None),
+        ("kept", None),
+        ("kept", None),
+        ("borrowed", 700),
+        ("borrowed", None),
+        ("moved", 50),
+        (None, None),
+    ]
+    await stores.stats.store(
+        [
+            record(affinity=affinity, cached_tokens_lost=lost, usage=Usage(1, 1, 100))
+            for affinity, lost in turns
+        ]
+    )
+    summary = await stores.stats.summary(since=NOON, until=NOON + 1)
+    assert summary.affinity == AffinitySummary(
+        turns=6, kept=2, borrowed=2, moved=1, cached_tokens_kept=200, cached_tokens_lost=750
+    )
+    assert summary.cache_read_tokens == 700
 
 
 async def test_an_empty_span_sums_to_nothing(stores: Repositories) -> None:
