@@ -19,7 +19,7 @@ from handlers.catalog import ModelList
 from handlers.endpoint import Endpoint
 from handlers.inference import Inference
 from handlers.stored_responses import StoredResponseRoutes
-from models.account import EgressPolicy
+from models.account import AuthType, EgressPolicy
 from models.clock import SystemClock
 from models.errors import ErrorKind, GatewayError, UpstreamError
 from models.ports import Clock
@@ -37,7 +37,7 @@ from services.authenticator import Authenticator
 from services.background import Background, open_background
 from services.catalog import Catalog
 from services.conversations import Conversations
-from services.cooldown import Cooldowns, Pauses
+from services.cooldown import Attempted, Cooldowns
 from services.discovery import Discoveries, open_discoveries
 from services.egresses import Egresses
 from services.event_feed import EventFeed
@@ -47,12 +47,13 @@ from services.gateway import Gateway
 from services.guard import AddressGuard
 from services.health import Health
 from services.keys import Keys
-from services.news import CooldownNews
+from services.pauses import Pauses
 from services.pool import Pool
 from services.providers import Providers
 from services.quotas import Quotas
 from services.recorder import Recorder, open_recorder
 from services.refresh import TokenTimes
+from services.resting import Resting, open_resting
 from services.retention import delete_old_attempts, delete_old_rows, delete_old_runs
 from services.schedule import Schedule, open_schedule
 from services.snapshot import Snapshot, Snapshots
@@ -140,7 +141,17 @@ async def open_house(settings: Settings) -> AsyncGenerator[House, None]:
             )
         )
         snapshots = await _snapshots(settings, repositories, shared, clock)
-        pool = _pool(settings, snapshots, shared, clock)
+        resting = await enter(
+            open_resting(
+                lambda: snapshots.current,
+                shared,
+                repositories.rests,
+                _pauses(settings),
+                clock,
+                events.tell,
+            )
+        )
+        pool = _pool(snapshots, shared, resting.cooldowns, clock)
         tokens = await enter(_tokens(settings, repositories, shared, transport, vault, pool, clock))
         calls = AccountCalls(
             tokens=tokens, transport=transport, egress_of=pool.egress_of, user_agent=USER_AGENT
@@ -152,8 +163,7 @@ async def open_house(settings: Settings) -> AsyncGenerator[House, None]:
         )
         # Left before what its tasks use: jobs refresh tokens.
         background = await enter(open_background())
-        news = CooldownNews(shared, pool.cooldowns, background)
-        quotas = _quotas(snapshots, pool, news, clock)
+        quotas = _quotas(snapshots, resting.cooldowns, clock)
         catalog = Catalog(
             lambda: snapshots.current,
             calls,
@@ -172,7 +182,7 @@ async def open_house(settings: Settings) -> AsyncGenerator[House, None]:
             background,
             snapshots,
             tokens,
-            _executor(settings, snapshots, pool, tokens, discoveries, transport, news, clock),
+            _executor(settings, snapshots, pool, tokens, discoveries, transport, clock),
             catalog,
             _authenticator(settings, snapshots, vault, clock),
             _stored_responses(settings, shared, vault),
@@ -180,7 +190,7 @@ async def open_house(settings: Settings) -> AsyncGenerator[House, None]:
                 settings, repositories, shared, snapshots, guard, vault, recorder, events, clock
             ),
         )
-        _follow(house, news)
+        _follow(house, resting)
         owner = f"{socket.gethostname()}:{os.getpid()}"
         _post_events(house, transport, owner)
         _add_jobs(
@@ -254,16 +264,27 @@ async def _snapshots(
     return snapshots
 
 
-def _pool(settings: Settings, snapshots: Snapshots, shared: SharedState, clock: Clock) -> Pool:
+def _pauses(settings: Settings) -> Pauses:
     chosen = settings.cooldown
-    pauses = Pauses(
+    return Pauses(
         rate_limited_s=chosen.rate_limited_s,
+        overloaded_s=chosen.overloaded_s,
+        longest_overloaded_s=chosen.longest_overloaded_s,
         failed_s=chosen.failed_s,
         rejected_s=chosen.rejected_s,
+        billing_s=chosen.billing_s,
+        model_missing_s=chosen.model_missing_s,
         egress_s=chosen.egress_s,
+        longest_egress_s=settings.egress.longest_quarantine_s,
+        egress_after=settings.egress.quarantine_after,
+        longest_s=chosen.longest_s,
         max_retry_after_s=chosen.max_retry_after_s,
+        trial_every_s=chosen.trial_every_s,
     )
-    return Pool(lambda: snapshots.current, shared, Cooldowns(pauses, clock), clock)
+
+
+def _pool(snapshots: Snapshots, shared: SharedState, cooldowns: Cooldowns, clock: Clock) -> Pool:
+    return Pool(lambda: snapshots.current, shared, cooldowns, clock)
 
 
 def _tokens(
@@ -302,7 +323,6 @@ def _executor(
     tokens: Tokens,
     discoveries: Discoveries,
     transport: HttpTransport,
-    news: CooldownNews,
     clock: Clock,
 ) -> Executor:
     retry = settings.retry
@@ -323,20 +343,14 @@ def _executor(
         ),
         user_agent=USER_AGENT,
         asks_stream_usage=settings.stats.request_stream_usage,
-        tell=news.tell,
     )
 
 
-def _quotas(snapshots: Snapshots, pool: Pool, news: CooldownNews, clock: Clock) -> Quotas:
+def _quotas(snapshots: Snapshots, cooldowns: Cooldowns, clock: Clock) -> Quotas:
     def bench(account_id: str, route: Route, error: UpstreamError) -> None:
-        rest = pool.cooldowns.report(account_id, None, route.model, error)
-        if rest is not None:
-            news.tell(rest)
+        cooldowns.failed(Attempted(account_id, AuthType.API_KEY, None, route), error)
 
-    def release(subject: str, scope: str, evidence: str, *, reasons: Collection[ErrorKind]) -> bool:
-        return False
-
-    return Quotas(lambda: snapshots.current, release, bench, clock)
+    return Quotas(lambda: snapshots.current, cooldowns.release, bench, clock)
 
 
 def _authenticator(
@@ -398,14 +412,14 @@ def _gateway(
     )
 
 
-def _follow(house: House, news: CooldownNews) -> None:
+def _follow(house: House, resting: Resting) -> None:
     """Begin to follow what changes elsewhere."""
     snapshots, background = house.snapshots, house.background
     background.loop("snapshot.poll", snapshots.poll)
     background.loop("snapshot.listen", snapshots.listen)
-    background.loop("cooldown.listen", news.listen)
+    resting.run(background)
     background.loop("events.listen", house.gateway.event_feed.listen)
-    snapshots.listeners.append(lambda snapshot: news.cooldowns.void(_resets(snapshot)))
+    snapshots.listeners.append(resting.follow)
     snapshots.listeners.append(
         lambda _: background.spawn("models", house.catalog.refresh_missing())
     )
@@ -444,11 +458,3 @@ def _add_jobs(house: House, schedule: Schedule) -> None:
     schedule.every("catalog", settings.catalog.refresh_s, house.catalog.refresh)
     schedule.every("egress.recalculate", _DAY_S, stores.egress.recalculate)
     schedule.every("retention", _HOUR_S, forget)
-
-
-def _resets(snapshot: Snapshot) -> dict[str, float]:
-    return {
-        account_id: stored.account.cooldown_reset_at
-        for account_id, stored in snapshot.accounts.items()
-        if stored.account.cooldown_reset_at
-    }
