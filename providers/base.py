@@ -111,9 +111,8 @@ class ModelList(Protocol):
         """Read the list (provider_id left empty); unknown shapes give []."""
         ...
 
-    def used_up(self, payload: JsonObject) -> Mapping[str, float]:
-        """Return the models of which the asked account has nothing left: id -> when it has
-        again, in epoch seconds."""
+    def quotas(self, payload: JsonObject, now: float) -> Sequence[QuotaWindow]:
+        """Return what the list tells of the asked account's limits, its id left empty."""
         ...
 
 

@@ -1,29 +1,26 @@
 """Which models can be asked for: what accounts are limited to, and what providers list."""
 
-import asyncio
 import logging
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
 
 from dialects.base import ModelEntry
-from dialects.fields import dumps, parse_object
 from models.account import StoredAccount, TokenState
-from models.errors import Blame, ErrorKind, GatewayError, NotFound, TimedOut, UpstreamError
-from models.exchange import UpstreamRequest
+from models.errors import GatewayError, NotFound
 from models.json_types import JsonObject
-from models.ports import Clock, Transport, UpstreamResponse
+from models.ports import Clock
+from models.quota import QuotaWindow
 from providers.base import Provider, Step
 from repositories.base import ProviderRepository
-from services.cooldown import Rest
-from services.hosts import sent_to_one_of
-from services.pool import Pool
+from services.account_calls import AccountCalls
 from services.snapshot import Snapshot
-from services.tokens import Tokens
 
 logger = logging.getLogger(__name__)
 
+Probed: TypeAlias = Callable[[str, Provider, Sequence[QuotaWindow]], None]
+"""(account id, its provider, windows with the account id left empty)."""
+
 _TIMEOUT_S: Final = 20.0
-_MAX_LIST_BYTES: Final = 8 * 1024 * 1024
 _MAX_MODELS: Final = 5_000
 _MAX_ASKED: Final = 3
 
@@ -34,24 +31,18 @@ class Catalog:
     def __init__(
         self,
         snapshot: Callable[[], Snapshot],
-        pool: Pool,
-        tokens: Tokens,
-        transport: Transport,
+        calls: AccountCalls,
         providers: ProviderRepository,
         clock: Clock,
         *,
-        user_agent: str,
-        tell: Callable[[Rest], None] = lambda _rest: None,
+        probed: Probed = lambda _account_id, _provider, _windows: None,
     ) -> None:
-        """`tell` lets the other replicas know that somebody rests."""
+        """`probed` is told what a list says of an account's limits."""
         self._snapshot = snapshot
-        self._pool = pool
-        self._tokens = tokens
-        self._transport = transport
+        self._calls = calls
         self._providers = providers
         self._clock = clock
-        self._user_agent = user_agent
-        self._tell = tell
+        self._probed = probed
         self._asked: dict[str, frozenset[str]] = {}
 
     def models(self) -> list[ModelEntry]:
@@ -139,58 +130,13 @@ class Catalog:
         ]
 
     async def _ask(self, provider: Provider, stored: StoredAccount) -> list[ModelEntry]:
-        listing = provider.model_list
+        listing, dialect = provider.model_list, provider.main.dialect
+        caller = await self._calls.caller(stored, provider)
         if listing is None:
-            dialect = provider.main.dialect
-            return dialect.read_models(
-                await self._answer(provider, stored, Step("GET", dialect.models_path))
-            )
-        payload = await self._answer(provider, stored, listing.request(stored.account))
-        self._let_rest(stored, listing.used_up(payload))
+            step = Step("GET", dialect.models_path)
+            return dialect.read_models(await self._calls.answer(caller, step, limit_s=_TIMEOUT_S))
+        step = listing.request(stored.account)
+        payload = await self._calls.answer(caller, step, limit_s=_TIMEOUT_S)
+        windows = listing.quotas(payload, self._clock.now())
+        self._probed(stored.account.id, provider, windows)
         return listing.read(payload)
-
-    async def _answer(self, provider: Provider, stored: StoredAccount, step: Step) -> JsonObject:
-        egress = self._pool.egress_of(stored.account)
-        credentials = await self._tokens.get(stored)
-        offer = provider.main
-        headers = {"accept": "application/json", "user-agent": self._user_agent}
-        if step.payload is not None:
-            headers["content-type"] = "application/json"
-        headers.update(offer.fixed_headers)
-        offer.sign(headers, stored.account, credentials)
-        body = b"" if step.payload is None else dumps(step.payload)
-
-        async def send(base_url: str) -> UpstreamResponse:
-            request = UpstreamRequest(step.method, base_url + step.path, headers, body)
-            return await self._transport.send(request, egress, first_byte_timeout_s=_TIMEOUT_S)
-
-        try:
-            async with asyncio.timeout(_TIMEOUT_S):
-                return parse_object(await _body(provider, await sent_to_one_of(offer, send)))
-        except TimeoutError as error:
-            raise TimedOut("the model list did not come in time") from error
-
-    def _let_rest(self, stored: StoredAccount, used_up: Mapping[str, float]) -> None:
-        """Spare the requests that would find out one by one that nothing is left."""
-        for model, opens_at in used_up.items():
-            wait_s = opens_at - self._clock.now()
-            if wait_s > 0:
-                error = UpstreamError(
-                    f"the quota of {model} is used up",
-                    kind=ErrorKind.QUOTA,
-                    blame=Blame.ACCOUNT_MODEL,
-                    retry_after_s=wait_s,
-                )
-                rest = self._pool.cooldowns.report(stored.account.id, None, model, error)
-                if rest is not None:
-                    self._tell(rest)
-
-
-async def _body(provider: Provider, response: UpstreamResponse) -> bytes:
-    try:
-        body = await response.read(_MAX_LIST_BYTES)
-    finally:
-        response.close()
-    if response.status != 200:
-        raise provider.diagnose(provider.main.dialect, response.status, response.headers, body)
-    return body

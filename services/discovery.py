@@ -12,10 +12,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
-from dialects.fields import dumps, parse_object
-from models.account import Account, Credentials, StoredAccount
+from models.account import Account, StoredAccount
 from models.errors import (
-    BadRequest,
     Blame,
     ErrorKind,
     GatewayError,
@@ -23,14 +21,11 @@ from models.errors import (
     TimedOut,
     UpstreamError,
 )
-from models.exchange import UpstreamRequest
 from models.json_types import JsonObject
-from models.ports import Clock, Transport, UpstreamResponse
+from models.ports import Clock
 from providers.base import Discovery, Provider, Step
 from repositories.base import AccountRepository
-from services.hosts import sent_to_one_of
-from services.refresh import EgressOf
-from services.tokens import Tokens
+from services.account_calls import AccountCalls
 from services.veil import hide
 
 logger = logging.getLogger(__name__)
@@ -43,8 +38,6 @@ _CALL_S: Final = 20.0
 _WAIT_S: Final = 25.0
 """How long a request waits for one; the discovery goes on."""
 _REMEMBERED_S: Final = 30.0
-_MAX_ANSWER_BYTES: Final = 1 << 20
-_UNAUTHORIZED: Final = 401
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +58,15 @@ class Discoveries:
         *,
         accounts: AccountRepository,
         changed: Callable[[], Awaitable[None]],
-        tokens: Tokens,
-        transport: Transport,
-        egress_of: EgressOf,
+        calls: AccountCalls,
         clock: Clock,
-        user_agent: str,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """`changed` lets every replica look at the accounts anew."""
         self._accounts = accounts
         self._changed = changed
-        self._tokens = tokens
-        self._transport = transport
-        self._egress_of = egress_of
+        self._calls = calls
         self._clock = clock
-        self._user_agent = user_agent
         self._pause = pause
         self._flights: dict[str, asyncio.Task[_Outcome]] = {}
         # What snapshots do not show yet.
@@ -195,14 +182,14 @@ class Discoveries:
         steps: Generator[Step, JsonObject, JsonObject],
     ) -> JsonObject:
         """Make each call of a discovery; a failed one is told to it, and it may go on."""
-        caller = _Caller(stored, provider, await self._tokens.get(stored))
+        caller = await self._calls.caller(stored, provider)
         try:
             step = next(steps)
             while True:
                 if step.pause_s:
                     await self._pause(step.pause_s)
                 try:
-                    answer = await self._answer(caller, step)
+                    answer = await self._calls.answer(caller, step, limit_s=_CALL_S)
                 except UpstreamError as error:
                     step = steps.throw(error)
                 else:
@@ -211,55 +198,10 @@ class Discoveries:
             facts: JsonObject = end.value
             return facts
         except UpstreamError as error:
-            hide(error, caller.credentials.access)
+            hide(error, caller.credentials.access)  # what the discovery made of an answer
             raise
         finally:
             steps.close()
-
-    async def _answer(self, caller: "_Caller", step: Step) -> JsonObject:
-        response = await self._sent(caller, step)
-        if response.status == _UNAUTHORIZED:
-            fresh = await self._tokens.rejected(caller.stored, caller.credentials.access)
-            if fresh is not None:
-                response.close()
-                caller.credentials = fresh
-                response = await self._sent(caller, step)
-        try:
-            async with asyncio.timeout(_CALL_S):
-                body = await response.read(_MAX_ANSWER_BYTES)
-        finally:
-            response.close()
-        if not 200 <= response.status < 300:
-            dialect = caller.provider.main.dialect
-            raise caller.provider.diagnose(dialect, response.status, response.headers, body)
-        return _read(body)
-
-    async def _sent(self, caller: "_Caller", step: Step) -> UpstreamResponse:
-        offer, account = caller.provider.main, caller.stored.account
-        headers = {
-            "accept": "application/json",
-            "content-type": "application/json",
-            "user-agent": self._user_agent,
-            **offer.fixed_headers,
-        }
-        offer.sign(headers, account, caller.credentials)
-        body = b"" if step.payload is None else dumps(step.payload)
-        egress = self._egress_of(account)
-
-        async def send(base_url: str) -> UpstreamResponse:
-            request = UpstreamRequest(step.method, base_url + step.path, headers, body)
-            return await self._transport.send(request, egress, first_byte_timeout_s=_CALL_S)
-
-        return await sent_to_one_of(offer, send)
-
-
-@dataclass(slots=True)
-class _Caller:
-    """Who calls, signed with what."""
-
-    stored: StoredAccount
-    provider: Provider
-    credentials: Credentials
 
 
 @asynccontextmanager
@@ -267,22 +209,11 @@ async def open_discoveries(
     *,
     accounts: AccountRepository,
     changed: Callable[[], Awaitable[None]],
-    tokens: Tokens,
-    transport: Transport,
-    egress_of: EgressOf,
+    calls: AccountCalls,
     clock: Clock,
-    user_agent: str,
 ) -> AsyncGenerator[Discoveries, None]:
     """Yield the keeper; what still runs at the end is broken off."""
-    discoveries = Discoveries(
-        accounts=accounts,
-        changed=changed,
-        tokens=tokens,
-        transport=transport,
-        egress_of=egress_of,
-        clock=clock,
-        user_agent=user_agent,
-    )
+    discoveries = Discoveries(accounts=accounts, changed=changed, calls=calls, clock=clock)
     try:
         yield discoveries
     finally:
@@ -296,13 +227,6 @@ def _completed(account: Account, facts: JsonObject) -> Account:
 
 def _state(account: Account) -> tuple[int, float]:
     return account.token_version, account.updated_at
-
-
-def _read(body: bytes) -> JsonObject:
-    try:
-        return parse_object(body)
-    except BadRequest as error:
-        raise UpstreamError("the provider's answer is not a JSON object") from error
 
 
 def _told(error: Exception) -> UpstreamError:

@@ -2,17 +2,22 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from math import isfinite
 from typing import Final
 
 from dialects.base import ModelEntry
 from models.account import Account
 from models.json_types import Json, JsonObject
+from models.quota import QuotaWindow
 from providers.antigravity.envelope import project_of
 from providers.base import Step
 from providers.waits import moment_in
 
 # Models of the editors' own features: completion of lines, chat in the side bar.
 _INTERNAL: Final = re.compile(r"(?:chat|tab)_|\d+$", re.IGNORECASE)
+_WINDOW: Final = "quota"
+"""Code Assist does not name it; it lasts from hours to a week, by tier and model."""
 
 
 class AvailableModels:
@@ -31,26 +36,31 @@ class AvailableModels:
             if _INTERNAL.match(name) is None
         ]
 
-    def used_up(self, payload: JsonObject) -> dict[str, float]:
-        """Return model -> epoch second at which its quota is full again, where none is left."""
-        found = {}
+    def quotas(self, payload: JsonObject, now: float) -> list[QuotaWindow]:
+        """Return one window for each model of which the share that is left is told."""
+        found = []
         for name, model in _models(payload):
             quota = model.get("quotaInfo")
-            if isinstance(quota, dict) and _is_used_up(quota):
-                opens_at = moment_in(_text(quota.get("resetTime")) or "")
-                if opens_at is not None:
-                    found[name] = opens_at
+            used = _used_ratio(quota) if isinstance(quota, dict) else None
+            if used is not None and isinstance(quota, dict):
+                resets_at = moment_in(_text(quota.get("resetTime")) or "")
+                window = QuotaWindow("", name[:255], _WINDOW, used, resets_at=resets_at)
+                found.append(replace(window, source="probe", updated_at=now))
         return found
 
 
-def _is_used_up(quota: JsonObject) -> bool:
+def _used_ratio(quota: JsonObject) -> float | None:
+    if quota.get("isExhausted") is True:
+        return 1.0
     # As everywhere in Google's JSON a zero is left out.
-    left: Json = quota.get("remainingFraction", 0)
+    left: Json = quota.get("remainingFraction", 0 if "resetTime" in quota else None)
+    if left is None or isinstance(left, dict | list):
+        return None
     try:
-        is_nothing = not isinstance(left, dict | list) and float(left or 0) <= 0
+        share = float(left)
     except (ValueError, OverflowError):
-        is_nothing = False
-    return is_nothing or quota.get("isExhausted") is True
+        return None
+    return 1.0 - min(max(share, 0.0), 1.0) if isfinite(share) else None
 
 
 def _models(payload: JsonObject) -> Iterator[tuple[str, JsonObject]]:

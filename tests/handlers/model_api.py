@@ -110,12 +110,9 @@ async def serving(
     )
     catalog = Catalog(
         lambda: rig.snapshot,
-        rig.pool,
-        rig.tokens,  # type: ignore[arg-type] # never asked here
-        rig.transport,
-        None,  # type: ignore[arg-type] # nor stored
+        rig.calls,
+        None,  # type: ignore[arg-type] # never asked here, so never stored
         rig.clock,
-        user_agent="test",
     )
     endpoints = [
         *inference.endpoints(),

@@ -12,13 +12,16 @@ from models.egress import EgressProxy
 from models.errors import GatewayError, UpstreamError
 from models.exchange import ProxyRequest, RequestRecord
 from models.json_types import Json, JsonObject
+from models.rest import Rest
 from providers.base import Provider
 from repositories.base import AccountRepository
 from repositories.shared_memory import MemoryState
+from services.account_calls import AccountCalls
 from services.answers import Limits, Reply
-from services.cooldown import Cooldowns, Pauses, Rest
+from services.cooldown import Cooldowns
 from services.discovery import Discoveries
 from services.executor import Executor
+from services.pauses import Pauses
 from services.pool import Pool
 from services.tokens import Tokens
 from tests.builders import make_provider, make_snapshot, make_stored
@@ -92,14 +95,17 @@ class Rig:
         self.pool = Pool(lambda: self.snapshot, MemoryState(), self.cooldowns, self.clock)
         self.told: list[Rest] = []
         self.metadata = StoredMetadata()
-        self.discoveries = Discoveries(
-            accounts=cast(AccountRepository, self.metadata),
-            changed=self.metadata.changed,
+        self.calls = AccountCalls(
             tokens=cast(Tokens, self.tokens),
             transport=self.transport,
             egress_of=self.pool.egress_of,
-            clock=self.clock,
             user_agent="aigateway/test",
+        )
+        self.discoveries = Discoveries(
+            accounts=cast(AccountRepository, self.metadata),
+            changed=self.metadata.changed,
+            calls=self.calls,
+            clock=self.clock,
             pause=self.clock.pause,
         )
         self.executor = Executor(
@@ -136,7 +142,7 @@ class Rig:
     def rests(self) -> dict[tuple[str, str], float]:
         """Who rests for how long from now: subject and model -> seconds."""
         now = self.clock.now()
-        return {(rest.subject, rest.model): rest.until - now for rest in self.told}
+        return {(rest.subject, rest.scope): rest.until - now for rest in self.told}
 
 
 def make_request(

@@ -20,12 +20,12 @@ from models.errors import (
     UpstreamError,
 )
 from models.json_types import JsonObject
+from models.quota import QuotaWindow
 from providers import anthropic
 from providers.base import Provider
 from repositories.base import ProviderRepository
 from services import catalog as catalog_module
 from services.catalog import Catalog
-from services.tokens import Tokens
 from tests.builders import assigned, make_egress, make_provider, make_snapshot, make_stored
 from tests.fakes.transport import Answer, Sent, Silence, whole
 from tests.services.executor_rig import Rig, Script
@@ -61,16 +61,17 @@ class House:
     ) -> None:
         self.rig = Rig(script, accounts, proxies=proxies, providers=[provider or make_provider()])
         self.stored = Stored()
+        self.probed: dict[str, list[QuotaWindow]] = {}
         self.catalog = Catalog(
             lambda: self.rig.snapshot,
-            self.rig.pool,
-            cast(Tokens, self.rig.tokens),
-            self.rig.transport,
+            self.rig.calls,
             cast(ProviderRepository, self.stored),
             self.rig.clock,
-            user_agent="aigateway/test",
-            tell=self.rig.told.append,
+            probed=self._probed,
         )
+
+    def _probed(self, account_id: str, _provider: Provider, windows: Sequence[QuotaWindow]) -> None:
+        self.probed[account_id] = list(windows)
 
     @property
     def keys(self) -> list[str]:

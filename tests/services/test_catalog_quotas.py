@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from models.egress import EgressProxy
-from models.errors import ErrorKind
 from models.json_types import Json, JsonObject
 from providers.antigravity.models import AvailableModels
 from tests.builders import assigned, make_egress, make_provider, make_stored
@@ -44,7 +43,7 @@ async def test_the_list_is_asked_for_as_the_provider_wants_it() -> None:
     assert house.rig.transport.all_closed
 
 
-async def test_every_account_tells_its_own_quota_and_rests_for_what_is_used_up() -> None:
+async def test_every_account_tells_its_own_quota() -> None:
     def script(sent: Sent) -> Answer:
         if sent.key == "key-1":
             return listed(a=empty_for(3600), b=FULL)
@@ -54,12 +53,14 @@ async def test_every_account_tells_its_own_quota_and_rests_for_what_is_used_up()
     await house.catalog.refresh()
     assert house.keys == ["key-1", "key-2"]
     assert sorted(house.names) == ["a", "b", "c"]
-    # The longest rest is bounded: a quota may be given back earlier than was said.
-    assert house.rig.rests == {(ONE, "a"): 3600.0, (TWO, "c"): 21_600.0}
-    assert {rest.reason for rest in house.rig.told} == {ErrorKind.QUOTA}
-    now = house.rig.clock.now()
-    assert house.rig.cooldowns.resting(ONE, "a", now) is not None
-    assert house.rig.cooldowns.resting(ONE, "b", now) is None
+    told = {
+        account_id: [(window.model, window.used_ratio, window.source) for window in windows]
+        for account_id, windows in house.probed.items()
+    }
+    assert told == {
+        ONE: [("a", 1.0, "probe"), ("b", 0.0, "probe")],
+        TWO: [("a", 0.0, "probe"), ("b", 1.0, "probe"), ("c", 1.0, "probe")],
+    }
 
 
 async def test_an_account_that_cannot_be_asked_does_not_hide_what_others_have() -> None:

@@ -41,26 +41,33 @@ def test_models_of_the_editors_own_features_are_hidden() -> None:
 
 
 @pytest.mark.parametrize(
-    ("quota", "is_used_up"),
+    ("quota", "told"),
     [
-        pytest.param({"remainingFraction": 0, "resetTime": RESET}, True, id="nothing left"),
-        pytest.param({"remainingFraction": "0.0", "resetTime": RESET}, True, id="as text"),
-        pytest.param({"resetTime": RESET}, True, id="a zero is left out"),
+        pytest.param({"remainingFraction": 0, "resetTime": RESET}, (1.0, RESET_AT), id="all used"),
+        pytest.param({"remainingFraction": "0.0", "resetTime": RESET}, (1.0, RESET_AT), id="text"),
+        pytest.param({"resetTime": RESET}, (1.0, RESET_AT), id="a zero is left out"),
         pytest.param(
-            {"remainingFraction": 0.5, "isExhausted": True, "resetTime": RESET}, True, id="said so"
+            {"remainingFraction": 0.5, "isExhausted": True, "resetTime": RESET},
+            (1.0, RESET_AT),
+            id="said so",
         ),
-        pytest.param({"remainingFraction": 0.01, "resetTime": RESET}, False, id="a little left"),
-        pytest.param({"remainingFraction": "0.4", "resetTime": RESET}, False, id="some, as text"),
-        pytest.param({"remainingFraction": "x", "resetTime": RESET}, False, id="not a number"),
-        pytest.param({"remainingFraction": 10**400, "resetTime": RESET}, False, id="huge"),
-        pytest.param({"remainingFraction": 0}, False, id="no time"),
-        pytest.param({"remainingFraction": 0, "resetTime": "soon"}, False, id="no such time"),
-        pytest.param({}, False, id="nothing said"),
+        pytest.param({"remainingFraction": 0.25, "resetTime": RESET}, (0.75, RESET_AT), id="some"),
+        pytest.param({"remainingFraction": "0.5"}, (0.5, None), id="some, without a time"),
+        pytest.param({"remainingFraction": 7, "resetTime": "soon"}, (0.0, None), id="no such time"),
+        pytest.param({"remainingFraction": "x", "resetTime": RESET}, None, id="not a number"),
+        pytest.param({"remainingFraction": "NaN"}, None, id="no number"),
+        pytest.param({"remainingFraction": 10**400, "resetTime": RESET}, None, id="huge"),
+        pytest.param({}, None, id="nothing said"),
     ],
 )
-def test_a_model_with_nothing_left_is_told_with_its_reset(quota: Json, is_used_up: bool) -> None:
+def test_what_a_list_tells_of_a_models_limit_is_read(
+    quota: Json, told: tuple[float, float | None] | None
+) -> None:
     payload: JsonObject = {"models": {"m": {"quotaInfo": quota}, "other": {}}}
-    assert LIST.used_up(payload) == ({"m": RESET_AT} if is_used_up else {})
+    found = [(one.model, one.used_ratio, one.resets_at) for one in LIST.quotas(payload, 5.0)]
+    assert found == ([("m", *told)] if told else [])
+    for window in LIST.quotas(payload, 5.0):
+        assert (window.account_id, window.source, window.updated_at) == ("", "probe", 5.0)
 
 
 JSON = st.recursive(
@@ -75,4 +82,4 @@ def test_other_shapes_give_nothing_and_do_no_harm(models: Json, quota: Json) -> 
     payloads: list[JsonObject] = [{"models": models}, {"models": {"m": {"quotaInfo": quota}}}]
     for payload in payloads:
         assert isinstance(LIST.read(payload), list)
-        assert isinstance(LIST.used_up(payload), dict)
+        assert isinstance(LIST.quotas(payload, 0.0), list)
