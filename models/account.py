@@ -103,6 +103,11 @@ class Account:
     """Its share, where the provider's strategy is `weighted`."""
     is_draining: bool = False
     """It goes on with the conversations that it has, and begins none."""
+    draining_since: float | None = None
+    """Epoch seconds UTC."""
+    drain_until: float | None = None
+    """When it is switched off at the latest, epoch seconds UTC; before that once it is idle. None:
+    it drains until an operator does something."""
     status_reason: str | None = None
     """Why an operator switched it off or lets it drain."""
     identity: str | None = None

@@ -19,14 +19,17 @@ from models.account import (
     OAuthClient,
     TokenState,
 )
+from models.rest import NEVER
 from openapi.addresses import WebUrl
 from openapi.common import Listing, PageQuery
 from openapi.fields import (
     Answer,
     Body,
+    Capacity,
     FormSecret,
     HeaderSecret,
     Id,
+    Identity,
     Label,
     Metadata,
     ModelName,
@@ -36,6 +39,7 @@ from openapi.fields import (
     QueryFlag,
     Scope,
     Slug,
+    Weight,
     When,
     instant,
     moment,
@@ -164,6 +168,12 @@ class AccountCreate(Body):
     """Models it may serve; null means all of its provider's."""
     egress_policy: EgressPolicy | None = None
     """Null means the configured default."""
+    max_concurrent: Capacity = 0
+    """Requests that it may serve at once, over all replicas; 0 means any number."""
+    weight: Weight = 1
+    """Its share, where the provider's strategy is `weighted`."""
+    identity: Identity | None = None
+    """Who it is at the provider, such as an e-mail address; a provider has one account of each."""
 
     _shape = field_validator("auth_data", mode="plain", json_schema_input_type=AuthData)(
         _read_auth_data
@@ -187,6 +197,9 @@ class AccountReplace(Body):
     priority: Priority = 0
     models: Models | None = None
     egress_policy: EgressPolicy | None = None
+    max_concurrent: Capacity = 0
+    weight: Weight = 1
+    identity: Identity | None = None
 
     @field_validator("auth_data", mode="plain", json_schema_input_type=AuthData | None)
     @classmethod
@@ -211,6 +224,9 @@ class AccountPatch(Patch):
     models: Models | None = None
     egress_policy: EgressPolicy = EgressPolicy.AUTO
     """`direct` also undoes `egress_bound`."""
+    max_concurrent: Capacity = 0
+    weight: Weight = 1
+    identity: Identity | None = None
 
     _shape = field_validator("auth_data", mode="plain", json_schema_input_type=AuthData)(
         _read_auth_data
@@ -237,6 +253,15 @@ class AccountAnswer(Answer):
     is_active: bool
     priority: int
     models: list[str] | None
+    max_concurrent: int
+    weight: int
+    identity: str | None
+    is_draining: bool
+    """It goes on with the conversations that it has, and begins none."""
+    drain_until: datetime | None
+    """When a draining account is switched off at the latest; null: not by itself, or no limit."""
+    status_reason: str | None
+    """Why it was switched off or drains."""
     egress_policy: EgressPolicy
     egress_status: EgressStatus
     """How it leaves the house now."""
@@ -263,6 +288,12 @@ class AccountAnswer(Answer):
             is_active=account.is_active,
             priority=account.priority,
             models=None if account.models is None else list(account.models),
+            max_concurrent=account.max_concurrent,
+            weight=account.weight,
+            identity=account.identity,
+            is_draining=account.is_draining,
+            drain_until=_limit(account.drain_until),
+            status_reason=account.status_reason,
             egress_policy=account.egress_policy,
             egress_status=account.egress_status,
             egress_bound=account.egress_bound,
@@ -277,6 +308,10 @@ class AccountAnswer(Answer):
 
 class AccountList(Listing[AccountAnswer]):
     """A page of accounts."""
+
+
+def _limit(drain_until: float | None) -> datetime | None:
+    return None if drain_until is None or drain_until >= NEVER else instant(drain_until)
 
 
 def _text(secret: SecretStr | None) -> str | None:

@@ -107,6 +107,13 @@ Name: TypeAlias = Annotated[
     AfterValidator(_printable),
     AfterValidator(_not_blank),
 ]
+Identity: TypeAlias = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=255),
+    AfterValidator(_printable),
+    AfterValidator(_not_blank),
+    Field(examples=["ann@example.com"]),
+]
 Slug: TypeAlias = Annotated[
     str,
     StringConstraints(min_length=1, max_length=32, pattern=r"^[a-z0-9][a-z0-9_-]*$"),
@@ -152,6 +159,7 @@ FormSecret: TypeAlias = Annotated[
 
 Priority: TypeAlias = Annotated[int, Field(ge=-MAX_INT, le=MAX_INT)]
 Capacity: TypeAlias = Annotated[int, Field(ge=0, le=MAX_INT)]
+Weight: TypeAlias = Annotated[int, Field(ge=1, le=1000)]
 
 
 def _small_json(value: dict[str, JsonValue]) -> dict[str, JsonValue]:

@@ -68,6 +68,8 @@ class AccountChange:
     max_concurrent: int | _Unset = UNSET
     weight: int | _Unset = UNSET
     is_draining: bool | _Unset = UNSET
+    draining_since: float | None | _Unset = UNSET
+    drain_until: float | None | _Unset = UNSET
     status_reason: str | None | _Unset = UNSET
     identity: str | None | _Unset = UNSET
 
@@ -437,6 +439,10 @@ class StatsRepository(Protocol):
 
     async def logs(self, log_filter: LogFilter, *, limit: int, offset: int) -> Page[RequestRecord]:
         """Newest first."""
+        ...
+
+    async def find(self, name: str) -> RequestRecord | None:
+        """A request by its id, else the latest that its client gave this id; without attempts."""
         ...
 
     async def proxy_days(self, proxy_id: str, *, days: int, now: float) -> list[ProxyDay]: ...

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Boolean, Column, Integer, String
 
-from repositories.sql.migrations.steps import add_columns, create_index
+from repositories.sql.migrations.steps import MOMENT, add_columns, create_index
 
 revision = "0011"
 down_revision = "0010"
@@ -17,5 +17,7 @@ def upgrade() -> None:
         Column("is_draining", Boolean, nullable=False, server_default="0"),
         Column("status_reason", String(255)),
         Column("identity", String(255)),
+        Column("draining_since", MOMENT),
+        Column("drain_until", MOMENT),
     )
     create_index("accounts", "provider_id", "identity", unique=True)
