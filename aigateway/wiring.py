@@ -4,13 +4,14 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from aigateway import __version__
 from aigateway.client_keys import limits as database_limits
+from aigateway.login_rules import login_rules
 from aigateway.master_key import key_pepper, open_vault
 from auth.vault import Vault
 from config.settings import Settings
@@ -21,7 +22,7 @@ from handlers.inference import Inference
 from handlers.stored_responses import StoredResponseRoutes
 from models.account import AuthType, EgressPolicy
 from models.clock import SystemClock
-from models.errors import ErrorKind, GatewayError, UpstreamError
+from models.errors import GatewayError, UpstreamError
 from models.ports import Clock
 from models.provider import StoredProvider
 from providers import BUILTIN
@@ -47,6 +48,7 @@ from services.gateway import Gateway
 from services.guard import AddressGuard
 from services.health import Health
 from services.keys import Keys
+from services.oauth import OAuth, open_oauth
 from services.pauses import Pauses
 from services.pool import Pool
 from services.providers import Providers
@@ -56,11 +58,12 @@ from services.refresh import TokenTimes
 from services.resting import Resting, open_resting
 from services.retention import delete_old_attempts, delete_old_rows, delete_old_runs
 from services.schedule import Schedule, open_schedule
-from services.snapshot import Snapshot, Snapshots
+from services.snapshot import Snapshots
 from services.statistics import Statistics
 from services.stored_responses import Keeping, StoredResponses
 from services.tokens import Tokens, open_tokens
 from services.transport import HttpTransport, open_transport
+from services.ways_out import WaysOut
 from services.webhook import Receiver, Webhook
 
 logger = logging.getLogger(__name__)
@@ -152,7 +155,29 @@ async def open_house(settings: Settings) -> AsyncGenerator[House, None]:
             )
         )
         pool = _pool(snapshots, shared, resting.cooldowns, clock)
-        tokens = await enter(_tokens(settings, repositories, shared, transport, vault, pool, clock))
+        ways = WaysOut(lambda: snapshots.current, pool.egress_of)
+        tokens = await enter(
+            _tokens(settings, repositories, shared, transport, vault, ways, events, clock)
+        )
+        oauth = await enter(
+            open_oauth(
+                login_rules(settings),
+                accounts=repositories.accounts,
+                providers=repositories.providers,
+                flows=repositories.oauth_flows,
+                flow_key=vault.subkey("oauth_flows"),
+                shared=shared,
+                snapshot=lambda: snapshots.current,
+                changed=snapshots.changed,
+                ways=ways,
+                tokens=tokens,
+                transport=transport,
+                guard=guard,
+                clock=clock,
+                user_agent=USER_AGENT,
+                tell=events.tell,
+            )
+        )
         calls = AccountCalls(
             tokens=tokens, transport=transport, egress_of=pool.egress_of, user_agent=USER_AGENT
         )
@@ -187,7 +212,16 @@ async def open_house(settings: Settings) -> AsyncGenerator[House, None]:
             _authenticator(settings, snapshots, vault, clock),
             _stored_responses(settings, shared, vault),
             _gateway(
-                settings, repositories, shared, snapshots, guard, vault, recorder, events, clock
+                settings,
+                repositories,
+                shared,
+                snapshots,
+                guard,
+                vault,
+                recorder,
+                events,
+                oauth,
+                clock,
             ),
         )
         _follow(house, resting)
@@ -293,7 +327,8 @@ def _tokens(
     shared: SharedState,
     transport: HttpTransport,
     vault: Vault,
-    pool: Pool,
+    ways: WaysOut,
+    events: Events,
     clock: Clock,
 ) -> AbstractAsyncContextManager[Tokens]:
     chosen = settings.tokens
@@ -303,7 +338,7 @@ def _tokens(
         transport=transport,
         vault=vault,
         journal_dir=settings.data_dir / "journal",
-        egress_of=pool.egress_of,
+        egress_of=ways.of_account,
         clock=clock,
         user_agent=USER_AGENT,
         times=TokenTimes(
@@ -312,7 +347,9 @@ def _tokens(
             takeover_grace_s=chosen.takeover_grace_s,
             wait_s=chosen.wait_s,
             http_timeout_s=chosen.http_timeout_s,
+            concurrency=chosen.refresh_concurrency,
         ),
+        tell=events.tell,
     )
 
 
@@ -320,29 +357,58 @@ def _executor(
     settings: Settings,
     snapshots: Snapshots,
     pool: Pool,
+    affinity: Affinity,
     tokens: Tokens,
     discoveries: Discoveries,
     transport: HttpTransport,
+    quotas: Quotas,
     clock: Clock,
 ) -> Executor:
-    retry = settings.retry
-    return Executor(
-        snapshot=lambda: snapshots.current,
+    retry, limits = settings.retry, _limits(settings)
+    answers = Answers(clock, limits)
+    attempts = Attempts(
         pool=pool,
         tokens=tokens,
         discoveries=discoveries,
         transport=transport,
+        breaker=_breaker(settings, pool.cooldowns, clock),
+        quotas=quotas,
+        answers=answers,
+        clock=clock,
+        limits=limits,
+        user_agent=USER_AGENT,
+    )
+    return Executor(
+        snapshot=lambda: snapshots.current,
+        pool=pool,
+        affinity=affinity,
+        attempts=attempts,
+        answers=answers,
+        budget=RetryBudget(clock, ratio=retry.budget_ratio, min_per_s=retry.budget_min_per_s),
         dialects=DIALECTS,
         clock=clock,
-        limits=Limits(
-            max_attempts=retry.max_attempts,
-            first_byte_timeout_s=retry.first_byte_timeout_s,
-            idle_timeout_s=retry.idle_timeout_s,
-            ping_after_s=retry.ping_after_s,
-            max_response_bytes=retry.max_response_bytes,
+        limits=limits,
+        fallbacks=Fallbacks(
+            settings.routing.fallbacks, is_race=settings.routing.fallback_mode == "race"
         ),
-        user_agent=USER_AGENT,
         asks_stream_usage=settings.stats.request_stream_usage,
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    retry = settings.retry
+    return Limits(
+        max_attempts=retry.max_attempts,
+        max_refusals=retry.max_refusals,
+        first_byte_timeout_s=retry.first_byte_timeout_s,
+        attempt_timeout_s=retry.attempt_timeout_s,
+        stream_attempt_timeout_s=retry.stream_attempt_timeout_s,
+        max_wait_s=retry.max_wait_s,
+        home_wait_s=settings.affinity.full_wait_s,
+        hedge_after_s=retry.hedge_after_s,
+        idle_timeout_s=retry.idle_timeout_s,
+        ping_after_s=retry.ping_after_s,
+        max_response_bytes=retry.max_response_bytes,
     )
 
 
@@ -381,6 +447,7 @@ def _gateway(
     vault: Vault,
     recorder: Recorder,
     events: Events,
+    oauth: OAuth,
     clock: Clock,
 ) -> Gateway:
     changed = snapshots.changed
@@ -408,6 +475,7 @@ def _gateway(
         statistics=Statistics(repositories.stats, repositories.egress, shared, clock),
         events=events,
         event_feed=EventFeed(repositories.events, shared),
+        oauth=oauth,
         health=health,
     )
 
@@ -453,6 +521,7 @@ def _add_jobs(house: House, schedule: Schedule) -> None:
         await delete_old_rows(stores.events, clock, kept_days=settings.events.retention_days)
         await delete_old_attempts(stores.attempts, clock, trace_days=settings.stats.trace_days)
         await delete_old_runs(stores.jobs, clock)
+        await stores.oauth_flows.delete_before(clock.now() - _DAY_S)
 
     schedule.every("tokens.due", _TOKENS_S, house.tokens.refresh_due)
     schedule.every("catalog", settings.catalog.refresh_s, house.catalog.refresh)

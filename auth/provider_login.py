@@ -2,8 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 from models.account import OAuthClient
+
+FlowKind: TypeAlias = Literal["code", "device"]
+"""`code`: in a browser; `device`: on another device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +32,13 @@ class ProviderLogin:
     issuer: str | None = None
 
     @property
-    def flows(self) -> tuple[str, ...]:
-        """Ways to log in: `code` in a browser, `device` on another device."""
-        return tuple(
-            name for name, url in (("code", self.authorize_url), ("device", self.device_url)) if url
+    def flows(self) -> tuple[FlowKind, ...]:
+        """Ways to log in."""
+        ways: tuple[tuple[FlowKind, str], ...] = (
+            ("code", self.authorize_url),
+            ("device", self.device_url),
         )
+        return tuple(name for name, url in ways if url)
 
     @property
     def addresses(self) -> Mapping[str, str]:

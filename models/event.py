@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Protocol
 
 from models.json_types import JsonObject
 
@@ -42,3 +43,30 @@ class Event:
     position: int = 0
     """Its place among all stored events: greater than that of every event which was to be seen
     before. Ids do not say that, as replicas store in batches. 0 until it is stored."""
+
+
+class Tell(Protocol):
+    """Takes an event at once and never raises: `services/events.py`."""
+
+    def __call__(
+        self,
+        kind: EventKind,
+        message: str,
+        *,
+        provider_id: str | None = None,
+        account_id: str | None = None,
+        proxy_id: str | None = None,
+        details: JsonObject | None = None,
+    ) -> None: ...
+
+
+def tell_nobody(
+    kind: EventKind,
+    message: str,
+    *,
+    provider_id: str | None = None,
+    account_id: str | None = None,
+    proxy_id: str | None = None,
+    details: JsonObject | None = None,
+) -> None:
+    """Stand in where nobody listens."""

@@ -32,6 +32,7 @@ _TAGS: Final = {
     "api-keys": "Keys that clients call the gateway with.",
     "stats": "What was asked, by whom, through what, and what came of it.",
     "events": "What operators want to hear of, as a list and as a stream.",
+    "oauth": "Logins of accounts in a browser or on another device, and their tokens.",
     "health": "Whether the gateway serves.",
     "reference": "This reference.",
 }

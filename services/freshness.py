@@ -36,20 +36,51 @@ def is_worth_waiting(credentials: Credentials, now: float, leeway_s: float) -> b
 
 
 def is_due(stored: StoredAccount, now: float, leeway_s: float) -> bool:
-    """Tell whether the background scan should refresh: a fifth of the life is left, or the leeway.
+    """Tell whether the background scan should refresh."""
+    credentials = stored.credentials
+    if credentials.access and credentials.expires_at is not None:
+        # Most have long to go: their jitter, which takes a while to find, need not be known.
+        earliest_s = _lead_s(credentials, leeway_s) * (1 + _JITTER)
+        if now < credentials.expires_at - earliest_s:
+            return False
+    at = due_at(stored, leeway_s)
+    return at is not None and now >= at
 
-    Jitter, fixed for each token, keeps accounts that were added together from coming due together.
+
+def due_at(stored: StoredAccount, leeway_s: float) -> float | None:
+    """Return when the scan should refresh: a fifth of the life is left, or the leeway.
+
+    0 for an account without an access token, None for a token that does not expire. Jitter, fixed
+    for each token, keeps accounts that were added together from coming due together.
     """
     credentials, account = stored.credentials, stored.account
     if not credentials.access:
-        return True
+        return 0.0
     if credentials.expires_at is None:
-        return False
+        return None
+    chance = random.Random(f"{account.id}:{account.token_version}")  # noqa: S311 - spreads load
+    lead_s = _lead_s(credentials, leeway_s) * chance.uniform(1 - _JITTER, 1 + _JITTER)
+    return credentials.expires_at - lead_s
+
+
+def is_late(stored: StoredAccount, now: float, leeway_s: float) -> bool:
+    """Tell whether more than half of the time between due and expiry has passed in vain."""
+    expires_at = stored.credentials.expires_at
+    return expires_at is not None and now > expires_at - _lead_s(stored.credentials, leeway_s) / 2
+
+
+def issued_at(credentials: Credentials) -> float | None:
+    """Return when the access token was got; None for one that an operator brought."""
+    try:
+        return float(credentials.facts.get(ISSUED_AT, ""))
+    except ValueError:
+        return None
+
+
+def _lead_s(credentials: Credentials, leeway_s: float) -> float:
     lifetime_s = _lifetime_s(credentials)
     lead_s = max(leeway_s, _LIFETIME_SHARE * lifetime_s) if lifetime_s else leeway_s
-    chance = random.Random(f"{account.id}:{account.token_version}")  # noqa: S311 - spreads load
-    lead_s = _capped(credentials, lead_s) * chance.uniform(1 - _JITTER, 1 + _JITTER)
-    return now >= credentials.expires_at - lead_s
+    return _capped(credentials, lead_s)
 
 
 def _capped(credentials: Credentials, lead_s: float) -> float:
@@ -58,11 +89,8 @@ def _capped(credentials: Credentials, lead_s: float) -> float:
 
 
 def _lifetime_s(credentials: Credentials) -> float | None:
-    """Return for how long the token was issued; None for one that an operator brought."""
-    try:
-        issued_at = float(credentials.facts.get(ISSUED_AT, ""))
-    except ValueError:
+    """Return for how long the token was issued, where that is known."""
+    since = issued_at(credentials)
+    if since is None or credentials.expires_at is None or credentials.expires_at <= since:
         return None
-    if credentials.expires_at is None or credentials.expires_at <= issued_at:
-        return None
-    return credentials.expires_at - issued_at
+    return credentials.expires_at - since

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 from services.accounts import Accounts
 from services.affinity import Affinity
+from services.egress_care import EgressCare
 from services.egresses import Egresses
 from services.event_feed import EventFeed
 from services.events import Events
 from services.health import Health
 from services.keys import Keys
+from services.oauth import OAuth
 from services.providers import Providers
 from services.statistics import Statistics
 
@@ -19,10 +21,12 @@ class Gateway:
 
     accounts: Accounts
     egresses: Egresses
+    egress_care: EgressCare
     keys: Keys
     providers: Providers
     statistics: Statistics
     affinity: Affinity
     events: Events
     event_feed: EventFeed
+    oauth: OAuth
     health: Health

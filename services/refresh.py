@@ -8,7 +8,7 @@ died is taken over only after a grace: it may hold the answer on a disk that we 
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
@@ -19,14 +19,12 @@ from auth.token_failures import RefreshError, RefreshFailed, RefreshRejected, Re
 from models.account import Account, StoredAccount, TokenState
 from models.egress import EgressProxy
 from models.errors import (
-    Blame,
     ErrorKind,
     GatewayError,
     NoCapacity,
     NotFound,
-    UpstreamError,
 )
-from models.exchange import UpstreamRequest
+from models.event import EventKind, Tell, tell_nobody
 from models.ids import new_id
 from models.ports import Clock, Transport
 from repositories.base import AccountRepository
@@ -35,6 +33,7 @@ from services.freshness import is_live
 from services.hindrance import PROXY_FAILED, Hindrance
 from services.sealed import TokenRecord
 from services.shared_tokens import Backoff, SharedTokens
+from services.token_calls import answer_of
 from services.token_store import TokenStore, with_tokens
 
 logger = logging.getLogger(__name__)
@@ -42,7 +41,6 @@ logger = logging.getLogger(__name__)
 EgressOf: TypeAlias = Callable[[Account], EgressProxy | None]
 """Returns the account's proxy, None for direct; raises NoCapacity when it may not go direct."""
 
-_MAX_ANSWER_BYTES: Final = 1 << 20
 _PAUSE_S: Final = 1.0
 
 
@@ -66,6 +64,8 @@ class TokenTimes:
     max_backoff_s: float = 300.0
     save_retry_s: float = 2.0
     """How often unsaved tokens are offered to the database."""
+    concurrency: int = 8
+    """Refreshes at once in the background."""
 
 
 class Refresher:
@@ -83,6 +83,7 @@ class Refresher:
         times: TokenTimes,
         user_agent: str,
         chance: Random,
+        tell: Tell = tell_nobody,
     ) -> None:
         self._accounts = accounts
         self._store = store
@@ -93,6 +94,7 @@ class Refresher:
         self._times = times
         self._user_agent = user_agent
         self._chance = chance
+        self._tell = tell
         self._owner = new_id()
         # Refusals that the database could not confirm yet, by account and version.
         self._refused: dict[tuple[str, int], str] = {}
@@ -101,6 +103,10 @@ class Refresher:
     def stop(self) -> None:
         """Let those who wait for other processes give up; running calls go on to their end."""
         self._stopping.set()
+
+    async def backoff(self, account: Account) -> Backoff | None:
+        """Return the last failure of the account's present tokens, if it is remembered."""
+        return await self._shared.backoff(account)
 
     async def refresh(self, used: StoredAccount) -> StoredAccount | Hindrance:
         """Return newer credentials of the account, somebody else's or our own, or why not."""
@@ -236,7 +242,8 @@ class Refresher:
         request = refresh_request(previous.oauth, previous.refresh, user_agent=self._user_agent)
         egress = self._egress_of(account)
         failpoint("refresh.before_call")
-        status, headers, body = await self._sent(request, egress)
+        limit_s = self._times.http_timeout_s
+        status, headers, body = await answer_of(self._transport, request, egress, limit_s)
         failpoint("refresh.after_response")
         new = read_token(status, headers, body, previous=previous, now=self._clock.now())
         record = TokenRecord(account.id, account.token_version + 1, new)
@@ -254,26 +261,6 @@ class Refresher:
                 extra={"account": account.id, "error": error.message},
             )
             return with_tokens(account, record)
-
-    async def _sent(
-        self, request: UpstreamRequest, egress: EgressProxy | None
-    ) -> tuple[int, Mapping[str, str], bytes]:
-        limit_s = self._times.http_timeout_s
-        try:
-            async with asyncio.timeout(limit_s):
-                response = await self._transport.send(request, egress, first_byte_timeout_s=limit_s)
-                try:
-                    body = await response.read(_MAX_ANSWER_BYTES)
-                finally:
-                    response.close()
-        except TimeoutError:
-            raise RefreshFailed("timeout", is_lost=True) from None
-        except UpstreamError as error:
-            if error.sent:
-                raise RefreshFailed("no_answer", is_lost=True) from error
-            is_proxy = error.blame is Blame.EGRESS
-            raise RefreshFailed(PROXY_FAILED if is_proxy else "connect_failed") from error
-        return response.status, response.headers, body
 
     # --- what went wrong ---
 
@@ -302,6 +289,13 @@ class Refresher:
             logger.warning(
                 "account needs a new login", extra={"account": account.id, "reason": reason}
             )
+            self._tell(
+                EventKind.ACCOUNT_NEEDS_LOGIN,
+                f"the provider takes the account's refresh token no more ({reason})",
+                provider_id=account.provider_id,
+                account_id=account.id,
+                details={"reason": reason},
+            )
         return done
 
     async def _failed(
@@ -315,6 +309,7 @@ class Refresher:
             failures,
             self._clock.now() + self._pause_s(failures, error),
             error.reason,
+            self._clock.now(),
         )
         await self._shared.put_backoff(account, backoff)
         is_uncertain |= isinstance(error, RefreshFailed) and error.is_lost

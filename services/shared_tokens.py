@@ -36,6 +36,8 @@ class Backoff:
     until: float
     """Epoch seconds UTC."""
     reason: str
+    at: float = 0.0
+    """When it failed last."""
 
 
 class SharedTokens:
@@ -93,7 +95,9 @@ class SharedTokens:
         """Let no replica ask before the backoff ends."""
         self._backoffs[account.id] = backoff
         ttl_s = max(0.0, backoff.until - self._clock.now()) + _BACKOFF_MEMORY_S
-        fields = (backoff.token_version, backoff.failures, backoff.until, backoff.reason)
+        fields = (
+            backoff.token_version, backoff.failures, backoff.until, backoff.reason, backoff.at
+        )  # fmt: skip
         await self._shared.put(_backoff_key(account), orjson.dumps(fields), ttl_s)
 
     def forget(self, account_id: str) -> None:

@@ -7,7 +7,7 @@ what runs. Who asks the token endpoint is settled in services/refresh.py.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from random import Random, SystemRandom
@@ -16,21 +16,21 @@ from typing import Final, TypeAlias
 from auth.vault import Vault
 from models.account import AuthType, Credentials, StoredAccount, TokenState
 from models.errors import ErrorKind, GatewayError
+from models.event import Tell, tell_nobody
 from models.ports import Clock, Transport
 from repositories.base import AccountRepository, SharedState
-from services.freshness import is_due, is_fresh, is_live, is_worth_waiting
+from services.freshness import is_due, is_fresh, is_late, is_live, is_worth_waiting
 from services.hindrance import Hindrance
 from services.journal import Journal, open_journal
 from services.refresh import EgressOf, Refresher, TokenTimes
 from services.shared_tokens import SharedTokens
+from services.token_outlook import Outlook, is_overdue, outlook_of
 from services.token_store import TokenStore
 
 logger = logging.getLogger(__name__)
 
 _Outcome: TypeAlias = StoredAccount | Hindrance
 
-_PARALLEL: Final = 4
-"""Refreshes that the background scan runs at the same time."""
 _CLOSE_LIMIT_S: Final = 30.0
 _UNEXPECTED_PAUSE_S: Final = 10.0
 
@@ -96,7 +96,8 @@ class Tokens:
         return None
 
     async def refresh_due(self) -> None:
-        """Refresh every token that is about to expire, used or not; a few at a time.
+        """Refresh every token that is about to expire, used or not, the soonest first; a few at a
+        time.
 
         The refreshes outlive a caller that is cancelled. What processes left behind that died
         since our start is stored, too.
@@ -109,10 +110,33 @@ class Tokens:
             logger.warning("tokens not looked through", extra={"error": error.message})
             return
         self._forget_others({stored.account.id for stored in everyone})
-        due = iter([newest for stored in everyone if self._is_due(newest := self._newest(stored))])
+        due = [newest for stored in everyone if self._is_due(newest := self._newest(stored))]
+        self._complain_of_late(due)
+        waiting = iter(sorted(due, key=_ends_at))
         async with asyncio.TaskGroup() as group:
-            for number in range(_PARALLEL):
-                group.create_task(self._refresh_each(due), name=f"tokens.due.{number}")
+            for number in range(min(self._times.concurrency, len(due))):
+                group.create_task(self._refresh_each(waiting), name=f"tokens.due.{number}")
+
+    async def refresh_now(self, stored: StoredAccount) -> StoredAccount:
+        """Refresh whether it is time or not; return the account with its new tokens.
+
+        Raises UpstreamError when that is of no use now, or failed.
+        """
+        newest = self._newest(stored)
+        outcome = self._hindrance(newest) or await self._join(newest)
+        if isinstance(outcome, Hindrance):
+            raise outcome.error(self._clock.now(), is_new=True)
+        return outcome
+
+    def is_late(self, stored: StoredAccount) -> bool:
+        """Tell whether an account needs a login, or its refresh is overdue."""
+        return is_overdue(self._newest(stored), self._clock.now(), self._times.leeway_s)
+
+    async def outlook(self, stored: StoredAccount) -> Outlook:
+        """Tell how the last refreshes of an account went, and when the next one is due."""
+        newest = self._newest(stored)
+        backoff = await self._refresher.backoff(newest.account)
+        return outlook_of(newest, backoff, self._clock.now(), self._times.leeway_s)
 
     async def aclose(self) -> None:
         """Let running refreshes end, and offer what is unsaved to the database once more."""
@@ -241,6 +265,14 @@ class Tokens:
                 return
             await self._join(newest)
 
+    def _complain_of_late(self, due: Sequence[StoredAccount]) -> None:
+        now, leeway_s = self._clock.now(), self._times.leeway_s
+        late = [newest.account.id for newest in due if is_late(newest, now, leeway_s)]
+        if late:
+            logger.warning(
+                "tokens are refreshed late", extra={"count": len(late), "account": late[0]}
+            )
+
     # --- what the database lacks ---
 
     def _watch_unsaved(self) -> None:
@@ -271,6 +303,7 @@ async def open_tokens(
     user_agent: str,
     times: TokenTimes | None = None,
     chance: Random | None = None,
+    tell: Tell = tell_nobody,
 ) -> AsyncGenerator[Tokens, None]:
     """Open the keeper with its journal; at the end running refreshes are awaited.
 
@@ -280,7 +313,7 @@ async def open_tokens(
     async with open_journal(journal_dir, vault) as journal:
         tokens = _assembled(
             accounts, SharedTokens(shared, vault, clock), journal, transport, egress_of,
-            clock, user_agent, times, chance or SystemRandom(),
+            clock, user_agent, times, chance or SystemRandom(), tell,
         )  # fmt: skip
         await tokens.start()
         try:
@@ -299,6 +332,7 @@ def _assembled(
     user_agent: str,
     times: TokenTimes,
     chance: Random,
+    tell: Tell,
 ) -> Tokens:
     store = TokenStore(accounts, shared, journal)
     refresher = Refresher(
@@ -311,8 +345,14 @@ def _assembled(
         times=times,
         user_agent=user_agent,
         chance=chance,
+        tell=tell,
     )
     return Tokens(accounts=accounts, store=store, refresher=refresher, clock=clock, times=times)
+
+
+def _ends_at(stored: StoredAccount) -> float:
+    """The order of the scan: who has no token comes before those whose token ends soon."""
+    return (stored.credentials.expires_at or 0.0) if stored.credentials.access else 0.0
 
 
 def _timed_out(newest: StoredAccount, now: float) -> Hindrance:

@@ -72,6 +72,18 @@ class SqlAccounts:
 
         return await self._db.read(work)
 
+    async def by_identity(self, provider_id: str, identity: str) -> Account | None:
+        """Return the account that is this one at its provider."""
+        query = select(*_SHOWN).where(
+            accounts.c.provider_id == provider_id, accounts.c.identity == identity
+        )
+
+        def work(connection: Connection) -> Account | None:
+            row = connection.execute(query).mappings().first()
+            return None if row is None else to_account(row)
+
+        return await self._db.read(work)
+
     async def page(
         self,
         *,
@@ -103,7 +115,10 @@ class SqlAccounts:
         )
 
     async def create(self, account: Account, credentials: Credentials) -> Account:
-        """Insert and place. Raises NotFound for an unknown provider, Conflict for a used id."""
+        """Insert and place, at `account.proxy_id` if there is room.
+
+        Raises NotFound for an unknown provider, Conflict for a used id or identity.
+        """
         values = self._row(account, credentials)
 
         def work(connection: Connection) -> Account:
@@ -113,7 +128,7 @@ class SqlAccounts:
             if connection.execute(taken).mappings().first() is not None:
                 raise Conflict(f"there is an account {account.id} already")
             connection.execute(insert(accounts).values(values))
-            placement.place(connection, account.id)
+            placement.place(connection, account.id, wished=account.proxy_id)
             return _read(connection, account.id)
 
         return await self._db.run(work)
@@ -130,6 +145,8 @@ class SqlAccounts:
                 "max_concurrent": change.max_concurrent,
                 "weight": change.weight,
                 "is_draining": change.is_draining,
+                "draining_since": change.draining_since,
+                "drain_until": change.drain_until,
                 "status_reason": change.status_reason,
                 "identity": change.identity,
             }
@@ -285,6 +302,8 @@ class SqlAccounts:
             "max_concurrent": account.max_concurrent,
             "weight": account.weight,
             "is_draining": account.is_draining,
+            "draining_since": account.draining_since,
+            "drain_until": account.drain_until,
             "status_reason": account.status_reason,
             "identity": account.identity,
             "egress_policy": account.egress_policy,
@@ -329,6 +348,8 @@ def to_account(row: RowMapping) -> Account:
         max_concurrent=row["max_concurrent"],
         weight=row["weight"],
         is_draining=row["is_draining"],
+        draining_since=row["draining_since"],
+        drain_until=row["drain_until"],
         status_reason=row["status_reason"],
         identity=row["identity"],
         metadata=metadata if isinstance(metadata, dict) else {},

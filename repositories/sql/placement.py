@@ -42,16 +42,16 @@ from repositories.sql.tables import accounts, proxy_pool
 _HAS_ROOM = or_(proxy_pool.c.max_accounts == 0, proxy_pool.c.assigned < proxy_pool.c.max_accounts)
 
 
-def place(connection: Connection, account_id: str) -> None:
+def place(connection: Connection, account_id: str, *, wished: str | None = None) -> None:
     """Bring one account to where its state demands: it keeps a place that still fits, gives up
-    one that does not, and takes the first that is free."""
+    one that does not, and takes the first that is free, one at the wished proxy before others."""
     account = _account(connection, account_id)
     if _keeps_place(connection, account):
         return
     release(connection, account_id)
     if not account["is_active"] or account["egress_policy"] == EgressPolicy.DIRECT:
         return
-    proxy_id = _Rooms(connection).take(account["provider_id"])
+    proxy_id = _Rooms(connection, first=wished).take(account["provider_id"])
     if proxy_id is not None:
         _enter(connection, account_id, proxy_id)
 
@@ -191,14 +191,17 @@ def _status_without_place(account: RowMapping) -> EgressStatus:
 class _Rooms:
     """The active proxies with room, in the order in which they fill; what is taken is gone."""
 
-    def __init__(self, connection: Connection, *, without: Collection[str] = ()) -> None:
+    def __init__(
+        self, connection: Connection, *, without: Collection[str] = (), first: str | None = None
+    ) -> None:
         columns = proxy_pool.c
         rows = connection.execute(
             select(columns.id, columns.provider_id, columns.max_accounts, columns.assigned)
             .where(columns.is_active == true(), _HAS_ROOM)
             .order_by(columns.priority.desc(), columns.id)
         ).mappings()
-        self._proxies = [row for row in rows if row["id"] not in without]
+        open_ones = [row for row in rows if row["id"] not in without]
+        self._proxies = sorted(open_ones, key=lambda row: row["id"] != first)
         self._taken: dict[str, int] = {}
 
     def __bool__(self) -> bool:

@@ -137,6 +137,8 @@ accounts = _table(
     Column("is_draining", Boolean, nullable=False, server_default="0"),
     Column("status_reason", String(255)),
     Column("identity", String(255)),
+    Column("draining_since", Moment),
+    Column("drain_until", Moment),
     Index(None, "provider_id"),
     Index(None, "proxy_id"),
     Index(None, "egress_status", "id"),
@@ -192,6 +194,7 @@ request_logs = _table(
     Column("affinity", String(16)),
     Column("cached_tokens_lost", BigInteger),
     Index(None, "at", "id"),
+    Index(None, "client_request_id"),
     Index(None, "account_id", "at"),
     Index(None, "provider_id", "at"),
     Index(None, "key_id", "at"),
@@ -296,6 +299,7 @@ quota_windows = _table(
     Column("confidence", Double, nullable=False),
     Column("samples", Integer, nullable=False),
     Column("updated_at", Moment, nullable=False),
+    Index(None, "updated_at"),
 )
 
 events = _table(
@@ -325,6 +329,8 @@ oauth_flows = _table(
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False),
     Column("used_at", Moment),
+    Column("browser", String(64)),
+    Column("outcome", String(64)),
     Index(None, "expires_at"),
 )
 

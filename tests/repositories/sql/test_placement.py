@@ -234,3 +234,18 @@ async def test_a_failed_change_leaves_places_and_revision_alone(stores: Reposito
         await stores.accounts.create(account(provider_id="nobody"), OPEN)
     assert await stores.revisions.current() == before
     assert await counters(stores) == {"a": 1}
+
+
+async def test_an_account_takes_the_proxy_it_wishes_for_and_the_first_free_one_otherwise(
+    stores: Repositories,
+) -> None:
+    """A login left through a proxy: the account belongs there, if there still is room."""
+    await stores.egress.create(proxy("first"))
+    wished = await stores.egress.create(proxy("wished", 1))
+    foreign = await stores.egress.create(proxy("theirs", provider_id="anthropic"))
+    off = await stores.egress.create(proxy("off", is_active=False))
+    for proxy_id in (wished.id, wished.id, foreign.id, off.id, "f" * 32, None):
+        await stores.accounts.create(account(AUTO, proxy_id=proxy_id), OPEN)
+    await stores.accounts.create(account(DIRECT, proxy_id=wished.id), OPEN)
+    assert await places(stores) == ["wished", *["first"] * 5, "DIRECT"]
+    assert await counters(stores) == {"first": 5, "wished": 1, "theirs": 0, "off": 0}

@@ -22,6 +22,8 @@ def upgrade() -> None:
         Column("created_at", MOMENT, nullable=False),
         Column("expires_at", MOMENT, nullable=False),
         Column("used_at", MOMENT),
+        Column("browser", String(64)),
+        Column("outcome", String(64)),
         PrimaryKeyConstraint("id", name="pk_oauth_flows"),
     )
     create_index("oauth_flows", "expires_at")
