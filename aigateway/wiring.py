@@ -11,6 +11,7 @@ from typing import Final
 
 from aigateway import __version__
 from aigateway.client_keys import limits as database_limits
+from aigateway.egress_care import egress_care
 from aigateway.login_rules import login_rules
 from aigateway.master_key import key_pepper, open_vault
 from auth.vault import Vault
@@ -33,13 +34,16 @@ from repositories.open import Repositories, open_repositories
 from repositories.shared import open_shared
 from services.account_calls import AccountCalls
 from services.accounts import Accounts
+from services.affinity import Affinity
 from services.answers import Limits
 from services.authenticator import Authenticator
 from services.background import Background, open_background
+from services.bindings import Bindings
 from services.catalog import Catalog
 from services.conversations import Conversations
 from services.cooldown import Attempted, Cooldowns
 from services.discovery import Discoveries, open_discoveries
+from services.egress_care import EgressCare
 from services.egresses import Egresses
 from services.event_feed import EventFeed
 from services.events import Events, open_events
@@ -155,6 +159,16 @@ async def open_house(settings: Settings) -> AsyncGenerator[House, None]:
             )
         )
         pool = _pool(snapshots, shared, resting.cooldowns, clock)
+        care = egress_care(
+            settings,
+            repositories,
+            snapshots,
+            resting.cooldowns,
+            guard,
+            clock,
+            tell=events.tell,
+            user_agent=USER_AGENT,
+        )
         ways = WaysOut(lambda: snapshots.current, pool.egress_of)
         tokens = await enter(
             _tokens(settings, repositories, shared, transport, vault, ways, events, clock)
@@ -189,6 +203,7 @@ async def open_house(settings: Settings) -> AsyncGenerator[House, None]:
         # Left before what its tasks use: jobs refresh tokens.
         background = await enter(open_background())
         quotas = _quotas(snapshots, resting.cooldowns, clock)
+        affinity = _affinity(settings, snapshots, shared, vault, pool, background, clock)
         catalog = Catalog(
             lambda: snapshots.current,
             calls,
@@ -221,6 +236,8 @@ async def open_house(settings: Settings) -> AsyncGenerator[House, None]:
                 recorder,
                 events,
                 oauth,
+                care,
+                affinity,
                 clock,
             ),
         )
@@ -419,6 +436,27 @@ def _quotas(snapshots: Snapshots, cooldowns: Cooldowns, clock: Clock) -> Quotas:
     return Quotas(lambda: snapshots.current, cooldowns.release, bench, clock)
 
 
+def _affinity(
+    settings: Settings,
+    snapshots: Snapshots,
+    shared: SharedState,
+    vault: Vault,
+    pool: Pool,
+    background: Background,
+    clock: Clock,
+) -> Affinity:
+    chosen = settings.affinity
+    return Affinity(
+        Bindings(shared, background, clock, ttl_s=chosen.ttl_s),
+        pool.away_until,
+        lambda: snapshots.current.accounts,
+        clock,
+        salt=vault.subkey("affinity.id"),
+        ttl_s=chosen.ttl_s,
+        is_enabled=chosen.enabled,
+    )
+
+
 def _authenticator(
     settings: Settings, snapshots: Snapshots, vault: Vault, clock: Clock
 ) -> Authenticator:
@@ -448,6 +486,7 @@ def _gateway(
     recorder: Recorder,
     events: Events,
     oauth: OAuth,
+    affinity: Affinity,
     clock: Clock,
 ) -> Gateway:
     changed = snapshots.changed
@@ -473,6 +512,7 @@ def _gateway(
         ),
         providers=Providers(repositories.providers, guard, changed, clock),
         statistics=Statistics(repositories.stats, repositories.egress, shared, clock),
+        affinity=affinity,
         events=events,
         event_feed=EventFeed(repositories.events, shared),
         oauth=oauth,
@@ -487,6 +527,8 @@ def _follow(house: House, resting: Resting) -> None:
     background.loop("snapshot.listen", snapshots.listen)
     resting.run(background)
     background.loop("events.listen", house.gateway.event_feed.listen)
+    background.loop("affinity.listen", house.gateway.affinity.bindings.listen)
+    background.loop("affinity.follow", house.gateway.affinity.bindings.follow)
     snapshots.listeners.append(resting.follow)
     snapshots.listeners.append(
         lambda _: background.spawn("models", house.catalog.refresh_missing())
