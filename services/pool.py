@@ -1,75 +1,62 @@
-"""Which account serves next: exact round robin over the accounts that may serve now."""
+"""The accounts of all providers: who serves next, who rests, who waits."""
 
-from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from math import inf
+from typing import Final, TypeAlias
 
-from models.account import Account, AuthType, StoredAccount, TokenState
+from models.account import Account, Strategy
+from models.attempt import Decision
 from models.egress import EgressProxy
-from models.errors import ErrorKind, NoCapacity, UpstreamError
+from models.errors import NoCapacity, UpstreamError
 from models.ports import Clock
-from models.rest import EVERY_MODEL, Rest
+from models.rest import Rest
 from providers.base import Route
 from repositories.base import SharedState
+from services.candidates import MANY, Candidates, Standing
 from services.cooldown import Attempted, Cooldowns, scopes_of
+from services.pictures import RATE_KINDS, STANDING_REASONS, Pictures, refusal_of
+from services.seats import Rosters, Seat, open_proxy
+from services.slots import Holding, Slots
 from services.snapshot import Snapshot
+from services.strategies import Facts, Known, order_of, unknown
+from services.turn import Lease, Turn
+from services.waiting import WaitingRoom
 
-RATE_KINDS: Final = frozenset({ErrorKind.RATE_LIMIT, ErrorKind.QUOTA})
-STANDING_REASONS: Final = frozenset({"inactive", "model_not_allowed", "needs_login"})
-"""Why an account does not serve until an operator changes something."""
-_MIN_RETRY_S: Final = 1.0
-_NO_ACCOUNT_RETRY_S: Final = 30.0
+__all__ = ["RATE_KINDS", "STANDING_REASONS", "Lease", "Pool", "Turn"]
+
 _WAITING_RETRY_S: Final = 5.0
-_MAX_CACHED: Final = 4096
+
+_MAX_KNOWN: Final = 4096
+_MAX_SEATS: Final = 500_000
+"""Candidates that are kept, and seats in them: clients name the models. Those unused for longest
+are forgotten; they are found out anew."""
+
+_Key: TypeAlias = tuple[str, str, Strategy]
 
 
 @dataclass(frozen=True, slots=True)
-class Lease:
-    """An account lent to one attempt, with its way out."""
+class _Goal:
+    """What requests wait for: anybody of a route."""
 
-    stored: StoredAccount
-    egress: EgressProxy | None
-
-    @property
-    def account(self) -> Account:
-        return self.stored.account
+    key: _Key
+    route: Route = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
-class _Eligible:
-    """Accounts that may serve one model of one provider, best priority first, then by id."""
+class _Local:
+    """What this process keeps of one route."""
 
-    until: float
-    """Epoch seconds at which the first rest ends and the answer may change."""
-    tiers: tuple[tuple[StoredAccount, ...], ...]
-
-
-class Turn:
-    """One request's walk through the accounts of one route: one increment, then onwards."""
-
-    __slots__ = ("_counter", "_pool", "_route", "tried")
-
-    def __init__(self, pool: "Pool", route: Route, counter: int) -> None:
-        self._pool = pool
-        self._route = route
-        self._counter = counter
-        self.tried: set[str] = set()
-        """Ids of the accounts that this request may not take again."""
-
-    def next(self) -> Lease | None:
-        """Lend the next account that may serve and was not tried; None when there is none."""
-        for tier in self._pool.tiers(self._route):
-            size = len(tier)
-            for step in range(size):
-                stored = tier[(self._counter + step) % size]
-                if stored.account.id not in self.tried:
-                    return self._pool.lend(stored)
-        return None
+    route: Route
+    scopes: tuple[str, ...]
+    candidates: Candidates
+    pictures: Pictures
+    size: int
 
 
 class Pool:
-    """The accounts of this process's snapshot, and who of them rests."""
+    """The accounts of this process's snapshot, and what is known of each."""
 
     def __init__(
         self,
@@ -77,46 +64,88 @@ class Pool:
         shared: SharedState,
         cooldowns: Cooldowns,
         clock: Clock,
+        *,
+        strategy: Strategy = Strategy.ROUND_ROBIN,
+        resets_at: Known = unknown,
+        used_ratio: Known = unknown,
+        slot_ttl_s: float = 60.0,
+        slot_renew_every_s: float = 20.0,
     ) -> None:
+        """`strategy` is for providers that name none of their own."""
         self._snapshot = snapshot
         self._shared = shared
         self.cooldowns = cooldowns
-        self._clock = clock
-        self._cache: dict[tuple[str, str], _Eligible] = {}
-        self._cached_for: tuple[Snapshot | None, int] = (None, 0)
-        self._rests_version = 0
-        cooldowns.listeners.append(self._rests_changed)
+        self.clock = clock
+        self._strategy = strategy
+        self._facts = Facts(clock.monotonic, resets_at, used_ratio)
+        self._rosters = Rosters()
+        self._seen: Snapshot | None = None
+        self._known: OrderedDict[_Key, _Local] = OrderedDict()
+        self._seats = 0
+        self._room = WaitingRoom(self._openings)
+        self.slots = Slots(
+            shared, clock, self._freed, ttl_s=slot_ttl_s, renew_every_s=slot_renew_every_s
+        )
+        """`slots.keep` must run for as long as requests are served."""
+        cooldowns.listeners.append(self._rested)
 
-    async def turn(self, route: Route) -> Turn:
-        """Begin a walk by one increment of the shared counter.
+    async def turn(
+        self,
+        route: Route,
+        *,
+        home: str | None = None,
+        home_wait_s: float = 0.0,
+        is_local: bool = False,
+    ) -> Turn:
+        """Begin a walk through the accounts of a route. `home` is the account where the
+        conversation lives, `home_wait_s` how long it may wait there for a place. `is_local`: this
+        request has made its round trip, so turns are counted in this process."""
+        return Turn(_Desk(self, route), home, home_wait_s, is_local=is_local)
 
-        With one candidate the counter decides nothing and is left alone.
+    def is_able(self, route: Route, home: str | None = None) -> bool:
+        """Whether somebody may serve: a glance before a walk."""
+        candidates = self.candidates(route)
+        if candidates.openings() > 0 or candidates.on(Standing.TRIAL).seats:
+            return True
+        seat = candidates.roster.by_id.get(home or "")
+        spot = candidates.spot(seat) if seat is not None else None
+        return spot is not None and spot.standing in {Standing.DRAINING, Standing.FULL}
+
+    async def until_able(self, route: Route, limit_s: float, *, since: float | None = None) -> bool:
+        """Wait until somebody may be able to serve; False when nobody is for so long, or it is
+        known already that nobody will be.
+
+        The oldest request goes first: `since` is its age, monotonic seconds at which it came.
         """
-        tiers = self.tiers(route)
-        counter = 0
-        if tiers and len(tiers[0]) > 1:
-            key = f"account:rr:{route.provider.id}:{route.model}"
-            counter = await self._shared.increment(key) - 1
-        return Turn(self, route, counter)
+        candidates = self.candidates(route)
+        opens_at = candidates.earliest()
+        is_soon = opens_at is not None and opens_at - self.clock.now() <= limit_s
+        if not (is_soon or candidates.reasons["at_limit"] or self.is_able(route)):
+            return False
+        goal = _Goal(self._key(route), route)
+        since = self.clock.monotonic() if since is None else since
+        return await self._room.wait(goal, limit_s, since)
 
-    def tiers(self, route: Route) -> tuple[tuple[StoredAccount, ...], ...]:
-        """Return the accounts that may serve now, in tiers of falling priority."""
-        snapshot, now = self._snapshot(), self._clock.now()
-        cached_for, version = self._cached_for
-        if cached_for is not snapshot or version != self._rests_version:
-            self._cached_for = (snapshot, self._rests_version)
-            self._cache.clear()
-        key = (route.provider.id, route.model)
-        found = self._cache.get(key)
-        if found is None or found.until <= now:
-            if len(self._cache) >= _MAX_CACHED:
-                self._cache.clear()
-            found = self._cache[key] = self._eligible(snapshot, route, now)
-        return found.tiers
+    def away_until(self, account_id: str, route: Route) -> float | None:
+        """Return None for an account that may serve its conversations or be tried, even if it is
+        full now; else when it is expected back: infinite when only somebody's change helps."""
+        candidates = self.candidates(route)
+        seat = candidates.roster.by_id.get(account_id)
+        if seat is None:
+            return inf
+        spot = candidates.spot(seat)
+        match spot.standing if spot is not None else None:
+            case Standing.BARRED:
+                return inf
+            case Standing.RESTING | Standing.QUARANTINED if spot is not None:
+                return max(rest.until for rest in spot.rests)
+            case _:
+                return None
 
-    def lend(self, stored: StoredAccount) -> Lease:
-        """Lend an account with the proxy it holds a place at."""
-        return Lease(stored, self.egress_of(stored.account))
+    def inflight(self, account_id: str) -> int:
+        """Return how many requests of this process are under way with an account."""
+        seat = self._rosters.seat(account_id)
+        return 0 if seat is None else seat.inflight
 
     def egress_of(self, account: Account) -> EgressProxy | None:
         """Return the account's way out, None for direct.
@@ -125,109 +154,164 @@ class Pool:
         """
         if account.goes_direct:
             return None
-        proxy = _open_proxy(account, self._snapshot().proxies)
+        proxy = open_proxy(account, self._snapshot().proxies)
         if proxy is not None:
             return proxy
         raise NoCapacity("the account waits for an outbound proxy", retry_after_s=_WAITING_RETRY_S)
 
     def report(self, lease: Lease, route: Route, error: UpstreamError) -> Rest | None:
         """Let the one to blame rest."""
-        return self.cooldowns.failed(self._attempted(lease, route), error)
+        account, egress = lease.account, lease.egress
+        what = Attempted(
+            account.id,
+            account.auth_type,
+            egress.id if egress is not None else None,
+            route,
+            max(self.candidates(route).peers, 1),
+        )
+        return self.cooldowns.failed(what, error)
 
-    def succeeded(self, lease: Lease, route: Route) -> None:
-        """An account has shown that it is well."""
-        what = self._attempted(lease, route)
-        self.cooldowns.succeeded(what.account_id, what.proxy_id, scopes_of(route))
-
-    def _attempted(self, lease: Lease, route: Route) -> Attempted:
-        account = lease.account
-        proxy_id = lease.egress.id if lease.egress is not None else None
-        peers = sum(len(tier) for tier in self.tiers(route))
-        return Attempted(account.id, account.auth_type, proxy_id, route, peers)
-
-    def _rests_changed(self, _subject: str) -> None:
-        self._rests_version += 1
+    def succeeded(self, lease: Lease, route: Route, *, since: float | None = None) -> None:
+        """An account served, and so did its proxy; `since` is when the request was sent, in epoch
+        seconds."""
+        egress = lease.egress
+        self.cooldowns.succeeded(
+            lease.account.id,
+            egress.id if egress is not None else None,
+            self._known_of(route).scopes,
+            since=since,
+        )
 
     def refusal(self, route: Route) -> NoCapacity:
         """Say why no account of the route can serve, and when one may."""
-        snapshot, now = self._snapshot(), self._clock.now()
-        reasons: Counter[str] = Counter()
-        ends: list[float] = []
-        only_rates = True
-        for stored in snapshot.by_provider.get(route.provider.id, ()):
-            reason, rest = self._obstacle(snapshot, stored.account, route, now)
-            reasons[reason or "available"] += 1
-            if rest is not None:
-                ends.append(rest.opens_at)
-                only_rates = only_rates and rest.reason in RATE_KINDS
-        return _refusal(route, reasons, ends, now, only_rates=only_rates)
+        return refusal_of(route, self.candidates(route), self.clock.now())
 
-    def _eligible(self, snapshot: Snapshot, route: Route, now: float) -> _Eligible:
-        tiers: dict[int, list[StoredAccount]] = {}
-        until = float("inf")
-        for stored in snapshot.by_provider.get(route.provider.id, ()):
-            reason, rest = self._obstacle(snapshot, stored.account, route, now)
-            if reason is None:
-                tiers.setdefault(stored.account.priority, []).append(stored)
-            elif rest is not None:
-                until = min(until, rest.opens_at)
-        ordered = tuple(tuple(tiers[priority]) for priority in sorted(tiers, reverse=True))
-        return _Eligible(until, ordered)
+    def picture(self, route: Route) -> Decision:
+        """Return what the route's accounts look like now; requests share it until it changes."""
+        return self._known_of(route).pictures.of(self.candidates(route), self.clock.now())
 
-    def _obstacle(
-        self, snapshot: Snapshot, account: Account, route: Route, now: float
-    ) -> tuple[str | None, Rest | None]:
-        """Return why an account cannot serve now, and the rest that is the cause if one is."""
-        if reason := _standing_obstacle(account, route.model, snapshot.proxies):
-            return reason, None
-        if not len(self.cooldowns):
-            return None, None
-        rest = self.cooldowns.found(account.id, scopes_of(route), now)
-        if rest is not None and rest.opens_at > now:
-            return f"cooling_{rest.reason.value}", rest
-        if account.proxy_id is not None:
-            rest = self.cooldowns.found(account.proxy_id, (EVERY_MODEL,), now)
-            if rest is not None and rest.opens_at > now:
-                return "proxy_down", rest
-        return None, None
+    def candidates(self, route: Route) -> Candidates:
+        """Return who may serve a route now."""
+        return self._known_of(route).candidates
+
+    async def count(self, route: Route) -> int:
+        """Raise the counter that all replicas share; return its value before, from 0."""
+        key = f"account:rr:{route.provider.id}:{route.model}"
+        return await self._shared.increment(key) - 1
+
+    async def place_at(self, seat: Seat, limit_s: float) -> bool:
+        """Wait until an account that is full may have a place; False when it had none so long."""
+        return await self._room.wait(seat.id, limit_s, self.clock.monotonic())
+
+    # --- what is known of routes ---
+
+    def _key(self, route: Route) -> _Key:
+        return route.provider.id, route.model, route.provider.strategy or self._strategy
+
+    def _known_of(self, route: Route) -> _Local:
+        self._look()
+        key, now = self._key(route), self.clock.now()
+        known = self._known.get(key)
+        if known is None:
+            return self._begin(key, route, now)
+        self._known.move_to_end(key)
+        known.candidates.refresh(now)
+        return known
+
+    def _look(self) -> None:
+        """Take in what happened since the last time."""
+        snapshot = self._snapshot()
+        if snapshot is not self._seen:
+            self._seen = snapshot
+            self._rosters.take(snapshot)
+        self.slots.look()
+
+    def _begin(self, key: _Key, route: Route, now: float) -> _Local:
+        provider_id, model, strategy = key
+        roster, scopes = self._rosters.of(provider_id), scopes_of(route)
+        candidates = Candidates(
+            roster,
+            model,
+            scopes,
+            self.cooldowns,
+            lambda well, everybody: order_of(strategy, model, well, everybody, self._facts),
+            now,
+        )
+        known = _Local(
+            route,
+            scopes,
+            candidates,
+            Pictures(provider_id, model, strategy.value),
+            len(roster.seats),
+        )
+        self._known[key] = known
+        self._seats += known.size
+        while len(self._known) > _MAX_KNOWN or (self._seats > _MAX_SEATS and len(self._known) > 1):
+            _, forgotten = self._known.popitem(last=False)
+            self._seats -= forgotten.size
+        return known
+
+    # --- what happens ---
+
+    def _rested(self, subject: str) -> None:
+        """Rests of somebody began or ended."""
+        for seat in self._rosters.touched(subject):
+            seat.roster.changed(seat)
+        if len(self._room):
+            self._room.wake_all()
+
+    def _freed(self, seat: Seat) -> None:
+        """An account may have a place to give."""
+        if len(self._room):
+            self._room.wake(seat.id)
+            self._room.wake_all()
+
+    def _openings(self, goal: Hashable, in_doubt: bool) -> int:
+        """Return for how many of those who wait there is hope."""
+        self._look()
+        if isinstance(goal, _Goal):
+            candidates = self.candidates(goal.route)
+            found = candidates.openings()
+            return max(found, 1) if in_doubt and candidates.on(Standing.TRIAL) else found
+        seat = self._rosters.seat(str(goal))
+        return MANY if seat is None else seat.places
 
 
-def _standing_obstacle(
-    account: Account, model: str, proxies: Mapping[str, EgressProxy]
-) -> str | None:
-    """Return what keeps an account from serving until somebody changes something."""
-    if not account.is_active:
-        return "inactive"
-    if account.token_state is TokenState.NEEDS_REAUTH and account.auth_type is AuthType.OAUTH:
-        return "needs_login"
-    if account.models is not None and model not in account.models:
-        return "model_not_allowed"
-    if not account.goes_direct and _open_proxy(account, proxies) is None:
-        return "waiting_for_proxy"
-    return None
+class _Desk:
+    """The pool as one request sees it: what `services.turn.Turn` asks for."""
 
+    __slots__ = ("_pool", "_route")
 
-def _open_proxy(account: Account, proxies: Mapping[str, EgressProxy]) -> EgressProxy | None:
-    proxy = proxies.get(account.proxy_id or "")
-    return proxy if proxy is not None and proxy.is_active else None
+    def __init__(self, pool: Pool, route: Route) -> None:
+        self._pool = pool
+        self._route = route
 
+    def candidates(self) -> Candidates:
+        return self._pool.candidates(self._route)
 
-def _refusal(
-    route: Route, reasons: Counter[str], ends: list[float], now: float, *, only_rates: bool
-) -> NoCapacity:
-    counted = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
-    message = (
-        f"no account of provider {route.provider.id!r} can serve model {route.model!r} now: "
-        f"{counted or 'it has no accounts'}"
-    )
-    is_limited = bool(ends) and only_rates
-    retry_after_s = min(ends) - now if ends else _NO_ACCOUNT_RETRY_S
-    if reasons["available"]:
-        retry_after_s = _MIN_RETRY_S
-    return NoCapacity(
-        message,
-        kind=ErrorKind.RATE_LIMIT if is_limited else ErrorKind.UNAVAILABLE,
-        status=429 if is_limited else 503,
-        retry_after_s=max(retry_after_s, _MIN_RETRY_S),
-        details={"reasons": dict(reasons)},
-    )
+    def picture(self) -> Decision:
+        return self._pool.picture(self._route)
+
+    def strikes(self, seat: Seat) -> int:
+        return self._pool.cooldowns.strikes(seat.id, scopes_of(self._route))
+
+    async def claim(self, rests: Sequence[Rest]) -> bool:
+        for rest in rests:
+            if not await self._pool.cooldowns.claim_trial(rest):
+                return False
+        return True
+
+    async def take(self, seat: Seat) -> Holding | None:
+        return await self._pool.slots.take(seat)
+
+    async def count(self) -> int:
+        return await self._pool.count(self._route)
+
+    async def place_at(self, seat: Seat, limit_s: float) -> bool:
+        return await self._pool.place_at(seat, limit_s)
+
+    def now(self) -> float:
+        return self._pool.clock.now()
+
+    def monotonic(self) -> float:
+        return self._pool.clock.monotonic()

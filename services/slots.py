@@ -1,0 +1,178 @@
+"""What is under way with each account, and its places where it may serve only so many at once.
+
+A place is a lease over all replicas: it ends by itself unless it is renewed, so that those of a
+process that was killed are free again after `ttl_s`. One task renews all that are held and gives
+back those that are not needed any more.
+"""
+
+import asyncio
+import contextlib
+import uuid
+from collections import deque
+from collections.abc import Callable
+from itertools import count
+from typing import Final
+
+from models.ports import Clock
+from repositories.base import SharedState
+from services.seats import Seat
+
+FULL_S: Final = 0.1
+"""So long nobody asks for a place again after all were taken: a thousand requests that wait must
+not ask Redis a thousand times."""
+
+_LAST_S: Final = 1.0
+
+
+class Holding:
+    """One request under way with an account."""
+
+    __slots__ = ("_ended", "holder", "seat")
+
+    def __init__(self, seat: Seat, holder: str | None, ended: Callable[["Holding"], None]) -> None:
+        self.seat = seat
+        self.holder = holder
+        """Who holds the place; None where the account has no limit."""
+        self._ended: Callable[[Holding], None] | None = ended
+
+    def release(self) -> None:
+        """End it. A second time does nothing."""
+        ended, self._ended = self._ended, None
+        if ended is not None:
+            ended(self)
+
+
+class Slots:
+    """Counts what is under way, and holds the places that this process has."""
+
+    def __init__(
+        self,
+        shared: SharedState,
+        clock: Clock,
+        freed: Callable[[Seat], None],
+        *,
+        ttl_s: float = 60.0,
+        renew_every_s: float = 20.0,
+    ) -> None:
+        """`freed` hears of accounts that may have a place to give."""
+        self._shared = shared
+        self._clock = clock
+        self._freed = freed
+        self._ttl_s = ttl_s
+        self._renew_every_s = renew_every_s
+        self._process = uuid.uuid4().hex
+        self._numbers = count(1)
+        self._held: dict[str, Seat] = {}
+        self._leaving: list[tuple[Seat, str]] = []
+        self._wake = asyncio.Event()
+        self._full: deque[tuple[float, Seat]] = deque()
+
+    async def take(self, seat: Seat) -> Holding | None:
+        """Begin a request; None when the account has no place for it."""
+        if seat.limit <= 0:
+            return self._begun(seat, None)
+        if seat.is_full:
+            return None
+        holder = f"{self._process}:{next(self._numbers)}"
+        _hold(seat, 1)
+        try:
+            taken = await self._shared.take_slot(seat.id, holder, seat.limit, self._ttl_s)
+        except BaseException:
+            _hold(seat, -1)
+            raise
+        seat.others = max((taken or seat.limit) - seat.held, 0)
+        if taken == 0:
+            _hold(seat, -1)
+            self._note_full(seat)
+            return None
+        self._held[holder] = seat
+        if taken >= seat.limit:
+            self._note_full(seat)
+        else:
+            self._freed(seat)
+        return self._begun(seat, holder)
+
+    def look(self) -> None:
+        """Let those be asked again who were full a moment ago."""
+        while self._full and self._full[0][0] <= self._clock.monotonic():
+            until, seat = self._full.popleft()
+            if seat.full_until == until:
+                seat.full_until = 0.0
+                seat.roster.changed(seat)
+
+    async def keep(self) -> None:
+        """Renew and give back until cancelled; then give everything back."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + self._renew_every_s
+        try:
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout_at(due):
+                        await self._wake.wait()
+                await self._give_back()
+                if loop.time() >= due:
+                    await self._renew()
+                    due = loop.time() + self._renew_every_s
+        except asyncio.CancelledError:
+            self._leaving += [(seat, holder) for holder, seat in self._held.items()]
+            self._held.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_S):
+                    await self._give_back()
+            raise
+
+    async def _give_back(self) -> None:
+        """Free what is not needed any more; only then somebody here may hope for it."""
+        self._wake.clear()
+        leaving, self._leaving = self._leaving, []
+        try:
+            # At once: they go as one pipeline.
+            await asyncio.gather(*(self._shared.free_slot(seat.id, who) for seat, who in leaving))
+        except BaseException:
+            self._leaving += leaving
+            self._wake.set()
+            raise
+        for seat, _ in leaving:
+            _hold(seat, -1)
+            seat.others = max(min(seat.others, seat.limit - seat.held - 1), 0)
+            if seat.full_until > 0:
+                seat.full_until = 0.0
+                seat.roster.changed(seat)
+        for seat in dict.fromkeys(seat for seat, _ in leaving):
+            self._freed(seat)
+
+    async def _renew(self) -> None:
+        held = [(seat.id, holder) for holder, seat in self._held.items()]
+        if held:
+            await self._shared.renew_slots(held, self._ttl_s)
+
+    def _begun(self, seat: Seat, holder: str | None) -> Holding:
+        roster = seat.roster
+        roster.uses += 1
+        seat.inflight, seat.used = seat.inflight + 1, roster.uses
+        if roster.tells_use:
+            roster.changed(seat)
+        return Holding(seat, holder, self._over)
+
+    def _over(self, holding: Holding) -> None:
+        seat, holder = holding.seat, holding.holder
+        seat.inflight -= 1
+        if seat.roster.tells_use:
+            seat.roster.changed(seat)
+        if holder is not None and self._held.pop(holder, None) is not None:
+            self._leaving.append((seat, holder))
+            self._wake.set()
+
+    def _note_full(self, seat: Seat) -> None:
+        """All places are taken: nobody needs to ask for a moment."""
+        if seat.full_until <= 0:
+            seat.full_until = self._clock.monotonic() + FULL_S
+            self._full.append((seat.full_until, seat))
+            seat.roster.changed(seat)
+
+
+def _hold(seat: Seat, by: int) -> None:
+    was_full = seat.is_full
+    seat.held += by
+    if seat.is_full is not was_full:
+        seat.roster.changed(seat)
