@@ -15,7 +15,7 @@ from models.rest import EVERY_MODEL, Rest, origin
 from services.cooldown import SUCCEEDED, Cooldowns
 from services.pauses import SHARED_FATE
 
-__all__ = ["Breaker", "Limits", "origin"]
+__all__ = ["Breaker", "Thresholds", "origin"]
 
 _BUCKETS: Final = 10
 _MAX_ORIGINS: Final = 1_024
@@ -25,7 +25,7 @@ _MAX_STRIKES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class Thresholds:
     """When it opens, and for how long."""
 
     failures: int = 10
@@ -66,10 +66,10 @@ class _Counts:
 class Breaker:
     """Counts calls in constant time, and keeps its state among the rests."""
 
-    def __init__(self, cooldowns: Cooldowns, clock: Clock, limits: Limits) -> None:
+    def __init__(self, cooldowns: Cooldowns, clock: Clock, thresholds: Thresholds) -> None:
         self._cooldowns = cooldowns
         self._clock = clock
-        self._limits = limits
+        self._thresholds = thresholds
         self._counts: dict[str, _Counts] = {}
 
     async def admit(self, subject: str) -> None:
@@ -107,7 +107,7 @@ class Breaker:
             self._tried(rest, now, error if is_failure else None)
         elif error is not None and is_failure and self._is_too_much(counts, number):
             calls, failures = counts.sums(number)
-            evidence = f"{failures} of {calls} calls failed in {self._limits.window_s:g} s"
+            evidence = f"{failures} of {calls} calls failed in {self._thresholds.window_s:g} s"
             self._open(subject, now, error.kind, evidence, strikes=1)
 
     def _tried(self, rest: Rest, now: float, error: UpstreamError | None) -> None:
@@ -122,9 +122,9 @@ class Breaker:
     def _open(
         self, subject: str, now: float, reason: ErrorKind, evidence: str, *, strikes: int
     ) -> None:
-        limits = self._limits
-        pause_s = min(limits.pause_s * 2.0 ** (strikes - 1), limits.longest_pause_s)
-        pause_s = max(pause_s, limits.pause_s)
+        thresholds = self._thresholds
+        pause_s = min(thresholds.pause_s * 2.0 ** (strikes - 1), thresholds.longest_pause_s)
+        pause_s = max(pause_s, thresholds.pause_s)
         rest = Rest(subject, EVERY_MODEL, now, now + pause_s, reason, evidence, strikes=strikes)
         self._cooldowns.begin(rest)
         if rest.origin_provider_id is not None:
@@ -132,7 +132,7 @@ class Breaker:
 
     def _is_too_much(self, counts: _Counts, number: int) -> bool:
         calls, failures = counts.sums(number)
-        return failures >= self._limits.failures and failures >= self._limits.ratio * calls
+        return failures >= self._thresholds.failures and failures >= self._thresholds.ratio * calls
 
     def _counts_of(self, subject: str) -> _Counts:
         counts = self._counts.get(subject)
@@ -143,7 +143,7 @@ class Breaker:
         return counts
 
     def _number(self) -> int:
-        return int(self._clock.monotonic() * _BUCKETS / self._limits.window_s)
+        return int(self._clock.monotonic() * _BUCKETS / self._thresholds.window_s)
 
 
 def _says_nothing(error: UpstreamError) -> bool:
