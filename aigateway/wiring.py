@@ -21,7 +21,7 @@ from handlers.catalog import ModelList
 from handlers.endpoint import Endpoint
 from handlers.inference import Inference
 from handlers.stored_responses import StoredResponseRoutes
-from models.account import AuthType, EgressPolicy
+from models.account import AuthType, EgressPolicy, Strategy
 from models.clock import SystemClock
 from models.errors import GatewayError, UpstreamError
 from models.ports import Clock
@@ -35,10 +35,14 @@ from repositories.shared import open_shared
 from services.account_calls import AccountCalls
 from services.accounts import Accounts
 from services.affinity import Affinity
-from services.answers import Limits
+from services.answers import Answers, Limits
+from services.attempts import Attempts
 from services.authenticator import Authenticator
 from services.background import Background, open_background
 from services.bindings import Bindings
+from services.breaker import Breaker, Thresholds
+
+from services.budget import RetryBudget
 from services.catalog import Catalog
 from services.conversations import Conversations
 from services.cooldown import Attempted, Cooldowns
@@ -47,7 +51,7 @@ from services.egress_care import EgressCare
 from services.egresses import Egresses
 from services.event_feed import EventFeed
 from services.events import Events, open_events
-from services.executor import Executor
+from services.executor import Executor, Fallbacks
 from services.gateway import Gateway
 from services.guard import AddressGuard
 from services.health import Health
@@ -59,6 +63,7 @@ from services.providers import Providers
 from services.quotas import Quotas
 from services.recorder import Recorder, open_recorder
 from services.refresh import TokenTimes
+from services.rehoming import ROUND_S as REHOMING_ROUND_S
 from services.resting import Resting, open_resting
 from services.retention import delete_old_attempts, delete_old_rows, delete_old_runs
 from services.schedule import Schedule, open_schedule
@@ -66,6 +71,7 @@ from services.snapshot import Snapshots
 from services.statistics import Statistics
 from services.stored_responses import Keeping, StoredResponses
 from services.tokens import Tokens, open_tokens
+from services.traces import Traces
 from services.transport import HttpTransport, open_transport
 from services.ways_out import WaysOut
 from services.webhook import Receiver, Webhook
@@ -158,7 +164,9 @@ async def open_house(settings: Settings) -> AsyncGenerator[House, None]:
                 events.tell,
             )
         )
-        pool = _pool(snapshots, shared, resting.cooldowns, clock)
+        quotas = _quotas(snapshots, resting.cooldowns, clock)
+        breaker = _breaker(settings, resting.cooldowns, clock)
+        pool = _pool(settings, snapshots, shared, resting.cooldowns, quotas, clock)
         care = egress_care(
             settings,
             repositories,
@@ -202,7 +210,7 @@ async def open_house(settings: Settings) -> AsyncGenerator[House, None]:
         )
         # Left before what its tasks use: jobs refresh tokens.
         background = await enter(open_background())
-        quotas = _quotas(snapshots, resting.cooldowns, clock)
+        background.loop("pool.slots", pool.slots.keep)
         affinity = _affinity(settings, snapshots, shared, vault, pool, background, clock)
         catalog = Catalog(
             lambda: snapshots.current,
@@ -222,7 +230,18 @@ async def open_house(settings: Settings) -> AsyncGenerator[House, None]:
             background,
             snapshots,
             tokens,
-            _executor(settings, snapshots, pool, tokens, discoveries, transport, clock),
+            _executor(
+                settings,
+                snapshots,
+                pool,
+                affinity,
+                tokens,
+                discoveries,
+                transport,
+                breaker,
+                quotas,
+                clock,
+            ),
             catalog,
             _authenticator(settings, snapshots, vault, clock),
             _stored_responses(settings, shared, vault),
@@ -334,8 +353,23 @@ def _pauses(settings: Settings) -> Pauses:
     )
 
 
-def _pool(snapshots: Snapshots, shared: SharedState, cooldowns: Cooldowns, clock: Clock) -> Pool:
-    return Pool(lambda: snapshots.current, shared, cooldowns, clock)
+def _pool(
+    settings: Settings,
+    snapshots: Snapshots,
+    shared: SharedState,
+    cooldowns: Cooldowns,
+    quotas: Quotas,
+    clock: Clock,
+) -> Pool:
+    return Pool(
+        lambda: snapshots.current,
+        shared,
+        cooldowns,
+        clock,
+        strategy=Strategy(settings.routing.strategy),
+        resets_at=quotas.resets_at,
+        used_ratio=quotas.used_ratio,
+    )
 
 
 def _tokens(
@@ -378,6 +412,7 @@ def _executor(
     tokens: Tokens,
     discoveries: Discoveries,
     transport: HttpTransport,
+    breaker: Breaker,
     quotas: Quotas,
     clock: Clock,
 ) -> Executor:
@@ -388,7 +423,7 @@ def _executor(
         tokens=tokens,
         discoveries=discoveries,
         transport=transport,
-        breaker=_breaker(settings, pool.cooldowns, clock),
+        breaker=breaker,
         quotas=quotas,
         answers=answers,
         clock=clock,
@@ -409,6 +444,21 @@ def _executor(
             settings.routing.fallbacks, is_race=settings.routing.fallback_mode == "race"
         ),
         asks_stream_usage=settings.stats.request_stream_usage,
+    )
+
+
+def _breaker(settings: Settings, cooldowns: Cooldowns, clock: Clock) -> Breaker:
+    chosen = settings.breaker
+    return Breaker(
+        cooldowns,
+        clock,
+        Thresholds(
+            failures=chosen.failures,
+            ratio=chosen.ratio,
+            window_s=chosen.window_s,
+            pause_s=chosen.pause_s,
+            longest_pause_s=chosen.longest_pause_s,
+        ),
     )
 
 
@@ -449,6 +499,7 @@ def _affinity(
     return Affinity(
         Bindings(shared, background, clock, ttl_s=chosen.ttl_s),
         pool.away_until,
+        pool.count_early,
         lambda: snapshots.current.accounts,
         clock,
         salt=vault.subkey("affinity.id"),
@@ -486,6 +537,7 @@ def _gateway(
     recorder: Recorder,
     events: Events,
     oauth: OAuth,
+    care: EgressCare,
     affinity: Affinity,
     clock: Clock,
 ) -> Gateway:
@@ -502,7 +554,16 @@ def _gateway(
             clock,
             default_policy=EgressPolicy(settings.egress.default_policy),
         ),
-        egresses=Egresses(repositories.egress, repositories.providers, guard, changed, clock),
+        egresses=Egresses(
+            repositories.egress,
+            repositories.providers,
+            guard,
+            changed,
+            clock,
+            proxies=lambda: snapshots.current.proxies,
+            conditions=care.conditions,
+        ),
+        egress_care=care,
         keys=Keys(
             repositories.keys,
             key_pepper(vault),
@@ -515,6 +576,9 @@ def _gateway(
         affinity=affinity,
         events=events,
         event_feed=EventFeed(repositories.events, shared),
+        traces=Traces(
+            repositories.stats, repositories.attempts, recorder.find, lambda: snapshots.current
+        ),
         oauth=oauth,
         health=health,
     )
@@ -568,4 +632,9 @@ def _add_jobs(house: House, schedule: Schedule) -> None:
     schedule.every("tokens.due", _TOKENS_S, house.tokens.refresh_due)
     schedule.every("catalog", settings.catalog.refresh_s, house.catalog.refresh)
     schedule.every("egress.recalculate", _DAY_S, stores.egress.recalculate)
+    care = house.gateway.egress_care
+    if settings.egress.probe_urls:
+        schedule.every("egress.probe", care.probes.round_s, care.probes.round)
+    if settings.egress.rehome_after_s:
+        schedule.every("egress.rehome", REHOMING_ROUND_S, care.rehoming.overdue)
     schedule.every("retention", _HOUR_S, forget)

@@ -45,6 +45,8 @@ class Limits:
     """For the head of one stream."""
     max_wait_s: float = 0.0
     """For an account that is well again, when all rest."""
+    home_wait_s: float = 2.0
+    """For the account of a conversation, when that serves as many as it may."""
     hedge_after_s: float = 0.0
     """A stream without content is asked of a second account then; 0 means never."""
     idle_timeout_s: float = 300.0

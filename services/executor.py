@@ -1,59 +1,41 @@
-"""The one loop of a model call: route, account, token, send, relay.
+"""The one loop of a model call: which models, which providers, which accounts, in which order.
 
 Until the first content is there, another account may serve; after it nothing is retried.
 """
 
 import asyncio
-import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Final
 
 from dialects.base import Dialect
-from models.account import Credentials
-from models.errors import (
-    BadRequest,
-    Blame,
-    ConnectionLost,
-    ErrorKind,
-    GatewayError,
-    NoCapacity,
-    NoRoute,
-    UpstreamError,
-)
+from models.errors import BadRequest, GatewayError, NoCapacity, NoRoute, UpstreamError
 from models.exchange import ProxyRequest, RequestRecord
-from models.ports import Clock, Transport, UpstreamResponse
-from models.rest import Rest
-from providers.base import Route, build_request
-from services.answers import Accepted, Answers, Limits, Reply, stopping
+from models.ports import Clock
+from providers.base import Route
+from services.affinity import Affinity, Visit
+from services.answers import Answers, Limits, Reply, stopping
 from services.aside import aside
-from services.discovery import Discoveries
-from services.hosts import sent_to_one_of
-from services.plan import Plan, make_plan, without_signatures
-from services.pool import RATE_KINDS, STANDING_REASONS, Lease, Pool
-from services.rate_limits import limits_told
+from services.attempts import Attempts
+from services.budget import RetryBudget
+from services.call import Call
+from services.plan import Plan, make_plan
+from services.pool import RATE_KINDS, Lease, Pool, Turn
+from services.race import Runner, first_of, hedged
 from services.snapshot import Snapshot
-from services.tokens import Tokens
+from services.telling import is_final, is_final_for_models, more_telling
 from services.unoffered import own_answer
-from services.unwrapped import Unwrapped
-from services.veil import hide
-
-logger = logging.getLogger(__name__)
-
-_ERROR_BODY_BYTES: Final = 1 << 20
-_ERROR_BODY_S: Final = 10.0
-_UNAUTHORIZED: Final = 401
 
 
 @dataclass(frozen=True, slots=True)
-class _Call:
-    """One model call, over all its attempts."""
+class Fallbacks:
+    """Which models serve in another's stead, unless the request names its own."""
 
-    request: ProxyRequest
-    record: RequestRecord
-    deadline: float
-    """Monotonic seconds: the answer must have begun by then."""
+    models: Mapping[str, Sequence[str]]
+    is_race: bool = False
+
+
+NO_FALLBACKS = Fallbacks({})
 
 
 class Executor:
@@ -64,29 +46,27 @@ class Executor:
         *,
         snapshot: Callable[[], Snapshot],
         pool: Pool,
-        tokens: Tokens,
-        discoveries: Discoveries,
-        transport: Transport,
+        affinity: Affinity,
+        attempts: Attempts,
+        answers: Answers,
+        budget: RetryBudget,
         dialects: Mapping[str, Dialect],
         clock: Clock,
         limits: Limits,
-        user_agent: str,
+        fallbacks: Fallbacks = NO_FALLBACKS,
         asks_stream_usage: bool = True,
-        tell: Callable[[Rest], None] = lambda _rest: None,
     ) -> None:
-        """`tell` lets the other replicas know that somebody rests."""
         self._snapshot = snapshot
         self._pool = pool
-        self._tokens = tokens
-        self._discoveries = discoveries
-        self._transport = transport
+        self._affinity = affinity
+        self._attempts = attempts
+        self._answers = answers
+        self._budget = budget
         self._dialects = dialects
         self._clock = clock
         self._limits = limits
-        self._user_agent = user_agent
+        self._fallbacks = fallbacks
         self._asks_stream_usage = asks_stream_usage
-        self._tell = tell
-        self._answers = Answers(clock, limits)
         self._running: set[asyncio.Timeout] = set()
 
     @property
@@ -106,12 +86,11 @@ class Executor:
 
         Fills `record` on the way. The caller must close the reply.
         """
-        deadline = self._clock.monotonic() + self._limits.first_byte_timeout_s
         scope = asyncio.timeout(None)
         try:
             async with scope:
                 self._running.add(scope)
-                return await self._served(_Call(request, record, deadline))
+                return await self._served(self._begun(request, record))
         except TimeoutError:
             if not scope.expired():
                 raise
@@ -119,54 +98,144 @@ class Executor:
         finally:
             self._running.discard(scope)
 
-    async def _served(self, call: _Call) -> Reply:
-        """Try the routes of the model in turn."""
+    def _begun(self, request: ProxyRequest, record: RequestRecord) -> Call:
+        limits = self._limits
+        self._budget.saw_request()
+        return Call(
+            request,
+            record,
+            self._dialects[request.dialect],
+            deadline=self._clock.monotonic() + limits.first_byte_timeout_s,
+            calls_left=limits.max_attempts,
+            refusals_left=limits.max_refusals,
+            wait_left_s=limits.max_wait_s,
+        )
+
+    # --- models ---
+
+    async def _served(self, call: Call) -> Reply:
+        """Let the model serve, or those that may stand in for it."""
+        request, others = call.request, self._stand_ins(call.request)
+        if not others:
+            return await self._by_model(call, request.model)
+        is_race = self._fallbacks.is_race if request.is_race is None else request.is_race
+        models = (request.model, *others)
+        if is_race:
+            return await first_of([partial(self._by_model, call, model) for model in models])
+        return await self._in_turn(call, models)
+
+    def _stand_ins(self, request: ProxyRequest) -> Sequence[str]:
+        named = request.fallbacks
+        return self._fallbacks.models.get(request.model, ()) if named is None else named
+
+    async def _in_turn(self, call: Call, models: Sequence[str]) -> Reply:
         failure: GatewayError | None = None
-        for route in self._snapshot().router.resolve(call.request.model):
+        for model in models:
+            try:
+                return await self._by_model(call, model)
+            except GatewayError as error:
+                failure = more_telling(failure, error)
+                if is_final_for_models(error) or not self._may_try(call):
+                    break
+        assert failure is not None  # noqa: S101 - there is at least one model
+        raise failure
+
+    # --- providers ---
+
+    async def _by_model(self, call: Call, model: str) -> Reply:
+        """Try the routes of a model in turn."""
+        failure: GatewayError | None = None
+        for route in self._snapshot().router.resolve(model):
             try:
                 return await self._over(route, call)
             except (UpstreamError, NoCapacity, BadRequest) as error:
-                failure = _more_telling(failure, error)
-                if isinstance(error, UpstreamError) and not error.retryable:
+                failure = more_telling(failure, error)
+                if is_final(error) or not self._may_try(call):
                     break
-            if not self._may_try(call):
-                break
-        raise failure or NoRoute(f"model {call.request.model!r} is not served here")
+        raise failure or NoRoute(f"model {model!r} is not served here")
 
-    async def _over(self, route: Route, call: _Call) -> Reply:
-        """Try the accounts of one route in turn."""
-        if not self._pool.tiers(route):
+    async def _over(self, route: Route, call: Call) -> Reply:
+        """Plan the request for one route, and let its accounts serve."""
+        if not (self._pool.is_able(route) or call.wait_left_s > 0):
             raise self._pool.refusal(route)
-        client, size_bytes = self._dialects[call.request.dialect], len(call.request.body)
+        request, client = call.request, call.client
+        size_bytes = len(request.body)
         if route.provider.offer_for(client) is None:
             call.record.provider_id, call.record.upstream_model = route.provider.id, route.model
-            return await aside(size_bytes, partial(own_answer, call.request, client, route))
+            return await aside(size_bytes, partial(own_answer, request, client, route))
         # Planned before the counter moves: a request that is refused takes nobody's turn.
-        planned = partial(
-            make_plan, call.request, client, route, wants_usage=self._asks_stream_usage
-        )
+        planned = partial(make_plan, request, client, route, wants_usage=self._asks_stream_usage)
         plan = await aside(size_bytes, planned)
-        turn = await self._pool.turn(route)
+        visit = await self._affinity.visit(request, client, route)
+        return await self._walk(call, plan, visit)
+
+    # --- accounts ---
+
+    async def _walk(self, call: Call, plan: Plan, visit: Visit | None) -> Reply:
+        """Try the accounts of one route in turn."""
         failure: GatewayError | None = None
-        lost_once = False
-        while self._may_try(call) and (lease := turn.next()) is not None:
+        turn = await self._turn(plan.route, visit)
+        while self._may_try(call):
+            lease = await turn.next()
+            if lease is None:
+                if not await self._waited(call, plan.route, failure):
+                    break
+                turn = await self._turn(plan.route, visit)
+                continue
             try:
-                return await self._attempt(call, plan, lease)
+                return await self._tried(call, plan, lease, turn, visit)
             except UpstreamError as error:
-                self._judge(call.record, plan, lease, error)
+                failure = more_telling(failure, error)
+                turn.failed(lease)
                 if not error.retryable:
                     raise
-                if isinstance(error, ConnectionLost) and not lost_once:
-                    # An idle connection that the provider closed says nothing about the account.
-                    lost_once = True
-                else:
-                    turn.tried.add(lease.account.id)
-                failure = _more_telling(failure, error)
-        raise self._exhausted(route, failure)
+                if call.count(error) and not self._budget.take():
+                    break
+        raise self._exhausted(plan.route, failure)
 
-    def _may_try(self, call: _Call) -> bool:
-        is_left = call.record.attempts < self._limits.max_attempts
-        return is_left and self._clock.monotonic() < call.deadline
+    async def _turn(self, route: Route, visit: Visit | None) -> Turn:
+        if visit is None:
+            return await self._pool.turn(route)
+        return await self._pool.turn(
+            route,
+            home=visit.home,
+            home_wait_s=self._limits.home_wait_s,
+            is_local=visit.has_asked,
+        )
+
+    async def _tried(
+        self, call: Call, plan: Plan, lease: Lease, turn: Turn, visit: Visit | None
+    ) -> Reply:
+        """Let one account serve; where it is slow to begin and that is wished, another as well."""
+        first = partial(self._attempts.reply, call, plan, lease, visit)
+        if not (self._limits.hedge_after_s and call.request.stream):
+            return await first()
+
+        async def second() -> Runner | None:
+            other = await turn.next()
+            if other is None:
+                return None
+            turn.failed(other)
+            return partial(self._attempts.reply, call, plan, other, visit)
+
+        turn.failed(lease)  # so that the second is another one
+        return await hedged(first, second, self._limits.hedge_after_s)
+
+    async def _waited(self, call: Call, route: Route, failure: GatewayError | None) -> bool:
+        """Wait until an account may serve again, if the request may wait."""
+        if failure is not None and failure.kind not in RATE_KINDS:
+            return False
+        now = self._clock.monotonic()
+        limit_s = min(call.wait_left_s, call.deadline - now)
+        if limit_s <= 0 or not await self._pool.until_able(
+            route, limit_s, since=call.request.started
+        ):
+            return False
+        call.wait_left_s -= self._clock.monotonic() - now
+        return True
+
+    def _may_try(self, call: Call) -> bool:
+        return call.may_try(self._clock.monotonic())
 
     def _exhausted(self, route: Route, failure: GatewayError | None) -> GatewayError:
         """Return what to say when nobody is left to try."""
@@ -176,164 +245,5 @@ class Executor:
         if failure.kind in RATE_KINDS:
             # Each account named its own wait; the client may come back after the shortest.
             failure.retry_after_s = refusal.retry_after_s
+            failure.details = refusal.details
         return failure
-
-    async def _attempt(self, call: _Call, plan: Plan, lease: Lease) -> Reply:
-        """Let one account serve. A history whose signatures it refuses is sent once more without
-        them: accounts of other organisations may have made them."""
-        _note(call.record, plan, lease)
-        if plan.route.provider.discovery is not None:
-            known = await self._discoveries.ready(lease.stored, plan.route.provider)
-            lease = replace(lease, stored=known)
-        try:
-            return await self._answered(call, plan, lease)
-        except UpstreamError as error:
-            if error.kind is not ErrorKind.SIGNATURE:
-                raise
-            bare = await aside(len(plan.body), partial(without_signatures, plan))
-            if bare is None:
-                raise
-        logger.info("signatures were refused", extra={"account": lease.account.id})
-        return await self._answered(call, bare, lease)
-
-    async def _answered(self, call: _Call, plan: Plan, lease: Lease) -> Reply:
-        request, record = call.request, call.record
-        credentials = await self._tokens.get(lease.stored)
-        response = await self._send(call, plan, lease, credentials)
-        try:
-            if response.status == _UNAUTHORIZED:
-                response, credentials = await self._once_more(
-                    call, plan, lease, credentials, response
-                )
-            if not 200 <= response.status < 300:
-                raise await _diagnosed(plan, response)
-            ended = partial(self._judge, record, plan, lease)
-            secret = credentials.access
-            reply = await self._answers.reply(
-                Accepted(request, record, plan, response, ended, secret)
-            )
-        except BaseException as error:
-            response.close()
-            if isinstance(error, UpstreamError):
-                hide(error, credentials.access)
-            raise
-        if reply.chunks is None:
-            ended(None)
-        record.first_byte_ms = (self._clock.monotonic() - request.started) * 1000.0
-        reply.headers |= limits_told(
-            response.headers, plan.upstream.name, plan.client.name, self._clock.now()
-        )
-        if plan.dropped:
-            reply.headers["x-aigateway-dropped"] = plan.dropped_names
-        return reply
-
-    async def _send(
-        self, call: _Call, plan: Plan, lease: Lease, credentials: Credentials
-    ) -> UpstreamResponse:
-        """Send to the provider's address; where that host fails, to the next one it has."""
-        return await sent_to_one_of(
-            plan.offer, partial(self._send_to, call, plan, lease, credentials)
-        )
-
-    async def _send_to(
-        self, call: _Call, plan: Plan, lease: Lease, credentials: Credentials, base_url: str
-    ) -> UpstreamResponse:
-        request = build_request(
-            plan.route,
-            plan.offer,
-            base_url,
-            plan.body,
-            stream=call.request.stream,
-            request_id=call.request.id,
-            account=lease.account,
-            credentials=credentials,
-            client_headers=call.request.headers if plan.upstream is plan.client else {},
-            user_agent=self._user_agent,
-        )
-        left_s = max(call.deadline - self._clock.monotonic(), 0.0)
-        response = await self._transport.send(request, lease.egress, first_byte_timeout_s=left_s)
-        envelope = plan.route.provider.envelope
-        return response if envelope is None else Unwrapped(response, envelope)
-
-    async def _once_more(
-        self,
-        call: _Call,
-        plan: Plan,
-        lease: Lease,
-        credentials: Credentials,
-        response: UpstreamResponse,
-    ) -> tuple[UpstreamResponse, Credentials]:
-        """An unexpired token was refused: refresh it once and send again with the new one."""
-        fresh = await self._tokens.rejected(lease.stored, credentials.access)
-        if fresh is None:
-            return response, credentials
-        response.close()
-        return await self._send(call, plan, lease, fresh), fresh
-
-    def _judge(
-        self, record: RequestRecord, plan: Plan, lease: Lease, error: UpstreamError | None
-    ) -> None:
-        """Let the one to blame rest; without an error the account has shown that it is well."""
-        if error is None:
-            self._pool.succeeded(lease, plan.route)
-            return
-        if error.remedy is not None:
-            logger.warning(
-                "an account needs its operator",
-                extra={"account": lease.account.id, "remedy": error.remedy},
-            )
-        if error.blame is Blame.EGRESS and lease.egress is not None:
-            record.egress_errors += (lease.egress.id,)
-        rest = self._pool.report(lease, plan.route, error)
-        if rest is not None:
-            self._tell(rest)
-
-
-async def _diagnosed(plan: Plan, response: UpstreamResponse) -> UpstreamError:
-    try:
-        async with asyncio.timeout(_ERROR_BODY_S):
-            body = await response.read(_ERROR_BODY_BYTES)
-    except (UpstreamError, TimeoutError):
-        body = b""
-    provider = plan.route.provider
-    error = provider.diagnose(plan.upstream, response.status, response.headers, body)
-    is_json = "json" in response.headers.get("content-type", "")
-    is_theirs = plan.upstream is plan.client and error.blame is Blame.REQUEST
-    # Not with another status than we would tell: a 401 must mean the client's key with us.
-    error.is_verbatim = is_theirs and is_json and error.status == response.status
-    return error
-
-
-def _note(record: RequestRecord, plan: Plan, lease: Lease) -> None:
-    record.attempts += 1
-    record.provider_id = plan.route.provider.id
-    record.upstream_model = plan.route.model
-    record.account_id = lease.account.id
-    record.proxy_id = lease.egress.id if lease.egress is not None else None
-    record.mode = plan.mode
-
-
-def _more_telling(known: GatewayError | None, new: GatewayError) -> GatewayError:
-    """Keep the error that tells the client most, the later one of equals."""
-    return known if known is not None and _weight(known) > _weight(new) else new
-
-
-def _weight(error: GatewayError) -> int:
-    """What a provider said beats a way to it that failed, that beats accounts that cannot serve
-    now, that beats a request which only some providers could not have served, and that beats a
-    provider which nobody has an account of."""
-    match error:
-        case UpstreamError():
-            return 3 if error.upstream_status is not None else 2
-        case NoCapacity():
-            return _weight_of_refusal(error.details.get("reasons"))
-        case _:
-            return 0
-
-
-def _weight_of_refusal(reasons: object) -> int:
-    """Who may serve later beats a request that is wrong; who has nobody at all, or nobody that
-    could until an operator does something, does not."""
-    if not isinstance(reasons, Mapping) or not reasons:
-        return -2
-    return -1 if reasons.keys() <= STANDING_REASONS else 1

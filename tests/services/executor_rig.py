@@ -17,12 +17,18 @@ from providers.base import Provider
 from repositories.base import AccountRepository
 from repositories.shared_memory import MemoryState
 from services.account_calls import AccountCalls
-from services.answers import Limits, Reply
+from services.affinity import Affinity
+from services.answers import Answers, Limits, Reply
+from services.attempts import Attempts
+from services.breaker import Breaker, Thresholds
+from services.budget import RetryBudget
 from services.cooldown import Cooldowns
 from services.discovery import Discoveries
-from services.executor import Executor
+from services.executor import NO_FALLBACKS, Executor, Fallbacks
 from services.pauses import Pauses
 from services.pool import Pool
+from services.quotas import Quotas
+from services.rest_book import Follower
 from services.tokens import Tokens
 from tests.builders import make_provider, make_snapshot, make_stored
 from tests.fakes.clock import FakeClock
@@ -72,6 +78,26 @@ class StoredMetadata:
         self.changes += 1
 
 
+class NoAffinity:
+    """No request belongs to a conversation."""
+
+    async def visit(self, *_: object) -> None:
+        return None
+
+
+@dataclass
+class Told:
+    """Notes the rests that begin."""
+
+    rests: list[Rest]
+
+    def began(self, rest: Rest, _before: Rest | None) -> None:
+        self.rests.append(rest)
+
+    def ended(self, _rest: Rest, _evidence: str | None) -> None:
+        pass
+
+
 class Rig:
     """Accounts `key-1`, `key-2`... of each provider, and what the executor did."""
 
@@ -84,6 +110,7 @@ class Rig:
         proxies: Iterable[EgressProxy] = (),
         limits: Limits | None = None,
         asks_stream_usage: bool = True,
+        fallbacks: Fallbacks = NO_FALLBACKS,
     ) -> None:
         if isinstance(accounts, int):
             accounts = [make_stored(number) for number in range(1, accounts + 1)]
@@ -94,6 +121,10 @@ class Rig:
         self.cooldowns = Cooldowns(Pauses(), self.clock)
         self.pool = Pool(lambda: self.snapshot, MemoryState(), self.cooldowns, self.clock)
         self.told: list[Rest] = []
+        self.cooldowns.followers.append(cast(Follower, Told(self.told)))
+        self.quotas = Quotas(
+            lambda: self.snapshot, self.cooldowns.release, lambda *_: None, self.clock
+        )
         self.metadata = StoredMetadata()
         self.calls = AccountCalls(
             tokens=cast(Tokens, self.tokens),
@@ -108,18 +139,32 @@ class Rig:
             clock=self.clock,
             pause=self.clock.pause,
         )
-        self.executor = Executor(
-            snapshot=lambda: self.snapshot,
+        limits = limits or Limits()
+        answers = Answers(self.clock, limits)
+        self.attempts = Attempts(
             pool=self.pool,
             tokens=cast(Tokens, self.tokens),
             discoveries=self.discoveries,
             transport=self.transport,
+            breaker=Breaker(self.cooldowns, self.clock, Thresholds()),
+            quotas=self.quotas,
+            answers=answers,
+            clock=self.clock,
+            limits=limits,
+            user_agent="aigateway/test",
+        )
+        self.executor = Executor(
+            snapshot=lambda: self.snapshot,
+            pool=self.pool,
+            affinity=cast(Affinity, NoAffinity()),
+            attempts=self.attempts,
+            answers=answers,
+            budget=RetryBudget(self.clock),
             dialects=DIALECTS,
             clock=self.clock,
-            limits=limits or Limits(),
-            user_agent="aigateway/test",
+            limits=limits,
+            fallbacks=fallbacks,
             asks_stream_usage=asks_stream_usage,
-            tell=self.told.append,
         )
         self.record = make_record(make_request())
 

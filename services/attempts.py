@@ -1,0 +1,362 @@
+"""One account's try at a request: token, send, answer; and what is learned from it."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from models.account import Credentials, StoredAccount
+from models.attempt import Attempt
+from models.errors import (
+    Blame,
+    ConnectionLost,
+    ErrorKind,
+    GatewayError,
+    UpstreamError,
+)
+from models.exchange import UpstreamRequest
+from models.ports import Clock, Transport, UpstreamResponse
+from models.rest import Rest, origin
+from providers.base import build_request
+from services.affinity import Visit
+from services.answers import Accepted, Answers, Limits, Reply
+from services.aside import aside
+from services.breaker import Breaker
+from services.call import Call
+from services.discovery import Discoveries
+from services.hosts import sent_to_one_of
+from services.plan import Plan, without_signatures
+from services.pool import Lease, Pool
+from services.quotas import Quotas
+from services.rate_limits import limits_told
+from services.tokens import Tokens
+from services.unwrapped import Unwrapped
+from services.veil import hide
+
+logger = logging.getLogger(__name__)
+
+_ERROR_BODY_BYTES: Final = 1 << 20
+_ERROR_BODY_S: Final = 10.0
+_UNAUTHORIZED: Final = 401
+
+
+@dataclass(slots=True)
+class Try:
+    """One account at work for one request."""
+
+    call: Call
+    plan: Plan
+    lease: Lease
+    visit: Visit | None
+    stored: StoredAccount
+    row: Attempt
+    """Of the call of the provider that is on its way, or was last."""
+    began: float
+    """Monotonic seconds."""
+    secret: str = ""
+    """What signs its calls."""
+    is_over: bool = False
+
+
+class Attempts:
+    """Lets accounts serve, and judges what came of it."""
+
+    def __init__(
+        self,
+        *,
+        pool: Pool,
+        tokens: Tokens,
+        discoveries: Discoveries,
+        transport: Transport,
+        breaker: Breaker,
+        quotas: Quotas,
+        answers: Answers,
+        clock: Clock,
+        limits: Limits,
+        user_agent: str,
+    ) -> None:
+        self._pool = pool
+        self._tokens = tokens
+        self._discoveries = discoveries
+        self._transport = transport
+        self._breaker = breaker
+        self._quotas = quotas
+        self._answers = answers
+        self._clock = clock
+        self._limits = limits
+        self._user_agent = user_agent
+
+    async def reply(self, call: Call, plan: Plan, lease: Lease, visit: Visit | None) -> Reply:
+        """Return the answer of one account; the lease ends with it, or at once without one.
+
+        Raises UpstreamError, judged, or NoCapacity when the provider is left alone.
+        """
+        one = self._begun(call, plan, lease, visit)
+        try:
+            reply = await self._served(one)
+        except BaseException as error:
+            if isinstance(error, UpstreamError):
+                self._judge(one, error)
+            else:
+                _note_failure(one.row, error)
+            self._over(one)
+            raise
+        _credit(one)
+        if visit is not None:
+            visit.served(lease.account.id, lease.choice, self._first_content_s(one, reply))
+            call.record.affinity = visit.outcome
+        if reply.chunks is None:
+            self._judge(one, None)
+            self._over(one)
+        else:
+            reply.finish = partial(_both, reply.finish, partial(self._over, one))
+        return reply
+
+    # --- the way to an answer ---
+
+    def _begun(self, call: Call, plan: Plan, lease: Lease, visit: Visit | None) -> Try:
+        row = self._row(call, plan, lease)
+        one = Try(call, plan, lease, visit, lease.stored, row, self._clock.monotonic())
+        call.record.attempts += 1
+        _credit(one)
+        return one
+
+    def _row(self, call: Call, plan: Plan, lease: Lease) -> Attempt:
+        row = Attempt(
+            len(call.record.tries) + 1,
+            self._clock.now(),
+            plan.route.provider.id,
+            plan.route.model,
+            lease.account.id,
+            lease.egress.id if lease.egress is not None else None,
+            lease.choice,
+            lease.counter,
+            lease.decision,
+            sent=False,
+        )
+        call.record.tries.append(row)
+        return row
+
+    async def _served(self, one: Try) -> Reply:
+        """Return the answer. A history whose signatures the account refuses is sent once more
+        without them: accounts of other organisations may have made them. So is a request that
+        met a connection which had been idle for too long: that says nothing of anybody."""
+        plan = one.plan
+        if plan.route.provider.discovery is not None:
+            one.stored = await self._discoveries.ready(one.stored, plan.route.provider)
+        try:
+            return await self._answered(one)
+        except ConnectionLost:
+            if one.call.met_stale_connection:
+                raise
+            one.call.met_stale_connection = True
+        except UpstreamError as error:
+            if error.kind is not ErrorKind.SIGNATURE:
+                raise
+            bare = await aside(len(plan.body), partial(without_signatures, plan))
+            if bare is None:
+                raise
+            one.plan = bare
+            logger.info("signatures were refused", extra={"account": one.lease.account.id})
+        return await self._answered(one)
+
+    async def _answered(self, one: Try) -> Reply:
+        credentials = await self._tokens.get(one.stored)
+        one.secret = credentials.access
+        response = await self._send(one, credentials)
+        try:
+            if response.status == _UNAUTHORIZED:
+                response = await self._once_more(one, credentials, response)
+            if not 200 <= response.status < 300:
+                raise await _diagnosed(one.plan, response)
+            ended = partial(self._judge, one)
+            call = one.call
+            reply = await self._answers.reply(
+                Accepted(call.request, call.record, one.plan, response, ended, one.secret)
+            )
+        except BaseException:
+            response.close()
+            raise
+        self._tell_limits(one, reply, response)
+        return reply
+
+    def _tell_limits(self, one: Try, reply: Reply, response: UpstreamResponse) -> None:
+        plan, record = one.plan, one.call.record
+        record.first_byte_ms = (self._clock.monotonic() - one.call.request.started) * 1000.0
+        reply.headers |= limits_told(
+            response.headers, plan.upstream.name, plan.client.name, self._clock.now()
+        )
+        if plan.dropped:
+            reply.headers["x-aigateway-dropped"] = plan.dropped_names
+
+    async def _once_more(
+        self, one: Try, credentials: Credentials, response: UpstreamResponse
+    ) -> UpstreamResponse:
+        """An unexpired token was refused: refresh it once and send again with the new one."""
+        fresh = await self._tokens.rejected(one.stored, credentials.access)
+        if fresh is None:
+            return response
+        response.close()
+        one.secret = fresh.access
+        return await self._send(one, fresh)
+
+    # --- sending ---
+
+    async def _send(self, one: Try, credentials: Credentials) -> UpstreamResponse:
+        """Send to the provider's address; where that host fails, to the next one it has."""
+        return await sent_to_one_of(one.plan.offer, partial(self._send_to, one, credentials))
+
+    async def _send_to(self, one: Try, credentials: Credentials, base_url: str) -> UpstreamResponse:
+        subject = origin(one.plan.route.provider.id, base_url)
+        await self._breaker.admit(subject)
+        row = self._row_of(one, base_url)
+        began = self._clock.monotonic()
+        try:
+            response = await self._transport.send(
+                self._request(one, credentials, base_url),
+                one.lease.egress,
+                first_byte_timeout_s=self._patience_s(one.call),
+            )
+        except UpstreamError as error:
+            row.sent = error.sent
+            _note_failure(row, error)
+            self._breaker.saw(subject, error)
+            raise
+        row.status = response.status
+        row.first_byte_ms = (self._clock.monotonic() - began) * 1000.0
+        self._quotas.saw(one.lease.account.id, one.plan.route, response.status, response.headers)
+        envelope = one.plan.route.provider.envelope
+        return response if envelope is None else Unwrapped(response, envelope)
+
+    def _row_of(self, one: Try, base_url: str) -> Attempt:
+        """Return the row of a call that is about to be sent: each has one of its own."""
+        if one.row.base_url is not None:
+            self._end_row(one)
+            one.row = self._row(one.call, one.plan, one.lease)
+            one.began = self._clock.monotonic()
+        one.row.base_url, one.row.sent = base_url, True
+        return one.row
+
+    def _request(self, one: Try, credentials: Credentials, base_url: str) -> UpstreamRequest:
+        plan, request = one.plan, one.call.request
+        return build_request(
+            plan.route,
+            plan.offer,
+            base_url,
+            plan.body,
+            stream=request.stream,
+            request_id=request.id,
+            account=one.stored.account,
+            credentials=credentials,
+            client_headers=request.headers if plan.upstream is plan.client else {},
+            user_agent=self._user_agent,
+        )
+
+    def _patience_s(self, call: Call) -> float:
+        limits = self._limits
+        one_s = limits.stream_attempt_timeout_s if call.request.stream else limits.attempt_timeout_s
+        return min(one_s, max(call.deadline - self._clock.monotonic(), 0.0))
+
+    # --- what came of it ---
+
+    def _judge(self, one: Try, error: UpstreamError | None) -> None:
+        """Let the one to blame rest; without an error the account has shown that it is well."""
+        route, row, lease = one.plan.route, one.row, one.lease
+        if row.status is not None and row.base_url is not None:
+            self._breaker.saw(origin(route.provider.id, row.base_url), error)
+        if error is None:
+            self._pool.succeeded(lease, route, since=row.at)
+            return
+        hide(error, one.secret)
+        _note_failure(row, error)
+        self._quotas.failed(lease.account.id, route, error)
+        if one.visit is not None:
+            one.visit.failed(lease.account.id, error)
+        if error.remedy is not None:
+            logger.warning(
+                "an account needs its operator",
+                extra={"account": lease.account.id, "remedy": error.remedy},
+            )
+        if error.blame is Blame.EGRESS and lease.egress is not None:
+            one.call.record.egress_errors += (lease.egress.id,)
+        rest = self._pool.report(lease, route, error)
+        if rest is not None:
+            _note_rest(row, rest)
+
+    def _over(self, one: Try) -> None:
+        """The answer has ended, one way or the other."""
+        if one.is_over:
+            return
+        one.is_over = True
+        one.lease.release()
+        self._end_row(one)
+        if one.visit is not None:
+            lost = one.visit.ended(one.call.record.usage)
+            one.call.record.cached_tokens_lost = lost
+
+    def _first_content_s(self, one: Try, reply: Reply) -> float | None:
+        """How long it took to the content of a stream; a whole answer's time says nothing."""
+        return None if reply.chunks is None else self._clock.monotonic() - one.began
+
+    def _end_row(self, one: Try) -> None:
+        one.row.latency_ms = (self._clock.monotonic() - one.began) * 1000.0
+
+
+async def _diagnosed(plan: Plan, response: UpstreamResponse) -> UpstreamError:
+    try:
+        async with asyncio.timeout(_ERROR_BODY_S):
+            body = await response.read(_ERROR_BODY_BYTES)
+    except (UpstreamError, TimeoutError):
+        body = b""
+    provider = plan.route.provider
+    error = provider.diagnose(plan.upstream, response.status, response.headers, body)
+    is_json = "json" in response.headers.get("content-type", "")
+    is_theirs = plan.upstream is plan.client and error.blame is Blame.REQUEST
+    # Not with another status than we would tell: a 401 must mean the client's key with us.
+    error.is_verbatim = is_theirs and is_json and error.status == response.status
+    return error
+
+
+def _credit(one: Try) -> None:
+    """Say in the request's record who serves it, or tries to; of those that race, the winner."""
+    record, plan, lease = one.call.record, one.plan, one.lease
+    record.provider_id = plan.route.provider.id
+    record.upstream_model = plan.route.model
+    record.account_id = lease.account.id
+    record.proxy_id = lease.egress.id if lease.egress is not None else None
+    record.mode = plan.mode
+
+
+def _note_failure(row: Attempt, error: BaseException) -> None:
+    match error:
+        case UpstreamError():
+            row.error_kind, row.blame = error.kind.value, error.blame.value
+            row.message = error.evidence or error.message
+        case GatewayError():
+            row.error_kind, row.message = error.kind.value, error.message
+        case asyncio.CancelledError():
+            row.error_kind = ErrorKind.CANCELLED.value
+        case _:
+            row.error_kind = ErrorKind.INTERNAL.value
+
+
+def _note_rest(row: Attempt, rest: Rest) -> None:
+    row.rest_scope, row.rest_until = f"{rest.subject} {rest.scope}", rest.until
+    logger.info(
+        "cooling down",
+        extra={
+            "subject": rest.subject,
+            "scope": rest.scope,
+            "reason": rest.reason.value,
+            "seconds": round(rest.until - rest.began_at, 1),
+        },
+    )
+
+
+def _both(first: Callable[[], None], second: Callable[[], None]) -> None:
+    try:
+        first()
+    finally:
+        second()
