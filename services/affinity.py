@@ -7,8 +7,9 @@ it cannot, another one lends itself, always the same where possible, and the con
 home later; it moves only when its home is gone for longer than any cache lives.
 """
 
+import asyncio
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeAlias
 
 from dialects.base import Dialect, Operation
@@ -27,6 +28,8 @@ from services.wellness import Wellness
 AwayUntil: TypeAlias = Callable[[str, Route], float | None]
 """(account id, route) -> None when it may serve or be tried, also when it is full; else when it is
 expected back, epoch seconds: infinite when it is gone, or only an operator can change it."""
+Count: TypeAlias = Callable[[Route], Awaitable[int | None]]
+"""Gives the next number of a route's round robin; None where no number decides."""
 
 _MIN_OPENING_BYTES: Final = 8
 """What begins with less ("hi") begins as many others do."""
@@ -49,6 +52,8 @@ class Visit:
         """The account that shall serve it, if it can."""
         self.has_asked = False
         """It has made its one round trip to the shared state."""
+        self.counter: int | None = None
+        """Its number in the round robin, if it got one on that trip: it may be a first turn."""
         self.outcome: Outcome | None = None
         """Set once an account served."""
         self._cached_before: int | None = None
@@ -88,6 +93,7 @@ class Affinity:
         self,
         bindings: Bindings,
         away_until: AwayUntil,
+        count: Count,
         accounts: Callable[[], Mapping[str, StoredAccount]],
         clock: Clock,
         *,
@@ -98,6 +104,7 @@ class Affinity:
         """`salt`: a secret, so that nothing can be told from an id; the same in all replicas."""
         self.bindings = bindings
         self._away_until = away_until
+        self._count = count
         self._accounts = accounts
         self._clock = clock
         self._salt = salt
@@ -118,7 +125,7 @@ class Affinity:
             return None
         visit = Visit(self, route, request.key_id, binding_id)
         if session.has_history or request.session or session.name:
-            await self._look_up(visit)
+            await self._look_up(visit, may_begin=not session.has_history)
         return visit
 
     def served(self, visit: Visit, account_id: str, first_byte_s: float | None) -> Outcome:
@@ -187,16 +194,26 @@ class Affinity:
 
     # --- parts --------------------------------------------------------------------------------
 
-    async def _look_up(self, visit: Visit) -> None:
+    async def _look_up(self, visit: Visit, *, may_begin: bool) -> None:
         bindings = self.bindings
         visit.binding = bindings.find(visit.binding_id)
         visit.home = self._choose(visit)
         if visit.home is None and bindings.can_ask:
             visit.has_asked = True
-            provider_id = visit.route.provider.id
-            await bindings.ask(visit.binding_id, visit.key_id, provider_id, visit.family)
+            await self._ask(visit, may_begin=may_begin)
             visit.binding = bindings.find(visit.binding_id)
             visit.home = self._choose(visit)
+
+    async def _ask(self, visit: Visit, *, may_begin: bool) -> None:
+        """Ask the shared state where a conversation lives; for one that may begin, also for its
+        turn: both go as one, so that conversations with names are shared out exactly, too."""
+        asking = self.bindings.ask(
+            visit.binding_id, visit.key_id, visit.route.provider.id, visit.family
+        )
+        if may_begin and visit.binding is None:
+            _, visit.counter = await asyncio.gather(asking, self._count(visit.route))
+        else:
+            await asking
 
     def _choose(self, visit: Visit) -> str | None:
         """Return its home if that can serve, else who lends itself."""

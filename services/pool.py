@@ -96,11 +96,13 @@ class Pool:
         home: str | None = None,
         home_wait_s: float = 0.0,
         is_local: bool = False,
+        counter: int | None = None,
     ) -> Turn:
         """Begin a walk through the accounts of a route. `home` is the account where the
         conversation lives, `home_wait_s` how long it may wait there for a place. `is_local`: this
-        request has made its round trip, so turns are counted in this process."""
-        return Turn(_Desk(self, route), home, home_wait_s, is_local=is_local)
+        request has made its round trip, so turns are counted in this process; `counter` is the
+        number it got on that trip, if it asked for one."""
+        return Turn(_Desk(self, route), home, home_wait_s, is_local=is_local, counter=counter)
 
     def is_able(self, route: Route, home: str | None = None) -> bool:
         """Whether somebody may serve: a glance before a walk."""
@@ -193,6 +195,13 @@ class Pool:
     def candidates(self, route: Route) -> Candidates:
         """Return who may serve a route now."""
         return self._known_of(route).candidates
+
+    async def count_early(self, route: Route) -> int | None:
+        """Return the number of a request that looks for its home by the same round trip; None
+        where no number decides."""
+        candidates = self.candidates(route)
+        decides = candidates.order.counts and candidates.well.top > 1
+        return await self.count(route) if decides else None
 
     async def count(self, route: Route) -> int:
         """Raise the counter that all replicas share; return its value before, from 0."""

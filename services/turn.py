@@ -95,7 +95,13 @@ class Turn:
     )
 
     def __init__(
-        self, desk: Desk, home: str | None, home_wait_s: float, *, is_local: bool = False
+        self,
+        desk: Desk,
+        home: str | None,
+        home_wait_s: float,
+        *,
+        is_local: bool = False,
+        counter: int | None = None,
     ) -> None:
         self._desk = desk
         self._home = home
@@ -105,7 +111,7 @@ class Turn:
         """Where its walk begins, where the shared counter does not say so."""
         self._borrows = False
         self._has_begun = False
-        self._counter: int | None = None
+        self._counter = counter
         self._last: Key | None = None
         self._tried: set[str] = set()
 
@@ -179,8 +185,7 @@ class Turn:
             candidates = self._desk.candidates()
             if not candidates.well.seats:
                 return None
-            is_counted = candidates.order.counts and candidates.well.top > 1 and not self._is_local
-            if self._counter is None and is_counted:
+            if self._is_to_count(candidates):
                 lease = await self._counted(candidates)
             elif (seat := self._chosen(candidates)) is not None:
                 lease = await self._lend(seat, self._choice)
@@ -189,6 +194,11 @@ class Turn:
             if lease is not None:
                 return lease
         return None
+
+    def _is_to_count(self, candidates: Candidates) -> bool:
+        """Whether the shared counter decides: not after a failure, nor where it has no say."""
+        is_begun = self._counter is not None or self._last is not None or self._is_local
+        return not is_begun and candidates.order.counts and candidates.well.top > 1
 
     @property
     def _choice(self) -> Choice:
@@ -221,7 +231,7 @@ class Turn:
             self._counter = await self._desk.count()
             return None
         guess = candidates.guess()
-        found = candidates.order.few(guess, self._last, self._tried, 1)
+        found = candidates.order.few(guess, None, self._tried, 1)
         if not found or found[0].limit <= 0:
             self._counter = await self._number(candidates)
             return None

@@ -16,8 +16,10 @@ from handlers.app import build_app
 from handlers.keys import GATEWAY
 from handlers.routes import all_endpoints
 from models.account import EgressPolicy
+from models.egress import EgressProxy
 from models.json_types import Json, JsonObject
 from models.provider import StoredProvider
+from providers.base import Route
 from repositories.open import Repositories, open_repositories
 from repositories.shared_memory import MemoryState
 from services.accounts import Accounts
@@ -175,6 +177,7 @@ async def running_api(
             affinity=Affinity(
                 Bindings(shared, background, clock, ttl_s=3600.0),
                 lambda _account_id, _route: None,
+                _no_count,
                 lambda: snapshots.current.accounts,
                 clock,
                 salt=PEPPER,
@@ -191,6 +194,10 @@ async def running_api(
         app[GATEWAY] = gateway
         async with TestClient(TestServer(app)) as client:
             yield Api(client, stores, shared, gateway, clock, changes)
+
+
+async def _no_count(_route: Route) -> None:
+    return
 
 
 async def _snapshots(stores: Repositories, shared: MemoryState, clock: FakeClock) -> Snapshots:

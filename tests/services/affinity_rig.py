@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from dialects import DIALECTS
 from models.exchange import ProxyRequest
@@ -26,6 +27,10 @@ SALT = b"s" * 32
 def make_request(dialect: str = "chat", **payload: Json) -> ProxyRequest:
     """A request of the key `k`; only its payload counts."""
     return ProxyRequest("0" * 32, None, dialect, "gpt-x", False, b"", payload, {}, "k", 0.0, 0.0)
+
+
+async def _count(shared: SharedState, _route: Route) -> int | None:
+    return await shared.increment("rr") - 1
 
 
 @dataclass
@@ -93,6 +98,7 @@ async def open_stage(
             affinity = Affinity(
                 bindings,
                 stage.away_until,
+                partial(_count, shared),
                 lambda: {},
                 stage.clock,
                 salt=SALT,

@@ -174,6 +174,24 @@ async def test_what_is_not_known_here_is_asked_once(redis_url: str, request_: Pr
         assert (visit.home, visit.has_asked, len(asked)) == (None, True, 1)
 
 
+async def test_conversations_with_names_are_shared_out_by_the_common_counter(
+    redis_url: str,
+) -> None:
+    """Their first turn looks for a home and takes a number by the same round trip."""
+    async with open_stage(redis_url, replicas=2) as stage:
+        numbers = []
+        for number in range(6):
+            visit = await stage.replicas[number % 2].visit(named(first(), f"session {number}"))
+            assert visit is not None
+            numbers.append(visit.counter)
+            visit.served("one", "strategy")
+        assert numbers == [0, 1, 2, 3, 4, 5]
+        # Who has a history is sure to have lived somewhere: its number would be wasted.
+        visit = await stage.replicas[0].visit(named(later(), "session 7"))
+        assert visit is not None
+        assert (visit.has_asked, visit.counter) == (True, None)
+
+
 async def test_a_conversation_stays_with_its_account_over_all_replicas(redis_url: str) -> None:
     async with open_stage(redis_url, replicas=3) as stage:
         await stage.turn(first(), "one", replica=0)
