@@ -1,5 +1,6 @@
 """How one request goes over one route: the body to send and the way its answer comes back."""
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,8 @@ from services.relay import EventFilter, RawRelay, Relay, TranslatedRelay
 
 _PLAIN_NAME: Final = re.compile(r"[\w.\[\]-]{1,64}", re.ASCII)
 _MAX_NAMES: Final = 32
+_OPENAI: Final = "openai"
+"""The vendor whose servers take a key for their cache of prompts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +118,25 @@ def _translated(request: ProxyRequest, client: Dialect, route: Route, offer: Off
     chat = client.decode_request(request.payload)
     # A dialect's address may say what its body does not.
     chat = replace(chat, model=request.model, stream=request.stream)
-    encoded = offer.dialect.encode_request(replace(chat, model=route.model), profile)
+    asked = replace(chat, model=route.model)
+    if profile.vendor == _OPENAI and chat.cache_key is None:
+        asked = replace(asked, cache_key=_cache_key(request, client))
+    encoded = offer.dialect.encode_request(asked, profile)
     if offer.adapt is not None:
         encoded = _joined(encoded, offer.adapt(encoded.payload, profile))
     return _planned(request, client, route, offer, encoded, chat)
+
+
+def _cache_key(request: ProxyRequest, client: Dialect) -> str | None:
+    """Return what OpenAI shall keep a conversation's cache under; None when it has no name.
+
+    Other keys may use the same name, and whatever a client calls it is not the provider's business.
+    """
+    name = request.session or client.session(request.payload).name
+    if name is None:
+        return None
+    text = f"{request.key_id}\0{name}".encode("utf-8", "replace")
+    return hashlib.sha256(text).hexdigest()[:32]
 
 
 def _joined(first: Encoded, second: Encoded) -> Encoded:
