@@ -5,6 +5,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field, StringConstraints
 
+from models.account import Strategy
 from models.provider import StoredProvider
 from openapi.addresses import BaseUrl
 from openapi.common import Listing
@@ -40,6 +41,8 @@ class ProviderCreate(Body):
     prefixes: Prefixes | None = None
     """Beginnings of model names that go to it; case does not count, the longest wins."""
     is_active: bool = True
+    strategy: Strategy | None = None
+    """How its next account is chosen among those of the best priority; null: as configured."""
 
 
 class ProviderReplace(Body):
@@ -54,6 +57,8 @@ class ProviderReplace(Body):
     prefixes: Prefixes | None = None
     """Null: as configured."""
     is_active: bool = True
+    strategy: Strategy | None = None
+    """Null: as configured."""
 
 
 class ProviderPatch(Patch):
@@ -67,6 +72,8 @@ class ProviderPatch(Patch):
     prefixes: Prefixes | None = None
     """Null: as configured."""
     is_active: bool = True
+    strategy: Strategy | None = None
+    """Null: as configured."""
 
 
 class ProviderAnswer(Answer):
@@ -83,6 +90,8 @@ class ProviderAnswer(Answer):
     """Null: as configured."""
     is_builtin: bool
     is_active: bool
+    strategy: str | None
+    """How its next account is chosen; null: as configured."""
     created_at: datetime
     updated_at: datetime
 
@@ -99,6 +108,7 @@ class ProviderAnswer(Answer):
             prefixes=None if prefixes is None else list(prefixes),
             is_builtin=provider.is_builtin,
             is_active=provider.is_active,
+            strategy=provider.strategy,
             created_at=instant(provider.created_at),
             updated_at=instant(provider.updated_at),
         )

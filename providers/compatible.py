@@ -11,6 +11,7 @@ from dialects.openai_chat import CHAT
 from dialects.openai_completions import COMPLETIONS
 from dialects.openai_embeddings import EMBEDDINGS
 from dialects.openai_responses import RESPONSES
+from models.account import Strategy
 from models.errors import BadRequest
 from models.profile import Profile
 from models.provider import StoredProvider
@@ -36,7 +37,8 @@ def provider_of(stored: StoredProvider) -> Provider:
     """Return the provider that a row stands for: a built-in one as it was changed, or the
     operator's own. Raises BadRequest for one of these that cannot be."""
     known = _BUILTIN.get(stored.id)
-    return operator_provider(stored) if known is None else configured(known, stored)
+    provider = operator_provider(stored) if known is None else configured(known, stored)
+    return replace(provider, strategy=_strategy(stored.strategy))
 
 
 def operator_provider(stored: StoredProvider) -> Provider:
@@ -150,6 +152,11 @@ def _spoken(stored: StoredProvider) -> tuple[Offer, ...]:
             return offers
     known = ", ".join(offers[0].dialect.name for offers in _SPOKEN)
     raise BadRequest(f"provider {stored.id}: dialect must be one of {known}", path="dialect")
+
+
+def _strategy(name: str | None) -> Strategy | None:
+    """Return the strategy of that name; None, as configured, for one of a newer version."""
+    return Strategy(name) if name in set(Strategy) else None
 
 
 def _trimmed(base_url: str) -> str:

@@ -53,6 +53,7 @@ class Providers:
                 base_url=body.base_url,
                 prefixes=_tuple(body.prefixes),
                 is_active=body.is_active,
+                strategy=body.strategy,
                 created_at=now,
                 updated_at=now,
             )
@@ -73,6 +74,7 @@ class Providers:
             base_url=base_url,
             prefixes=given(body, "prefixes", _tuple(body.prefixes)),
             is_active=given(body, "is_active", body.is_active),
+            strategy=given(body, "strategy", body.strategy),
         )
         await self._changed()
         return changed
@@ -90,6 +92,7 @@ class Providers:
             base_url=body.base_url,
             prefixes=_tuple(body.prefixes),
             is_active=body.is_active,
+            strategy=body.strategy,
         )
         await self._changed()
         return changed

@@ -24,6 +24,7 @@ async def test_an_own_provider_is_shown_as_it_will_be_used(api: Api) -> None:
         "prefixes": ["house-", "h1"],
         "is_builtin": False,
         "is_active": True,
+        "strategy": None,
         "created_at": "2027-01-15T08:00:00Z",
         "updated_at": "2027-01-15T08:00:00Z",
     }
@@ -67,6 +68,19 @@ async def test_a_builtin_provider_tells_it_too(api: Api) -> None:
     ]
 
 
+async def test_a_strategy_is_chosen_and_left_to_the_configuration_again(api: Api) -> None:
+    told = await api.call("PATCH", f"{ALL}/openai", {"strategy": "least_inflight"})
+    assert (told.status, told.json["strategy"]) == (200, "least_inflight")
+    assert (await api.get(f"{ALL}/openai")).json["strategy"] == "least_inflight"
+    told = await api.call("PATCH", f"{ALL}/openai", {"strategy": None})
+    assert (told.status, told.json["strategy"]) == (200, None)
+    made = await api.made(ALL, {**OWN, "strategy": "weighted"})
+    assert made.json["strategy"] == "weighted"
+    put = {key: OWN[key] for key in ("name", "dialect", "base_url")}
+    told = await api.call("PUT", f"{ALL}/house", put)
+    assert (told.status, told.json["strategy"]) == (200, None)
+
+
 async def test_put_sets_left_out_fields_back(api: Api) -> None:
     await api.made(ALL, {**OWN, "is_active": False})
     told = await api.call(
@@ -101,6 +115,7 @@ async def test_put_sets_left_out_fields_back(api: Api) -> None:
         pytest.param({"base_url": "file:///etc/passwd"}, "base_url", id="file"),
         pytest.param({"prefixes": [""]}, "prefixes[0]", id="empty prefix"),
         pytest.param({"prefixes": ["a b"]}, "prefixes[0]", id="space in a prefix"),
+        pytest.param({"strategy": "luck"}, "strategy", id="unknown strategy"),
         pytest.param({"is_builtin": True}, "is_builtin", id="not the caller's to say"),
     ],
 )

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from dialects.anthropic import MESSAGES
@@ -7,6 +9,7 @@ from dialects.openai_chat import CHAT
 from dialects.openai_completions import COMPLETIONS
 from dialects.openai_embeddings import EMBEDDINGS
 from dialects.openai_responses import RESPONSES
+from models.account import Strategy
 from models.errors import BadRequest
 from models.provider import StoredProvider
 from providers import anthropic, glm, openai
@@ -50,6 +53,19 @@ def test_half_a_provider_is_refused(dialect: str, base_url: str | None, path: st
     with pytest.raises(BadRequest) as caught:
         operator_provider(stored(dialect, base_url))
     assert caught.value.path == path
+
+
+@pytest.mark.parametrize(
+    ("stored_name", "strategy"),
+    [("fill_first", Strategy.FILL_FIRST), (None, None), ("of a newer version", None)],
+)
+def test_a_provider_has_the_strategy_of_its_row(
+    stored_name: str | None, strategy: Strategy | None
+) -> None:
+    own = replace(stored(), strategy=stored_name)
+    assert provider_of(own).strategy is strategy
+    builtin = StoredProvider("openai", "OpenAI", "chat", strategy=stored_name)
+    assert provider_of(builtin).strategy is strategy
 
 
 def test_built_in_providers_take_another_address_and_prefixes() -> None:
