@@ -18,7 +18,9 @@ FORGIVING: Final = 10
 
 _MAX_STRIKES: Final = 16
 _MAX_TIMES: Final = 16
+_MAX_KEYS: Final = 50_000
 _QUIET_S: Final = 60.0
+_LONG_QUIET_S: Final = 3_600.0
 
 
 @dataclass(slots=True)
@@ -46,11 +48,11 @@ class Tally:
     def rested(self, now: float, until: float) -> None:
         """Time forgives from the end of the rest on."""
         self.quiet_from = max(self.quiet_from, until)
-        self.quiet_s = max(_QUIET_S, until - now)
+        self.quiet_s = min(max(_QUIET_S, until - now), _LONG_QUIET_S)
 
 
 class Strikes:
-    """The tallies of this process. Bounded by `sweep`, which the keeper of the rests calls."""
+    """The tallies of this process. Bounded; `sweep` drops what counts no more."""
 
     def __init__(self) -> None:
         self._tallies: dict[Key, dict[ErrorKind, Tally]] = {}
@@ -69,8 +71,7 @@ class Strikes:
 
     def failed(self, key: Key, group: ErrorKind, rule: Rule, now: float) -> Tally:
         """Count a failure; `is_due` tells whether a rest follows, which must be told by `began`."""
-        tallies = self._tallies.setdefault(key, {})
-        tally = tallies.setdefault(group, Tally())
+        tally = self._tally(key, group)
         _forgive_by_time(tally, now)
         tally.window_s, tally.is_consecutive = rule.window_s, rule.is_consecutive
         oldest = now - rule.window_s
@@ -83,7 +84,7 @@ class Strikes:
     def heard(self, key: Key, group: ErrorKind, rest: Rest) -> None:
         """Another replica, or this one before it was restarted, let somebody rest: all count on
         from the same number."""
-        tally = self._tallies.setdefault(key, {}).setdefault(group, Tally())
+        tally = self._tally(key, group)
         if rest.began_at not in tally.times:
             tally.times = [*tally.times, rest.began_at][-_MAX_TIMES:]
         tally.strikes = min(max(tally.strikes, rest.strikes), _MAX_STRIKES)
@@ -141,6 +142,11 @@ class Strikes:
                     del tallies[group]
             if not tallies:
                 del self._tallies[key]
+
+    def _tally(self, key: Key, group: ErrorKind) -> Tally:
+        if key not in self._tallies and len(self._tallies) >= _MAX_KEYS:
+            del self._tallies[next(iter(self._tallies))]
+        return self._tallies.setdefault(key, {}).setdefault(group, Tally())
 
 
 def is_due(tally: Tally, rule: Rule) -> bool:
