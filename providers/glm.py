@@ -172,9 +172,8 @@ def _by_code(failure: Failure) -> Verdict | None:
     verdict = _BY_CODE.get(code)
     if verdict is None or failure.facts is None:
         return None
-    if verdict.kind is ErrorKind.INVALID_REQUEST:
-        is_long = failure.facts.kind is ErrorKind.CONTEXT_LENGTH
-        return verdict_for(ErrorKind.CONTEXT_LENGTH) if is_long else verdict
+    if verdict.kind is ErrorKind.INVALID_REQUEST and failure.facts.kind is ErrorKind.CONTEXT_LENGTH:
+        verdict = verdict_for(ErrorKind.CONTEXT_LENGTH)
     if verdict.kind is ErrorKind.QUOTA:
         return _used_up(code, message)
     return replace(verdict, evidence="" if verdict.wait else f"code {code}")

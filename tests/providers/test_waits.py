@@ -4,13 +4,19 @@ import pytest
 
 from providers.waits import (
     MAX_WAIT_S,
+    Wait,
+    capped,
     duration_in,
     duration_s,
+    instant,
     moment_in,
+    number,
     retry_after_s,
     seconds_to_beijing_midnight,
     seconds_to_pacific_midnight,
     seconds_until,
+    wait,
+    within,
 )
 
 NOW = 1_760_000_000.0  # Thu, 09 Oct 2025 08:53:20 GMT
@@ -130,3 +136,51 @@ def test_durations_are_found_in_texts(text: str, seconds: float | None) -> None:
 def test_googles_day_ends_at_midnight_in_california(moment: str, hours: float) -> None:
     now = datetime.fromisoformat(moment).timestamp()
     assert seconds_to_pacific_midnight(now) == hours * 3600
+
+
+@pytest.mark.parametrize(
+    ("window", "seconds", "bounded"),
+    [
+        ("5h", 18 * 86_400.0, 6 * 3600.0),
+        ("5h", 60.0, 60.0),
+        ("day", 48 * 3600.0, 25 * 3600.0),
+        ("minute", 3600.0, 120.0),
+        ("7d", 18 * 86_400.0, 8 * 86_400.0),
+        ("some other", 18 * 86_400.0, 8 * 86_400.0),
+        ("5h", None, None),
+    ],
+)
+def test_no_window_lasts_much_longer_than_its_name(
+    window: str, seconds: float | None, bounded: float | None
+) -> None:
+    assert within(window, seconds) == bounded
+
+
+def test_a_wait_says_where_it_was_told() -> None:
+    assert wait(34.07, "RetryInfo") == Wait(34.07, "RetryInfo 34.1 s")
+    assert wait(None, "RetryInfo") is None
+    assert capped("minute", Wait(3600.0, "RetryInfo 3600 s")).seconds == 120.0
+
+
+@pytest.mark.parametrize(
+    ("value", "moment"),
+    [
+        ("1760000000", NOW),
+        ("2025-10-09T08:53:20Z", NOW),
+        ("soon", None),
+        ("-1760000000", None),
+        ("\u0661\u0662", None),
+        ("9" * 13, None),
+        ("2025-10-09T08:53:20Z" + " " * 60, None),
+        (None, None),
+    ],
+)
+def test_instants_of_headers_are_epoch_seconds_or_dates(
+    value: str | None, moment: float | None
+) -> None:
+    assert instant(value) == moment
+
+
+@pytest.mark.parametrize("value", ["-1", "NaN", "inf", "1e309", "x", "", None, "9" * 65])
+def test_what_is_no_sane_number_is_none(value: str | None) -> None:
+    assert number(value) is None
