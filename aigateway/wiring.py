@@ -52,6 +52,7 @@ from services.egresses import Egresses
 from services.event_feed import EventFeed
 from services.events import Events, open_events
 from services.executor import Executor, Fallbacks
+from services.explain import Explain
 from services.gateway import Gateway
 from services.guard import AddressGuard
 from services.health import Health
@@ -257,6 +258,7 @@ async def open_house(settings: Settings) -> AsyncGenerator[House, None]:
                 oauth,
                 care,
                 affinity,
+                _explain(settings, snapshots, pool, affinity, shared, clock),
                 clock,
             ),
         )
@@ -527,6 +529,27 @@ def _stored_responses(settings: Settings, shared: SharedState, vault: Vault) -> 
     return StoredResponses(shared, vault, keeping)
 
 
+def _explain(
+    settings: Settings,
+    snapshots: Snapshots,
+    pool: Pool,
+    affinity: Affinity,
+    shared: SharedState,
+    clock: Clock,
+) -> Explain:
+    return Explain(
+        snapshot=lambda: snapshots.current,
+        pool=pool,
+        affinity=affinity,
+        shared=shared,
+        dialects=DIALECTS,
+        clock=clock,
+        fallbacks=settings.routing.fallbacks,
+        is_race=settings.routing.fallback_mode == "race",
+        hedge_after_s=settings.retry.hedge_after_s,
+    )
+
+
 def _gateway(
     settings: Settings,
     repositories: Repositories,
@@ -539,6 +562,7 @@ def _gateway(
     oauth: OAuth,
     care: EgressCare,
     affinity: Affinity,
+    explain: Explain,
     clock: Clock,
 ) -> Gateway:
     changed = snapshots.changed
@@ -579,6 +603,7 @@ def _gateway(
         traces=Traces(
             repositories.stats, repositories.attempts, recorder.find, lambda: snapshots.current
         ),
+        explain=explain,
         oauth=oauth,
         health=health,
     )

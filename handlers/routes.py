@@ -9,11 +9,13 @@ from handlers import (
     egress_care,
     egresses,
     events,
+    explain,
     health,
     oauth,
     providers_api,
     root,
     stats,
+    traces,
 )
 from handlers.endpoint import Endpoint
 from handlers.reference import Reference
@@ -29,6 +31,8 @@ def all_endpoints(model_routes: Sequence[Endpoint], version: str) -> list[Endpoi
         *providers_api.endpoints(),
         *api_keys.endpoints(),
         *stats.endpoints(),
+        *traces.endpoints(),
+        *explain.endpoints(),
         *affinity.endpoints(),
         *events.endpoints(),
         *oauth.endpoints(),

@@ -1,4 +1,4 @@
-"""`/api/v1/requests`, and `/api/v1/route/explain`."""
+"""`/api/v1/requests`."""
 
 import re
 from functools import partial

@@ -31,6 +31,7 @@ _TAGS: Final = {
     "providers": "Upstream services: built-in ones and the operator's own.",
     "api-keys": "Keys that clients call the gateway with.",
     "stats": "What was asked, by whom, through what, and what came of it.",
+    "requests": "What happened to one request, and where one would go.",
     "events": "What operators want to hear of, as a list and as a stream.",
     "oauth": "Logins of accounts in a browser or on another device, and their tokens.",
     "health": "Whether the gateway serves.",

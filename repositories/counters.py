@@ -22,6 +22,10 @@ class Counters:
         self.saw(key, value)
         return value
 
+    def get(self, key: str) -> int | None:
+        """Return the value; None for an unknown key."""
+        return self._values.get(key)
+
     def saw(self, key: str, value: int) -> None:
         """Go on from this value."""
         self._values[key] = value

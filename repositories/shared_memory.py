@@ -58,7 +58,10 @@ class MemoryState:
 
     async def get(self, key: str) -> bytes | None:
         entry = self._entries.get(key)
-        return entry.value if entry is not None and self._clock.now() < entry.ends_at else None
+        if entry is None:
+            number = self._counters.get(key)
+            return None if number is None else b"%d" % number
+        return entry.value if self._clock.now() < entry.ends_at else None
 
     async def put(self, key: str, value: bytes, ttl_s: float) -> None:
         now = self._clock.now()

@@ -167,6 +167,12 @@ class Affinity:
         ]
         return Page(found[offset : offset + limit], len(found), limit, offset)
 
+    async def known(self, key_id: str, name: str, route: Route) -> Binding | None:
+        """Return where a conversation of this name lives; nothing is remembered of the question."""
+        if not self._is_enabled:
+            return None
+        return await self.bindings.peek(self._hashed(key_id, route, _named(name)), key_id)
+
     async def move(self, binding_id: str, account_id: str) -> None:
         """Let a conversation live with another account, which can serve it or cannot.
 
@@ -236,12 +242,15 @@ class Affinity:
         """Return the id of the conversation for one key, provider and model family."""
         named = request.session or session.name
         if named is not None:
-            parts: tuple[str, ...] = ("named", named[:_MAX_NAME])
+            parts = _named(named)
         elif len(session.opening.strip().encode("utf-8", "replace")) >= _MIN_OPENING_BYTES:
             parts = ("begun", session.system, session.opening)
         else:
             return None
-        text = "\0".join((request.key_id, route.provider.id, family_of(route), *parts))
+        return self._hashed(request.key_id, route, parts)
+
+    def _hashed(self, key_id: str, route: Route, parts: tuple[str, ...]) -> str:
+        text = "\0".join((key_id, route.provider.id, family_of(route), *parts))
         digest = hmac.digest(self._salt, text.encode("utf-8", "replace"), "sha256")
         return digest[:16].hex()
 
@@ -249,6 +258,10 @@ class Affinity:
 def family_of(route: Route) -> str:
     """Return the family of a route's model; where there are none, the model."""
     return route.provider.family_of(route.model) or route.model
+
+
+def _named(name: str) -> tuple[str, ...]:
+    return ("named", name[:_MAX_NAME])
 
 
 def _scope(visit: Visit) -> str:

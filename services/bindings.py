@@ -154,6 +154,15 @@ class Bindings:
 
     # --- for operators ------------------------------------------------------------------------
 
+    async def peek(self, binding_id: str, key_id: str) -> Binding | None:
+        """Return what is known of a binding, here or by all; nothing is remembered of it."""
+        now = self._clock.now()
+        found = self._known.get(binding_id)
+        if found is None and (value := await self._shared.get(_PREFIX + binding_id)) is not None:
+            found = Binding(binding_id, key_id, "", "", "", now, now, now)
+            found = found if found.take(value) else None
+        return found if found is not None and self._is_alive(found, now) else None
+
     async def rebind(self, binding_id: str, home: str) -> bool:
         """Bind a conversation to another account, for all; False when nobody knows it."""
         key, now = _PREFIX + binding_id, self._clock.now()

@@ -8,11 +8,13 @@ from services.egress_care import EgressCare
 from services.egresses import Egresses
 from services.event_feed import EventFeed
 from services.events import Events
+from services.explain import Explain
 from services.health import Health
 from services.keys import Keys
 from services.oauth import OAuth
 from services.providers import Providers
 from services.statistics import Statistics
+from services.traces import Traces
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,5 +30,7 @@ class Gateway:
     affinity: Affinity
     events: Events
     event_feed: EventFeed
+    traces: Traces
+    explain: Explain
     oauth: OAuth
     health: Health

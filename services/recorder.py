@@ -111,6 +111,13 @@ class Recorder:
             refused=self._refused + self._spool.unreadable,
         )
 
+    def find(self, name: str) -> RequestRecord | None:
+        """Return a request that waits here, by its id, else the latest of its client's id."""
+        waiting = [*self._in_flight, *self._queue]
+        by_id = (record for record in waiting if record.id == name)
+        by_client = (record for record in reversed(waiting) if record.client_request_id == name)
+        return next(by_id, None) or next(by_client, None)
+
     # --- life -----------------------------------------------------------------------------
 
     async def start(self) -> None:

@@ -122,6 +122,26 @@ class SqlStats:
             )
         )
 
+    async def find(self, name: str) -> RequestRecord | None:
+        """Return a request by its id, else the latest that its client gave this id."""
+        columns = request_logs.c
+        by_id = select(request_logs).where(columns.id == name)
+        by_client = (
+            select(request_logs)
+            .where(columns.client_request_id == name)
+            .order_by(columns.at.desc(), columns.id.desc())
+            .limit(1)
+        )
+
+        def work(connection: Connection) -> RequestRecord | None:
+            for query in (by_id, by_client):
+                row = connection.execute(query).mappings().first()
+                if row is not None:
+                    return _record(row)
+            return None
+
+        return await self._db.read(work)
+
     async def proxy_days(self, proxy_id: str, *, days: int, now: float) -> list[ProxyDay]:
         """Return the last `days` days (UTC, today included), oldest first, without empty ones."""
         first = to_datetime(now).date() - timedelta(days=min(days, 36_500) - 1)
