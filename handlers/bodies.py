@@ -22,13 +22,13 @@ _ID = re.compile(r"[0-9a-f]{32}")
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 
 
-async def body(request: web.Request, model: type[B]) -> B:
+async def body(request: web.Request, model: type[B], *, max_bytes: int = MAX_BODY_BYTES) -> B:
     """Read the request's body.
 
     Raises 400 for malformed JSON, 408, 413, 415 for anything but JSON, 422 for wrong fields.
     """
     check_type(request)
-    return read_json(model, await read_body(request, max_bytes=MAX_BODY_BYTES))
+    return read_json(model, await read_body(request, max_bytes=max_bytes))
 
 
 def query(request: web.Request, model: type[B]) -> B:

@@ -7,6 +7,7 @@ from aiohttp import web
 from handlers.bodies import answer, body, listing, nothing, path_id, query
 from handlers.endpoint import Access, Endpoint
 from handlers.keys import GATEWAY
+from models.egress import EgressProxy
 from openapi.accounts import AccountAnswer, AccountList
 from openapi.common import PageQuery
 from openapi.egresses import (
@@ -91,23 +92,23 @@ async def _list(request: web.Request) -> web.Response:
 
 async def _create(request: web.Request) -> web.Response:
     proxy = await request.app[GATEWAY].egresses.create(await body(request, ProxyCreate))
-    return answer(ProxyAnswer.of(proxy), status=201, location=f"{_ALL}/{proxy.id}")
+    return _shown_proxy(request, proxy, status=201, location=f"{_ALL}/{proxy.id}")
 
 
 async def _get(request: web.Request) -> web.Response:
-    return answer(ProxyAnswer.of(await request.app[GATEWAY].egresses.get(path_id(request))))
+    return _shown_proxy(request, await request.app[GATEWAY].egresses.get(path_id(request)))
 
 
 async def _patch(request: web.Request) -> web.Response:
     changes = await body(request, ProxyPatch)
     proxy = await request.app[GATEWAY].egresses.patch(path_id(request), changes)
-    return answer(ProxyAnswer.of(proxy))
+    return _shown_proxy(request, proxy)
 
 
 async def _replace(request: web.Request) -> web.Response:
     whole = await body(request, ProxyReplace)
     proxy = await request.app[GATEWAY].egresses.replace(path_id(request), whole)
-    return answer(ProxyAnswer.of(proxy))
+    return _shown_proxy(request, proxy)
 
 
 async def _delete(request: web.Request) -> web.Response:
@@ -131,6 +132,13 @@ async def _recalculate(request: web.Request) -> web.Response:
     return answer(
         RecalculatedAnswer(proxies=found.proxies, corrected=found.corrected, placed=found.placed)
     )
+
+
+def _shown_proxy(
+    request: web.Request, proxy: EgressProxy, *, status: int = 200, location: str | None = None
+) -> web.Response:
+    shown = ProxyAnswer.of(request.app[GATEWAY].egresses.watched(proxy))
+    return answer(shown, status=status, location=location)
 
 
 def _shown(assignments: Assignments) -> AssignmentsAnswer:

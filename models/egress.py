@@ -1,6 +1,7 @@
 """Outbound proxies. Never plain "proxy": the product is one too."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from urllib.parse import urlsplit, urlunsplit
 
 
@@ -32,6 +33,35 @@ class EgressProxy:
     """How long the last good probe took."""
     created_at: float = 0.0
     updated_at: float = 0.0
+
+
+class EgressHealth(StrEnum):
+    """How well a proxy is, as requests and probes found it."""
+
+    HEALTHY = "healthy"
+    SUSPECT = "suspect"
+    """It failed and is used all the same, or its quarantine is over and one request may try."""
+    QUARANTINED = "quarantined"
+    """Nobody uses it for a while."""
+
+
+@dataclass(frozen=True, slots=True)
+class EgressCondition:
+    """How well a proxy is now, in the eyes of one process."""
+
+    health: EgressHealth = EgressHealth.HEALTHY
+    quarantined_until: float | None = None
+    """Epoch seconds UTC; None unless it is quarantined."""
+    failures: int = 0
+    """Counted against it lately: those in a row until it is quarantined, then how often it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedProxy:
+    """A proxy, and how well it is."""
+
+    proxy: EgressProxy
+    condition: EgressCondition
 
 
 def masked_url(url: str) -> str:

@@ -4,11 +4,22 @@ from datetime import datetime
 
 from pydantic import SecretStr
 
-from models.egress import EgressProxy, masked_url
+from models.egress import EgressHealth, WatchedProxy, masked_url
 from openapi.accounts import AccountAnswer
 from openapi.addresses import ProxyUrl
 from openapi.common import Listing, PageQuery
-from openapi.fields import Answer, Body, Capacity, Label, Patch, Priority, QueryFlag, Slug, instant
+from openapi.fields import (
+    Answer,
+    Body,
+    Capacity,
+    Label,
+    Patch,
+    Priority,
+    QueryFlag,
+    Slug,
+    instant,
+    moment,
+)
 
 
 class ProxyCreate(Body):
@@ -50,6 +61,7 @@ class ProxyQuery(PageQuery):
 
     provider_id: Slug | None = None
     is_active: QueryFlag | None = None
+    health: EgressHealth | None = None
 
 
 class ProxyAnswer(Answer):
@@ -64,12 +76,29 @@ class ProxyAnswer(Answer):
     assigned: int
     """Accounts that hold a place now."""
     is_active: bool
+    health: EgressHealth
+    """`suspect`: it failed and is used all the same, or its quarantine is over and one request may
+    try. `quarantined`: nobody uses it."""
+    quarantined_until: datetime | None
+    failures: int
+    """Counted against it lately, by the process that answers."""
+    exit_address: str | None
+    """The address from which a probe's target saw us come."""
+    exit_country: str | None
+    """Two letters, if the target told."""
+    checked_at: datetime | None
+    """When it was last probed."""
+    check_error: str | None
+    """Why the last probe failed; null when it went well."""
+    latency_ms: float | None
+    """How long the last good probe took."""
     created_at: datetime
     updated_at: datetime
 
     @classmethod
-    def of(cls, proxy: EgressProxy) -> "ProxyAnswer":
+    def of(cls, watched: WatchedProxy) -> "ProxyAnswer":
         """Show a proxy."""
+        proxy, condition = watched.proxy, watched.condition
         return cls(
             id=proxy.id,
             label=proxy.label,
@@ -79,6 +108,14 @@ class ProxyAnswer(Answer):
             max_accounts=proxy.max_accounts,
             assigned=proxy.assigned,
             is_active=proxy.is_active,
+            health=condition.health,
+            quarantined_until=moment(condition.quarantined_until),
+            failures=condition.failures,
+            exit_address=proxy.exit_address,
+            exit_country=proxy.exit_country,
+            checked_at=moment(proxy.checked_at),
+            check_error=proxy.check_error,
+            latency_ms=proxy.latency_ms,
             created_at=instant(proxy.created_at),
             updated_at=instant(proxy.updated_at),
         )

@@ -1,11 +1,11 @@
 """What operators do with outbound proxies."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from models.account import Account
-from models.egress import EgressProxy, masked_url
+from models.egress import EgressHealth, EgressProxy, WatchedProxy, masked_url
 from models.errors import NotFound
 from models.ids import new_id
 from models.ports import Clock
@@ -22,6 +22,7 @@ from repositories.base import (
     _Unset,
 )
 from services.changes import given
+from services.egress_conditions import EgressConditions
 from services.guard import AddressGuard
 from services.refusals import check_address, check_provider, refused
 
@@ -44,20 +45,35 @@ class Egresses:
         guard: AddressGuard,
         changed: Callable[[], Awaitable[None]],
         clock: Clock,
+        *,
+        proxies: Callable[[], Mapping[str, EgressProxy]],
+        conditions: EgressConditions,
     ) -> None:
+        """`proxies`: those of the snapshot."""
         self._egress = egress
         self._providers = providers
         self._guard = guard
         self._changed = changed
         self._clock = clock
+        self._proxies = proxies
+        self._conditions = conditions
 
-    async def page(self, query: ProxyQuery) -> Page[EgressProxy]:
-        return await self._egress.page(
+    async def page(self, query: ProxyQuery) -> Page[WatchedProxy]:
+        """Return a page of proxies in id order."""
+        if query.health is not None:
+            return await self._page_of_health(query, query.health)
+        page = await self._egress.page(
             limit=query.limit,
             offset=query.offset,
             provider_id=query.provider_id,
             is_active=query.is_active,
         )
+        shown = [self.watched(proxy) for proxy in page.data]
+        return Page(shown, page.total, page.limit, page.offset)
+
+    def watched(self, proxy: EgressProxy) -> WatchedProxy:
+        """Return a proxy together with how well it is."""
+        return WatchedProxy(proxy, self._conditions.of(proxy.id))
 
     async def get(self, proxy_id: str) -> EgressProxy:
         """Raises NotFound."""
@@ -144,6 +160,19 @@ class Egresses:
         found = await self._egress.recalculate()
         await self._changed()
         return found
+
+    async def _page_of_health(self, query: ProxyQuery, health: EgressHealth) -> Page[WatchedProxy]:
+        # The database does not know how well proxies are; the snapshot knows which there are.
+        matching = [
+            proxy.id
+            for proxy in self._proxies().values()
+            if query.provider_id in (None, proxy.provider_id)
+            and query.is_active in (None, proxy.is_active)
+            and self._conditions.of(proxy.id).health is health
+        ]
+        ids = sorted(matching)[query.offset : query.offset + query.limit]
+        shown = [self.watched(proxy) for proxy in await self._egress.some(ids)]
+        return Page(shown, len(matching), query.limit, query.offset)
 
     async def _update(self, proxy_id: str, change: EgressChange) -> EgressProxy:
         stored = await self.get(proxy_id)

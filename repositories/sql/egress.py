@@ -5,7 +5,7 @@ import hmac
 import logging
 from collections.abc import Collection, Iterable, Sequence
 
-from sqlalchemy import Connection, RowMapping, delete, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, delete, insert, or_, select, true, update
 
 from auth.vault import Vault, VaultError
 from models.account import Account
@@ -199,6 +199,18 @@ class SqlEgress:
             return Recalculated(proxies, corrected, placed)
 
         return await self._db.run(work)
+
+    async def checked(self) -> dict[str, float | None]:
+        """Return when each active proxy was probed last, in id order."""
+        columns = proxy_pool.c
+        query = select(columns.id, columns.checked_at).where(columns.is_active == true())
+
+        def work(connection: Connection) -> dict[str, float | None]:
+            return {
+                row.id: row.checked_at for row in connection.execute(query.order_by(columns.id))
+            }
+
+        return await self._db.read(work)
 
     async def store_check(self, proxy_id: str, check: EgressCheck) -> None:
         """Keep what a probe found; what it did not find out stays as it was."""
