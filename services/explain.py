@@ -224,9 +224,9 @@ def _chosen(candidates: Candidates, home: Binding | None, counter: int | None) -
         seat = candidates.roster.by_id.get(account_id or "")
         if seat is not None and _is_at_home(candidates, seat):
             return Chosen(seat.id, "affinity")
-    found = candidates.order.few(counter or 0, None, (), 1)
-    if found:
-        return Chosen(found[0].id, "borrowed" if lives else "strategy")
+    first = candidates.order.first(counter or 0)
+    if first is not None:
+        return Chosen(first.id, "borrowed" if lives else "strategy")
     for standing in (Standing.ENDED, Standing.TRIAL, Standing.QUARANTINED):
         left = next(islice(candidates.on(standing).seats, 1), None)
         if left is not None:

@@ -7,8 +7,9 @@ a choice costs the same for ten accounts and for ten thousand.
 import heapq
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count, groupby, islice
-from math import gcd, inf
+from functools import lru_cache
+from itertools import groupby, islice
+from math import inf
 from typing import Final, TypeAlias
 
 from models.account import Strategy
@@ -21,6 +22,7 @@ Known: TypeAlias = Callable[[str, str], float | None]
 _RANKED_S: Final = 1.0
 _STEPS: Final = 20
 _GOLDEN: Final = 0.6180339887498949
+_NEAR: Final = 24
 
 
 def unknown(_account_id: str, _model: str) -> None:
@@ -57,6 +59,11 @@ class Order:
         it come next.
         """
         return _few(self._walk(turn, after), skip, wanted)
+
+    def first(self, turn: int) -> Seat | None:
+        """Return whose turn it is, and take nobody's."""
+        found = self.few(turn, None, (), 1)
+        return found[0] if found else None
 
     def came(self, seat: Seat) -> None:
         """A seat is well now."""
@@ -171,7 +178,14 @@ class Ranked(Order):
         self._monotonic = monotonic
         self._rankings: dict[int, tuple[float, list[list[Seat]]]] = {}
         self._gone: set[str] = set()
-        self._turns = count()
+        self._taken = 0
+        """Turns of equals."""
+
+    def first(self, turn: int) -> Seat | None:
+        taken = self._taken
+        found = super().first(turn)
+        self._taken = taken
+        return found
 
     def came(self, seat: Seat) -> None:
         self._gone.discard(seat.id)
@@ -180,7 +194,8 @@ class Ranked(Order):
         self._gone.add(seat.id)
 
     def _walk(self, turn: int, after: Key | None) -> Iterable[Seat]:
-        turn = next(self._turns)
+        turn = self._taken
+        self._taken += 1
         for begin, end in self._well.tiers():
             for group in self._groups(begin, end):
                 yield from self._present(group, turn)
@@ -287,12 +302,22 @@ def _tiers(seats: Sequence[Seat]) -> dict[int, tuple[int, int]]:
     return found
 
 
+@lru_cache(maxsize=1024)
 def _stride(cycle: int) -> int:
-    """Return about the golden ratio of a cycle, without a divisor in common with it."""
-    stride = max(round(cycle * _GOLDEN), 1)
-    while gcd(stride, cycle) != 1:
-        stride += 1
-    return stride
+    """Return about the golden ratio of a cycle: of the steps near it the one that spreads best."""
+    golden = round(cycle * _GOLDEN)
+    near = range(max(golden - _NEAR, 1), min(golden + _NEAR, cycle) + 1)
+    return min(near, key=lambda stride: (_clumping(stride, cycle), abs(stride - golden)))
+
+
+def _clumping(stride: int, cycle: int) -> float:
+    """Return the greatest quotient of Euclid's algorithm: the greater, the more the turns of one
+    account come in clumps. Infinite for a step that does not reach every place."""
+    worst = 0
+    while stride:
+        worst = max(worst, cycle // stride)
+        cycle, stride = stride, cycle % stride
+    return worst if cycle == 1 else inf
 
 
 # --- least_inflight ---
