@@ -219,7 +219,8 @@ def _message(failure: Failure, verdict: Verdict) -> str:
         case ErrorKind.UPSTREAM_AUTH:
             return f"the provider refused the gateway's credential: {text}"
         case ErrorKind.EGRESS:
-            return f"the way to the provider is blocked (status {failure.status})"
+            does = "fails" if failure.status >= 500 else "is blocked"
+            return f"the way to the provider {does} (status {failure.status})"
         case _:
             return text
 
