@@ -17,6 +17,7 @@ from typing import Final, Protocol, TypeAlias
 
 from models.rest import EVERY_MODEL, Rest
 from services.pauses import SHARED_FATE
+from services.rest_book import FORGOTTEN_S
 from services.seats import Roster, Seat
 from services.shelf import Shelf
 from services.strategies import Order
@@ -300,7 +301,6 @@ def _resting(rest: Rest | None, way: Rest | None, now: float, *, is_draining: bo
     if is_draining:
         return _DRAINING
     rests = tuple(one for one in (rest, way) if one is not None)
-    until = max(one.until for one in rests)
-    if until <= now:
-        return Spot(Standing.ENDED, "half_open", None, rests, is_peer=True)
-    return Spot(Standing.TRIAL, "half_open", until, rests, is_peer=True)
+    standing = Standing.TRIAL if any(one.until > now for one in rests) else Standing.ENDED
+    due = min(one.until if one.until > now else one.until + FORGOTTEN_S for one in rests)
+    return Spot(standing, "half_open", due, rests, is_peer=True)

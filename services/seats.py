@@ -85,6 +85,7 @@ class Seat:
         facts = (self.obstacle, way, account.models, account.is_draining)
         if shape != (self.key[0], self.limit, self.weight):
             self.key, self.limit, self.weight = (shape[0], self.id), shape[1], shape[2]
+            self.full_until = 0.0
             self.roster.is_reshaped = True
         if facts != self._facts:
             self._facts = facts
