@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import Final
 
 from models.errors import ErrorKind, GatewayError
 from models.ports import Clock
@@ -17,6 +18,9 @@ from services.rest_sharing import RestSharing
 from services.snapshot import Snapshot
 
 logger = logging.getLogger(__name__)
+
+# So long an account may be new to a replica that was told of its rest.
+_NEW_S: Final = 60.0
 
 
 class Resting:
@@ -33,6 +37,7 @@ class Resting:
     ) -> None:
         self._snapshot = snapshot
         self._shared = shared
+        self._clock = clock
         self.cooldowns = Cooldowns(pauses, clock, shared, provider_of=self._provider_of)
         self._sharing = RestSharing(shared, self.cooldowns, clock)
         self._kept = KeptRests(repository, self.cooldowns, clock)
@@ -87,6 +92,8 @@ class Resting:
 
     def _exists(self, rest: Rest) -> bool:
         snapshot, subject = self._snapshot(), rest.subject
+        if rest.began_at > self._clock.now() - _NEW_S:
+            return True
         is_known = subject in snapshot.accounts or subject in snapshot.proxies
         return is_known or rest.origin_provider_id in snapshot.providers
 
