@@ -90,6 +90,11 @@ class House:
         assert isinstance(self.shared, Counting)
         return self.shared.asked
 
+    @property
+    def waiting(self) -> int:
+        """How many requests wait."""
+        return len(self.pool._room)
+
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
         """Places are renewed and given back for so long."""
