@@ -50,8 +50,10 @@ class Refreshes:
         stored = await self._stored(account_id)
         if stored.account.auth_type is not AuthType.OAUTH:
             raise BadRequest("account_id: this account has no token to refresh", path="account_id")
-        refreshed = await self._tokens.refresh_now(stored)
-        await self._changed()
+        try:
+            refreshed = await self._tokens.refresh_now(stored)
+        finally:
+            await self._changed()  # a failure is stored as well
         return await self._tokens.outlook(refreshed)
 
     async def _stored(self, account_id: str) -> StoredAccount:

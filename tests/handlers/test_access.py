@@ -9,6 +9,8 @@ from openapi.document import plain_path
 from tests.handlers.api import ADMIN_KEY, ROUTES, Api
 
 PUBLIC = {"/health", "/health/live", "/health/ready", "/openapi.json", "/", "/docs"}
+PAGES = {"/oauth/start/{state}", "/oauth/callback/{provider}"}
+"""Browsers come here in the middle of a login, without any key; see test_oauth.py."""
 
 
 def url(route: Endpoint) -> str:
@@ -24,8 +26,8 @@ async def status(api: Api, route: Endpoint, headers: dict[str, str]) -> int:
         return response.status
 
 
-def test_only_a_name_health_and_the_reference_are_public() -> None:
-    assert {route.path for route in ROUTES if route.access is Access.PUBLIC} == PUBLIC
+def test_only_a_name_health_the_reference_and_pages_of_logins_are_public() -> None:
+    assert {route.path for route in ROUTES if route.access is Access.PUBLIC} == PUBLIC | PAGES
     assert {route.access for route in ROUTES if route.path.startswith("/api/")} == {Access.ADMIN}
 
 
@@ -59,7 +61,8 @@ async def test_every_route_lets_in_whom_it_declares(api: Api, header: str) -> No
     before = {path: (await api.get(path)).json for path in ("/api/v1/accounts", "/api/v1/api-keys")}
     for route in ROUTES:
         if route.access is Access.PUBLIC:
-            assert [await status(api, route, headers) for headers in strangers] == [200] * 7
+            wanted = 400 if route.path in PAGES else 200
+            assert [await status(api, route, headers) for headers in strangers] == [wanted] * 7
             continue
         name = f"{route.method} {route.path}"
         assert [await status(api, route, headers) for headers in strangers] == [401] * 7, name
