@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from aigateway import __version__
+from aigateway.account_care import account_care
 from aigateway.client_keys import limits as database_limits
 from aigateway.egress_care import egress_care
 from aigateway.login_rules import login_rules
@@ -33,6 +34,7 @@ from repositories.base import SharedState
 from repositories.open import Repositories, open_repositories
 from repositories.shared import open_shared
 from services.account_calls import AccountCalls
+from services.account_care import AccountCare
 from services.accounts import Accounts
 from services.affinity import Affinity
 from services.answers import Answers, Limits
@@ -41,12 +43,12 @@ from services.authenticator import Authenticator
 from services.background import Background, open_background
 from services.bindings import Bindings
 from services.breaker import Breaker, Thresholds
-
 from services.budget import RetryBudget
 from services.catalog import Catalog
 from services.conversations import Conversations
 from services.cooldown import Attempted, Cooldowns
 from services.discovery import Discoveries, open_discoveries
+from services.draining import DRAINED_EVERY_S
 from services.egress_care import EgressCare
 from services.egresses import Egresses
 from services.event_feed import EventFeed
@@ -103,6 +105,7 @@ class House:
     background: Background
     snapshots: Snapshots
     tokens: Tokens
+    quotas: Quotas
     executor: Executor
     catalog: Catalog
     authenticator: Authenticator
@@ -209,6 +212,21 @@ async def open_house(settings: Settings) -> AsyncGenerator[House, None]:
                 accounts=repositories.accounts, changed=snapshots.changed, calls=calls, clock=clock
             )
         )
+        accounts_care = account_care(
+            settings,
+            repositories,
+            shared,
+            snapshots,
+            resting.cooldowns,
+            quotas,
+            pool,
+            ways,
+            calls,
+            discoveries,
+            guard,
+            events,
+            clock,
+        )
         # Left before what its tasks use: jobs refresh tokens.
         background = await enter(open_background())
         background.loop("pool.slots", pool.slots.keep)
@@ -231,6 +249,7 @@ async def open_house(settings: Settings) -> AsyncGenerator[House, None]:
             background,
             snapshots,
             tokens,
+            quotas,
             _executor(
                 settings,
                 snapshots,
@@ -256,6 +275,7 @@ async def open_house(settings: Settings) -> AsyncGenerator[House, None]:
                 recorder,
                 events,
                 oauth,
+                accounts_care,
                 care,
                 affinity,
                 _explain(settings, snapshots, pool, affinity, shared, clock),
@@ -560,6 +580,7 @@ def _gateway(
     recorder: Recorder,
     events: Events,
     oauth: OAuth,
+    accounts_care: AccountCare,
     care: EgressCare,
     affinity: Affinity,
     explain: Explain,
@@ -578,6 +599,7 @@ def _gateway(
             clock,
             default_policy=EgressPolicy(settings.egress.default_policy),
         ),
+        account_care=accounts_care,
         egresses=Egresses(
             repositories.egress,
             repositories.providers,
@@ -619,6 +641,9 @@ def _follow(house: House, resting: Resting) -> None:
     background.loop("affinity.listen", house.gateway.affinity.bindings.listen)
     background.loop("affinity.follow", house.gateway.affinity.bindings.follow)
     snapshots.listeners.append(resting.follow)
+    snapshots.listeners.append(lambda snapshot: house.quotas.keep(snapshot.accounts.keys()))
+    background.loop("quotas", house.gateway.account_care.quota_sync.run)
+    background.loop("draining", house.gateway.account_care.draining.beat)
     snapshots.listeners.append(
         lambda _: background.spawn("models", house.catalog.refresh_missing())
     )
@@ -653,6 +678,7 @@ def _add_jobs(house: House, schedule: Schedule) -> None:
         await delete_old_attempts(stores.attempts, clock, trace_days=settings.stats.trace_days)
         await delete_old_runs(stores.jobs, clock)
         await stores.oauth_flows.delete_before(clock.now() - _DAY_S)
+        await stores.quotas.delete_orphans()
 
     schedule.every("tokens.due", _TOKENS_S, house.tokens.refresh_due)
     schedule.every("catalog", settings.catalog.refresh_s, house.catalog.refresh)
@@ -662,4 +688,5 @@ def _add_jobs(house: House, schedule: Schedule) -> None:
         schedule.every("egress.probe", care.probes.round_s, care.probes.round)
     if settings.egress.rehome_after_s:
         schedule.every("egress.rehome", REHOMING_ROUND_S, care.rehoming.overdue)
+    schedule.every("accounts.drained", DRAINED_EVERY_S, house.gateway.account_care.draining.end)
     schedule.every("retention", _HOUR_S, forget)

@@ -52,12 +52,12 @@ def endpoints() -> list[Endpoint]:
 
 
 async def _accounts(request: web.Request) -> web.Response:
-    page = request.app[GATEWAY].quotas.accounts(query(request, QuotaQuery))
+    page = request.app[GATEWAY].account_care.quotas.accounts(query(request, QuotaQuery))
     return listing(page, _account, AccountQuotaList)
 
 
 async def _summary(request: web.Request) -> web.Response:
-    found = await request.app[GATEWAY].quotas.summary(path_slug(request))
+    found = await request.app[GATEWAY].account_care.quotas.summary(path_slug(request))
     return answer(
         PoolSummaryAnswer(
             provider_id=found.provider_id,
@@ -72,7 +72,7 @@ async def _summary(request: web.Request) -> web.Response:
 
 
 async def _reset(request: web.Request) -> web.Response:
-    return answer(_account(await request.app[GATEWAY].quotas.reset(path_id(request))))
+    return answer(_account(await request.app[GATEWAY].account_care.quotas.reset(path_id(request))))
 
 
 def _account(found: AccountQuota) -> AccountQuotaAnswer:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from handlers import (
+    account_actions,
     accounts,
     affinity,
     api_keys,
@@ -13,9 +14,11 @@ from handlers import (
     health,
     oauth,
     providers_api,
+    quotas,
     root,
     stats,
     traces,
+    transfer,
 )
 from handlers.endpoint import Endpoint
 from handlers.reference import Reference
@@ -26,6 +29,9 @@ def all_endpoints(model_routes: Sequence[Endpoint], version: str) -> list[Endpoi
     routes = [
         *model_routes,
         *accounts.endpoints(),
+        *account_actions.endpoints(),
+        *transfer.endpoints(),
+        *quotas.endpoints(),
         *egresses.endpoints(),
         *egress_care.endpoints(),
         *providers_api.endpoints(),

@@ -27,6 +27,7 @@ _SCHEMES: Final[JsonObject] = {
 _TAGS: Final = {
     "models": "Model calls, in the formats of the vendors' own clients. Any valid key.",
     "accounts": "Upstream accounts of the pool. Admin keys only, as all of `/api/v1`.",
+    "quota": "What is left of the limits of accounts, and when a pool runs dry.",
     "proxies": "Outbound proxies and the accounts that leave through them.",
     "providers": "Upstream services: built-in ones and the operator's own.",
     "api-keys": "Keys that clients call the gateway with.",

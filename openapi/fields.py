@@ -114,6 +114,12 @@ Identity: TypeAlias = Annotated[
     AfterValidator(_not_blank),
     Field(examples=["ann@example.com"]),
 ]
+Reason: TypeAlias = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200),
+    AfterValidator(_printable),
+    Field(examples=["card expired"]),
+]
 Slug: TypeAlias = Annotated[
     str,
     StringConstraints(min_length=1, max_length=32, pattern=r"^[a-z0-9][a-z0-9_-]*$"),

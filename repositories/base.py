@@ -109,6 +109,10 @@ class AccountRepository(Protocol):
         """
         ...
 
+    async def create_all(self, made: Sequence[tuple[Account, Credentials]]) -> None:
+        """Insert and place all of them, in one transaction. Raises as `create` does."""
+        ...
+
     async def update(self, account_id: str, change: AccountChange) -> Account:
         """Change, then place or release as the new state demands. Raises NotFound.
 

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from enum import Enum
+from functools import partial
+from typing import Final, TypeAlias
 
 from dialects.fields import dumps, parse_object
 from models.account import Account, Credentials, StoredAccount
@@ -12,13 +14,19 @@ from models.errors import BadRequest, TimedOut, UpstreamError
 from models.exchange import UpstreamRequest
 from models.json_types import JsonObject
 from models.ports import Transport, UpstreamResponse
-from providers.base import Provider, Step
+from providers.base import Offer, Provider, Step
 from services.hosts import sent_to_one_of
 from services.tokens import Tokens
 from services.veil import hide
 
 MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024
 _UNAUTHORIZED: Final = 401
+
+
+class Unknown(Enum):
+    """Says "not looked up yet" where None is a value."""
+
+    UNKNOWN = "unknown"
 
 
 @dataclass(slots=True)
@@ -29,6 +37,12 @@ class Caller:
     provider: Provider
     credentials: Credentials
     """Renewed when the provider refuses an unexpired token."""
+    egress: EgressProxy | None | Unknown = Unknown.UNKNOWN
+    """Its way out, None for direct; unknown: the one it has when it calls."""
+
+
+Build: TypeAlias = Callable[[Caller, Offer, str], UpstreamRequest]
+"""(caller, offer, base URL) -> the signed request."""
 
 
 class AccountCalls:
@@ -45,7 +59,7 @@ class AccountCalls:
         self._tokens = tokens
         self._transport = transport
         self._egress_of = egress_of
-        self._user_agent = user_agent
+        self.user_agent = user_agent
 
     async def caller(self, stored: StoredAccount, provider: Provider) -> Caller:
         """Return the account with what signs for it now. Raises UpstreamError without."""
@@ -57,44 +71,58 @@ class AccountCalls:
         Raises NoCapacity for an account without a way out, UpstreamError for everything else:
         failures as the provider's own diagnosis has them, without the credential.
         """
+        provider = caller.provider
+        build = partial(self._request, step)
         try:
-            return await self._answer(caller, step, limit_s)
+            response = await self.send(caller, provider.main, build, limit_s=limit_s)
+            body = await read_whole(response, limit_s)
+            if not 200 <= response.status < 300:
+                raise provider.diagnose(
+                    provider.main.dialect, response.status, response.headers, body
+                )
+            return _read(body)
         except UpstreamError as error:
             hide(error, caller.credentials.access)
             raise
 
-    async def _answer(self, caller: Caller, step: Step, limit_s: float) -> JsonObject:
-        response = await self._sent(caller, step, limit_s)
+    async def send(
+        self, caller: Caller, offer: Offer, build: Build, *, limit_s: float
+    ) -> UpstreamResponse:
+        """Send what `build` makes to one of the offer's addresses, and return when the head of the
+        answer has come. A token that is refused before its end is renewed once."""
+        response = await self._sent(caller, offer, build, limit_s)
         if response.status == _UNAUTHORIZED:
             fresh = await self._tokens.rejected(caller.stored, caller.credentials.access)
             if fresh is not None:
                 response.close()
                 caller.credentials = fresh
-                response = await self._sent(caller, step, limit_s)
-        body = await _whole(response, limit_s)
-        if not 200 <= response.status < 300:
-            provider = caller.provider
-            raise provider.diagnose(provider.main.dialect, response.status, response.headers, body)
-        return _read(body)
+                response = await self._sent(caller, offer, build, limit_s)
+        return response
 
-    async def _sent(self, caller: Caller, step: Step, limit_s: float) -> UpstreamResponse:
-        offer, account = caller.provider.main, caller.stored.account
-        headers = {"accept": "application/json", "user-agent": self._user_agent}
-        if step.payload is not None:
-            headers["content-type"] = "application/json"
-        headers.update(offer.fixed_headers)
-        offer.sign(headers, account, caller.credentials)
-        body = b"" if step.payload is None else dumps(step.payload)
-        egress = self._egress_of(account)
+    async def _sent(
+        self, caller: Caller, offer: Offer, build: Build, limit_s: float
+    ) -> UpstreamResponse:
+        account = caller.stored.account
+        egress = self._egress_of(account) if caller.egress is Unknown.UNKNOWN else caller.egress
 
         async def send(base_url: str) -> UpstreamResponse:
-            request = UpstreamRequest(step.method, base_url + step.path, headers, body)
+            request = build(caller, offer, base_url)
             return await self._transport.send(request, egress, first_byte_timeout_s=limit_s)
 
         return await sent_to_one_of(offer, send)
 
+    def _request(self, step: Step, caller: Caller, offer: Offer, base_url: str) -> UpstreamRequest:
+        headers = {"accept": "application/json", "user-agent": self.user_agent}
+        if step.payload is not None:
+            headers["content-type"] = "application/json"
+        headers.update(offer.fixed_headers)
+        offer.sign(headers, caller.stored.account, caller.credentials)
+        body = b"" if step.payload is None else dumps(step.payload)
+        return UpstreamRequest(step.method, base_url + step.path, headers, body)
 
-async def _whole(response: UpstreamResponse, limit_s: float) -> bytes:
+
+async def read_whole(response: UpstreamResponse, limit_s: float) -> bytes:
+    """Return the body and close the response. Raises UpstreamError."""
     try:
         async with asyncio.timeout(limit_s):
             return await response.read(MAX_ANSWER_BYTES)

@@ -1,5 +1,6 @@
 """What operators do with accounts."""
 
+import dataclasses
 from collections.abc import Awaitable, Callable
 
 from models.account import Account, AuthType, EgressPolicy, StoredAccount
@@ -113,6 +114,8 @@ class Accounts:
             auth_type=auth_type,
             credentials=UNSET if data is None else data.credentials(),
         )
+        if "is_active" in body.model_fields_set:
+            change = _not_draining(change)
         return await self._update(stored, data, change)
 
     async def replace(self, account_id: str, body: AccountReplace) -> Account:
@@ -133,7 +136,7 @@ class Accounts:
             auth_type=body.auth_type,
             credentials=UNSET if data is None else data.credentials(),
         )
-        return await self._update(stored, data, change)
+        return await self._update(stored, data, _not_draining(change))
 
     async def delete(self, account_id: str) -> None:
         """Delete; its place at a proxy goes to a waiting account."""
@@ -178,6 +181,13 @@ class Accounts:
             await check_address(
                 self._guard, data.token_url, schemes=WEB_SCHEMES, path="auth_data.token_url"
             )
+
+
+def _not_draining(change: AccountChange) -> AccountChange:
+    """Whoever sets whether an account is active has decided; it drains no more."""
+    return dataclasses.replace(
+        change, is_draining=False, draining_since=None, drain_until=None, status_reason=None
+    )
 
 
 def _check_shape(auth_type: AuthType, data: AuthData) -> None:

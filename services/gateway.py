@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from services.account_care import AccountCare
 from services.accounts import Accounts
 from services.affinity import Affinity
 from services.egress_care import EgressCare
@@ -22,6 +23,7 @@ class Gateway:
     """One typed object instead of many application keys."""
 
     accounts: Accounts
+    account_care: AccountCare
     egresses: Egresses
     egress_care: EgressCare
     keys: Keys

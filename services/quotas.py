@@ -44,10 +44,15 @@ Bench: TypeAlias = Callable[[str, Route, UpstreamError], object]
 
 
 class Release(Protocol):
-    """Ends a rest on positive evidence: `Cooldowns.release`."""
+    """Ends a rest on positive evidence, only for these reasons if given: `Cooldowns.release`."""
 
     def __call__(
-        self, subject: str, scope: str, evidence: str, *, reasons: Collection[ErrorKind]
+        self,
+        subject: str,
+        scope: str,
+        evidence: str,
+        *,
+        reasons: Collection[ErrorKind] | None = None,
     ) -> bool: ...
 
 

@@ -1,7 +1,7 @@
 """Accounts: rows of `accounts`, with sealed credentials and places at proxies."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, RowMapping, delete, func, insert, or_, select, update
 
@@ -119,17 +119,21 @@ class SqlAccounts:
 
         Raises NotFound for an unknown provider, Conflict for a used id or identity.
         """
-        values = self._row(account, credentials)
+        return (await self._create([(account, credentials)]))[0]
 
-        def work(connection: Connection) -> Account:
+    async def create_all(self, made: Sequence[tuple[Account, Credentials]]) -> None:
+        """Insert and place all of them, in one transaction. Raises as `create` does."""
+        if made:
+            await self._create(made)
+
+    async def _create(self, made: Sequence[tuple[Account, Credentials]]) -> list[Account]:
+        rows = [(account, self._row(account, credentials)) for account, credentials in made]
+
+        def work(connection: Connection) -> list[Account]:
             bump(connection)
-            require(connection, providers, account.provider_id, "provider")
-            taken = select(accounts.c.id).where(accounts.c.id == account.id)
-            if connection.execute(taken).mappings().first() is not None:
-                raise Conflict(f"there is an account {account.id} already")
-            connection.execute(insert(accounts).values(values))
-            placement.place(connection, account.id, wished=account.proxy_id)
-            return _read(connection, account.id)
+            for provider_id in {account.provider_id for account, _ in rows}:
+                require(connection, providers, provider_id, "provider")
+            return [_insert(connection, account, values) for account, values in rows]
 
         return await self._db.run(work)
 
@@ -379,6 +383,15 @@ def _read(connection: Connection, account_id: str) -> Account:
     return to_account(
         connection.execute(select(*_SHOWN).where(accounts.c.id == account_id)).mappings().one()
     )
+
+
+def _insert(connection: Connection, account: Account, values: Mapping[str, object]) -> Account:
+    taken = select(accounts.c.id).where(accounts.c.id == account.id)
+    if connection.execute(taken).mappings().first() is not None:
+        raise Conflict(f"there is an account {account.id} already")
+    connection.execute(insert(accounts).values(values))
+    placement.place(connection, account.id, wished=account.proxy_id)
+    return _read(connection, account.id)
 
 
 def _change(connection: Connection, account_id: str, values: Mapping[str, object]) -> None:

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -27,17 +27,31 @@ from services.affinity import Affinity
 from services.authenticator import Authenticator
 from services.background import open_background
 from services.bindings import Bindings
+from services.cooldown import Cooldowns
+from services.egress_care import EgressCare
+from services.egress_conditions import EgressConditions
+from services.egress_lists import EgressLists
+from services.egress_probes import EgressProbes, ProbePlan
 from services.egresses import Egresses
 from services.event_feed import EventFeed
 from services.events import open_events
+from services.explain import Explain
 from services.gateway import Gateway
 from services.guard import AddressGuard
 from services.health import Health
 from services.keys import Keys
+from services.oauth import LoginRules
+from services.pauses import Pauses
+from services.pool import Pool
 from services.providers import Providers
-from services.snapshot import Snapshots
+from services.rehoming import Rehoming
+from services.snapshot import Assemble, Snapshots
 from services.statistics import Statistics
+from services.traces import Traces
+from services.transport import open_transport
 from tests.fakes.clock import FakeClock
+from tests.handlers.care_rig import care_of
+from tests.handlers.oauth_rig import running_oauth
 
 PEPPER = b"p" * 32
 ADMIN_KEY = "admin-key-from-outside-0123456789abcdef"
@@ -137,6 +151,10 @@ async def running_api(
     *,
     has_outside_admin_key: bool = False,
     default_policy: EgressPolicy = EgressPolicy.AUTO,
+    networks: Sequence[str] = ("192.0.2.0/24",),
+    probe_urls: tuple[str, ...] = (),
+    logins: LoginRules | None = None,
+    assemble: Assemble = lambda _rows: {},
 ) -> AsyncGenerator[Api, None]:
     """Serve everything but the models, as the program does."""
     clock = FakeClock()
@@ -148,7 +166,7 @@ async def running_api(
         )
         await stores.providers.seed(BUILTIN)
         shared = MemoryState(clock)
-        snapshots = await _snapshots(stores, shared, clock)
+        snapshots = await _snapshots(stores, shared, clock, assemble)
         events = await stack.enter_async_context(open_events(stores.events, shared, clock))
         background = await stack.enter_async_context(open_background())
 
@@ -156,9 +174,28 @@ async def running_api(
             changes.append(1)
             await snapshots.changed()
 
-        guard = AddressGuard(["192.0.2.0/24"])
+        guard = AddressGuard(networks)
+
+        def proxies() -> Mapping[str, EgressProxy]:
+            return snapshots.current.proxies
+
+        cooldowns = Cooldowns(Pauses(), clock)
+        conditions = EgressConditions(cooldowns, proxies, clock)
+        affinity = Affinity(
+            Bindings(shared, background, clock, ttl_s=3600.0),
+            lambda _account_id, _route: None,
+            _no_count,
+            lambda: snapshots.current.accounts,
+            clock,
+            salt=PEPPER,
+            ttl_s=3600.0,
+        )
         feed = EventFeed(stores.events, shared)
         background.loop("events.listen", feed.listen)
+        rules = LoginRules({}) if logins is None else logins
+        oauth = await stack.enter_async_context(
+            running_oauth(rules, stores, shared, snapshots, changed, guard, clock, events.tell)
+        )
         gateway = Gateway(
             accounts=Accounts(
                 stores.accounts,
@@ -168,23 +205,66 @@ async def running_api(
                 clock,
                 default_policy=default_policy,
             ),
-            egresses=Egresses(stores.egress, stores.providers, guard, changed, clock),
+            account_care=care_of(
+                stores,
+                shared,
+                snapshots,
+                changed,
+                cooldowns,
+                guard,
+                clock,
+                events.tell,
+                default_policy,
+            ),
+            egresses=Egresses(
+                stores.egress,
+                stores.providers,
+                guard,
+                changed,
+                clock,
+                proxies=proxies,
+                conditions=conditions,
+            ),
+            egress_care=EgressCare(
+                conditions,
+                EgressProbes(
+                    stores.egress,
+                    proxies,
+                    conditions,
+                    lambda: open_transport(guard, connect_timeout_s=0.5),
+                    clock,
+                    ProbePlan(probe_urls, 300.0, 1.0, 4, "aigateway/test"),
+                ),
+                Rehoming(
+                    stores.egress,
+                    proxies,
+                    conditions,
+                    changed,
+                    clock,
+                    tell=events.tell,
+                    after_s=0.0,
+                ),
+                EgressLists(stores.egress, stores.providers, guard, changed, clock),
+            ),
             keys=Keys(
                 stores.keys, PEPPER, changed, clock, has_outside_admin_key=has_outside_admin_key
             ),
             providers=Providers(stores.providers, guard, changed, clock),
             statistics=Statistics(stores.stats, stores.egress, shared, clock),
-            affinity=Affinity(
-                Bindings(shared, background, clock, ttl_s=3600.0),
-                lambda _account_id, _route: None,
-                _no_count,
-                lambda: snapshots.current.accounts,
-                clock,
-                salt=PEPPER,
-                ttl_s=3600.0,
+            affinity=affinity,
+            explain=Explain(
+                snapshot=lambda: snapshots.current,
+                pool=Pool(lambda: snapshots.current, shared, cooldowns, clock),
+                affinity=affinity,
+                shared=shared,
+                dialects=DIALECTS,
+                clock=clock,
+                fallbacks={},
             ),
             events=events,
             event_feed=feed,
+            oauth=oauth,
+            traces=Traces(stores.stats, stores.attempts, lambda _: None, lambda: snapshots.current),
             health=Health({"database": lambda: True}, is_ready=True),
         )
         authenticator = Authenticator(
@@ -200,7 +280,9 @@ async def _no_count(_route: Route) -> None:
     return
 
 
-async def _snapshots(stores: Repositories, shared: MemoryState, clock: FakeClock) -> Snapshots:
+async def _snapshots(
+    stores: Repositories, shared: MemoryState, clock: FakeClock, assemble: Assemble
+) -> Snapshots:
     snapshots = Snapshots(
         accounts=stores.accounts,
         egress=stores.egress,
@@ -208,7 +290,7 @@ async def _snapshots(stores: Repositories, shared: MemoryState, clock: FakeClock
         providers=stores.providers,
         revisions=stores.revisions,
         shared=shared,
-        assemble=lambda rows: {},
+        assemble=assemble,
         prefixes={},
         clock=clock,
     )
