@@ -14,6 +14,7 @@ from handlers.calls import JSON_OR_CURL, check_type, read_body
 from handlers.endpoint import Access, Endpoint, Handler
 from handlers.framing import framing_of
 from handlers.gate import HEADERS, PRINCIPAL, REQUEST_ID
+from handlers.refusals import tell_attempts, when_to_come_again
 from models.errors import BadRequest, ErrorKind, GatewayError
 from models.exchange import ProxyRequest, RequestRecord
 from models.ids import new_id
@@ -133,8 +134,11 @@ class Inference:
                 return web.Response(body=reply.body, headers={**_JSON_HEADERS, **reply.headers})
             return await _stream(request, dialect, reply, record)
         except GatewayError as error:
+            tell_attempts(error, record, is_admin=principal.is_admin)
             record.error_code = error.code
             record.status = dialect.encode_error(error, record.id).status
+            told = request.get(HEADERS, {})
+            request[HEADERS] = {**told, **when_to_come_again(error, record.status)}
             raise
         except (asyncio.CancelledError, ConnectionError):
             record.status, record.error_code = _CLIENT_LEFT, ErrorKind.CANCELLED.value

@@ -6,6 +6,7 @@ from typing import Final
 from dialects.base import ErrorBody, ErrorFacts
 from dialects.fields import dumps
 from dialects.gemini.lines import frame
+from dialects.refusal_facts import refusal_words
 from dialects.retries import retry_headers
 from dialects.scrub import scrubbed
 from models.errors import ErrorKind, GatewayError, UpstreamError
@@ -152,9 +153,7 @@ def _payload(error: GatewayError, request_id: str) -> JsonObject:
 
 
 def _written_details(error: GatewayError, message: str, request_id: str) -> list[Json]:
-    reasons = error.details.get("reasons")
-    counts = reasons.items() if isinstance(reasons, Mapping) else ()
-    metadata: JsonObject = {str(reason): str(count) for reason, count in counts}
+    metadata: JsonObject = {**refusal_words(error)}
     details: list[Json] = [
         {
             "@type": _TYPE + "ErrorInfo",

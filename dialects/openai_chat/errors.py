@@ -8,6 +8,7 @@ import orjson
 from dialects import fields
 from dialects.base import ErrorBody, ErrorFacts
 from dialects.openai_chat.finish import NETWORK_ERROR
+from dialects.refusal_facts import refusal_facts
 from dialects.retries import retry_headers
 from dialects.scrub import scrubbed
 from dialects.sse import frame
@@ -213,10 +214,8 @@ def error_body(error: GatewayError) -> JsonObject:
         "type": error_type,
         "param": error.path,
         "code": code,
+        **refusal_facts(error),
     }
-    reasons = error.details.get("reasons")
-    if isinstance(reasons, Mapping):
-        told["reasons"] = {str(reason): str(count) for reason, count in reasons.items()}
     return {"error": told}
 
 

@@ -107,7 +107,7 @@ def test_messages_are_scrubbed_and_reasons_told() -> None:
     error = NoCapacity("key sk-abcdef123456 rests", details={"reasons": {"rate_limit": 2}})
     _, body = told(error)
     assert body["message"] == "key *** rests"
-    assert body["reasons"] == {"rate_limit": "2"}
+    assert body["reasons"] == {"rate_limit": 2}
 
 
 @pytest.mark.parametrize(
