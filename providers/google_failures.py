@@ -80,6 +80,7 @@ _BY_TEXT: Final[tuple[tuple[str, Verdict], ...]] = (
     ("permission to access the file", _NO_SUCH_THING),
 )
 _DAILY: Final = ("perday", "daily")
+_THING: Final = re.compile(r"\b(?:files/|cached ?content)", re.IGNORECASE)
 _NONE_AT_ALL: Final = re.compile(r"\blimit: 0\b")
 _IS_SHARED: Final = re.compile(r"perproject(?!.*permodel)")
 _ADDRESS: Final = re.compile(r"https?://\S{1,2000}")
@@ -165,7 +166,10 @@ def _verdict(failure: Failure, details: Details) -> Verdict:
     for said, verdict in _BY_TEXT:
         if said in text:
             return replace(verdict, evidence=said)
-    return replace(failures.verdict_of(failure), wait=_wait(failure, details))
+    verdict = failures.verdict_of(failure)
+    if verdict.kind is ErrorKind.MODEL_NOT_FOUND and _THING.search(failure.facts.message):
+        verdict = _NO_SUCH_THING
+    return replace(verdict, wait=_wait(failure, details))
 
 
 def _limited(failure: Failure, details: Details, known: Verdict) -> Verdict:

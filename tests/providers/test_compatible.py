@@ -10,7 +10,7 @@ from dialects.openai_completions import COMPLETIONS
 from dialects.openai_embeddings import EMBEDDINGS
 from dialects.openai_responses import RESPONSES
 from models.account import Strategy
-from models.errors import BadRequest
+from models.errors import BadRequest, ErrorKind
 from models.provider import StoredProvider
 from providers import anthropic, glm, openai
 from providers.compatible import configured, operator_provider, provider_of
@@ -148,3 +148,22 @@ def test_an_operators_provider_may_speak_googles_format() -> None:
     assert gemini.main.profile("gemini-3-pro").signed_calls
     body = google_errors.body(429, "RESOURCE_EXHAUSTED", "m", google_errors.retry("7s"))
     assert gemini.diagnose(GEMINI, 429, {}, body).retry_after_s == 7
+
+
+@pytest.mark.parametrize(
+    ("dialect", "header", "family"),
+    [
+        ("messages", "anthropic-ratelimit-requests-remaining", "opus"),
+        ("chat", "x-ratelimit-remaining-requests", None),
+        ("responses", "x-ratelimit-remaining-requests", None),
+    ],
+)
+def test_limits_of_an_own_server_read_as_those_of_the_vendor_of_its_format(
+    dialect: str, header: str, family: str | None
+) -> None:
+    own = operator_provider(StoredProvider("own", "Own", dialect, "https://x.test/v1"))
+    (window,) = own.read_quota({header: "7"}, "m", 0.0)
+    assert (window.window, window.remaining) == ("requests", 7)
+    assert own.family_of("claude-opus-4-8") == family
+    error = own.diagnose(own.main.dialect, 429, {header: "0", "retry-after": "9"}, b"{}")
+    assert (error.kind, error.retry_after_s) == (ErrorKind.RATE_LIMIT, 9)
