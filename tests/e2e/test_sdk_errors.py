@@ -59,6 +59,19 @@ async def test_how_long_to_wait_is_told_in_the_clients_own_way(cell: Cell) -> No
         assert re.search(r"'retryDelay': '1[67][.\d]*s'", str(error))
 
 
+@cells(streams=(False,))
+async def test_pain_17_what_was_tried_is_in_the_sdks_exception(cell: Cell) -> None:
+    for key in ("key-0", "key-1"):
+        cell.provider.failures_by_key[key] = Failure(429)
+    with pytest.raises(cell.sdk.errors[429]) as caught:
+        await cell.ask()
+    error: Any = caught.value
+    told = error.details if cell.sdk_name == "google" else error.body
+    assert str(told).count("rate_limit") >= 2
+    assert "cooling_rate_limit" in str(told)
+    assert "earliest_recovery" in str(told)
+
+
 @cells()
 @pytest.mark.parametrize("status", [401, 429, 503])
 async def test_the_next_account_serves_what_one_could_not(cell: Cell, status: int) -> None:
