@@ -35,7 +35,7 @@ class Hindrance:
         """
         is_proxy = is_new and self.reason == PROXY_FAILED
         has_end = not is_proxy and not math.isinf(self.until)
-        return UpstreamError(
+        error = UpstreamError(
             f"an account's access token has expired and there is no new one ({self.reason})",
             blame=Blame.EGRESS if is_proxy else Blame.ACCOUNT,
             kind=self.kind,
@@ -43,3 +43,5 @@ class Hindrance:
             retry_after_s=max(1.0, self.until - now) if has_end else None,
             sent=False,
         )
+        error.pause_s = error.retry_after_s
+        return error

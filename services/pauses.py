@@ -20,8 +20,10 @@ _MINUTE_S: Final = 60.0
 _HOUR_S: Final = 3_600.0
 _DAY_S: Final = 86_400.0
 
-# An end that a provider names is the same for everybody, and nobody should come all at once.
-_JITTER_S: Final = (1.0, 29.0)
+# An end that is named is the same for everybody, and nobody should come all at once.
+_LEAST_JITTER_S: Final = 1.0
+_MOST_JITTER_S: Final = 30.0
+_JITTER: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +116,9 @@ class Pauses:
         if error.needs_operator:
             return NEVER
         if error.pause_s is not None:
-            least_s, spread_s = _JITTER_S
-            return now + max(error.pause_s, 0.0) + least_s + spread_s * chance()
+            pause_s = max(error.pause_s, 0.0)
+            spread_s = min(pause_s * _JITTER, _MOST_JITTER_S - _LEAST_JITTER_S)
+            return now + pause_s + _LEAST_JITTER_S + spread_s * chance()
         hint_s = error.retry_after_s
         if hint_s is not None and error.kind in LIMITS:
             return now + min(max(hint_s, 1.0), self.max_retry_after_s)

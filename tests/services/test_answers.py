@@ -236,21 +236,23 @@ async def test_what_breaks_after_content_is_told_and_never_tried_again(
 
 
 async def test_an_account_that_keeps_breaking_streams_rests() -> None:
-    rig = Rig(lambda sent: streamed([*CHAT[:4], StreamBroken(sent.key)]))
-    for _ in range(3):
+    broken = streamed([*CHAT[:4], StreamBroken("cut")])
+    rig = Rig(lambda sent: broken if sent.key == "key-1" else streamed(CHAT))
+    for _ in range(5):
         await rig.ask(make_request(stream=True))
-    assert rig.transport.keys == ["key-1", "key-2", "key-1"]
+    assert rig.transport.keys == ["key-1", "key-2", "key-1", "key-2", "key-2"]
     assert rig.rests == {(ONE, "gpt-x"): 10.0}
 
 
-async def test_a_stream_that_ends_well_wipes_an_earlier_break() -> None:
+async def test_a_stream_that_ends_well_does_not_wipe_an_earlier_break() -> None:
+    """Half of them broken is too much, whatever comes between."""
     well, broken = streamed(CHAT), streamed([*CHAT[:4], StreamBroken("cut")])
     left = [broken, well, well, well, broken]
     rig = Rig(lambda _: left.pop(0))
     for _ in range(5):
         await rig.ask(make_request(stream=True))
     assert rig.transport.keys == ["key-1", "key-2", "key-1", "key-2", "key-1"]
-    assert rig.rests == {}
+    assert rig.rests == {(ONE, "gpt-x"): 10.0}
 
 
 async def test_a_limit_met_inside_a_stream_lets_the_account_rest() -> None:

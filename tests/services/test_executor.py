@@ -19,9 +19,10 @@ from models.errors import (
     TimedOut,
     UpstreamError,
 )
+from models.rest import EVERY_MODEL
 from providers import glm
 from services.answers import Limits
-from services.cooldown import EVERY_MODEL
+from services.cooldown import Attempted
 from tests.builders import assigned, make_egress, make_provider, make_stored
 from tests.fakes.provider import error_body
 from tests.fakes.transport import Answer, Sent, whole
@@ -53,7 +54,7 @@ class Case:
 
 
 CASES = {
-    "key refused": Case(told(401), ErrorKind.UPSTREAM_AUTH, 502, {(ONE, EVERY_MODEL): 600.0}),
+    "key refused": Case(told(401), ErrorKind.UPSTREAM_AUTH, 502, {(ONE, EVERY_MODEL): 10.0}),
     "billing": Case(
         whole(b'{"error":{"message":"x","code":"insufficient_quota"}}', 429),
         ErrorKind.BILLING,
@@ -66,15 +67,15 @@ CASES = {
         502,
         {(ONE, "gpt-x"): 600.0},
     ),
-    "no such model": Case(told(404), ErrorKind.MODEL_NOT_FOUND, 404),
+    "no such model": Case(told(404), ErrorKind.MODEL_NOT_FOUND, 404, {(ONE, "gpt-x"): 43_200.0}),
     "limit with a wait": Case(
         told(429, retry_after="30"), ErrorKind.RATE_LIMIT, 429, {(ONE, "gpt-x"): 30.0}
     ),
     "limit without": Case(told(429), ErrorKind.RATE_LIMIT, 429, {(ONE, "gpt-x"): 1.0}),
     "server error": Case(told(500), ErrorKind.UPSTREAM, 502),
-    "bad gateway": Case(whole(b"<html>", 502), ErrorKind.UPSTREAM, 502),
-    "unavailable": Case(whole(b"", 503), ErrorKind.OVERLOADED, 503),
-    "overloaded": Case(whole(b"", 529), ErrorKind.OVERLOADED, 503),
+    "bad gateway": Case(whole(b"<html>", 502), ErrorKind.EGRESS, 502),
+    "unavailable": Case(whole(b"", 503), ErrorKind.OVERLOADED, 503, {(ONE, "gpt-x"): 5.0}),
+    "overloaded": Case(whole(b"", 529), ErrorKind.OVERLOADED, 503, {(ONE, "gpt-x"): 5.0}),
     "gateway timeout": Case(whole(b"", 504), ErrorKind.TIMEOUT, 504),
     "redirect": Case(whole(b"", 302), ErrorKind.UPSTREAM, 502),
     "no connection": Case(ConnectFailed("refused", blame=Blame.PROVIDER), ErrorKind.UPSTREAM, 502),
@@ -107,7 +108,10 @@ async def test_another_account_serves_what_the_first_cannot(case: Case, stream: 
     body = await rig.ask(make_request(stream=stream))
     assert b"w\xc3\xb6rld" in body
     assert tuple(rig.transport.keys) == case.asked
-    assert (rig.record.attempts, rig.record.account_id) == (len(case.asked), TWO)
+    assert (rig.record.attempts, rig.record.account_id) == (len(set(case.asked)), TWO)
+    assert [row.account_id for row in rig.record.tries] == [
+        ONE if key == "key-1" else TWO for key in case.asked
+    ]
     assert rig.record.error_code is None
     assert rig.record.usage.output_tokens == 7
     assert rig.record.first_byte_ms is not None
@@ -179,7 +183,7 @@ async def test_no_attempt_begins_after_the_time_for_all_of_them() -> None:
     rig = Rig(slow, 6, limits=Limits(first_byte_timeout_s=600.0))
     with pytest.raises(TimedOut):
         await rig.ask(make_request())
-    assert [sent.first_byte_timeout_s for sent in rig.transport.sent] == [600.0, 350.0, 100.0]
+    assert [sent.first_byte_timeout_s for sent in rig.transport.sent] == [300.0, 300.0, 100.0]
 
 
 async def test_a_lost_connection_is_tried_once_more_with_the_same_account_only_once() -> None:
@@ -199,7 +203,7 @@ async def test_the_wait_told_is_the_shortest_of_those_who_met_a_limit() -> None:
 
 
 async def test_while_others_were_not_asked_yet_the_client_may_come_back_at_once() -> None:
-    rig = Rig(lambda _: told(429, retry_after="500"), 5)
+    rig = Rig(lambda _: told(429, retry_after="500"), 5, limits=Limits(max_refusals=3))
     with pytest.raises(UpstreamError) as caught:
         await rig.ask(make_request())
     assert len(rig.transport.sent) == 4
@@ -238,7 +242,8 @@ async def test_a_failing_proxy_pays_and_its_account_does_not(
         ("key-1", PROXY.id),
         ("key-2", None),
     ]
-    assert rig.rests == {(PROXY.id, EVERY_MODEL): 5.0}
+    assert rig.rests == {}
+    assert rig.cooldowns.strikes(PROXY.id, (EVERY_MODEL,)) == 1
     assert rig.record.egress_errors == (PROXY.id,)
     assert rig.record.proxy_id is None
 
@@ -250,13 +255,15 @@ async def test_every_failure_of_a_proxy_is_counted() -> None:
     with pytest.raises(ConnectFailed) as caught:
         await rig.ask(make_request())
     assert caught.value.kind is ErrorKind.EGRESS
-    # The proxy rests after the first, so nobody else is sent through it.
-    assert rig.record.egress_errors == (PROXY.id,)
+    assert rig.record.egress_errors == (PROXY.id, PROXY.id)
     assert rig.record.proxy_id == PROXY.id
-    with pytest.raises(NoCapacity) as refused:
+    # A third failure in a row puts it into quarantine; the only way there is stays open.
+    with pytest.raises(ConnectFailed):
         await rig.ask(make_request())
-    assert refused.value.details == {"reasons": {"proxy_down": 2}}
-    assert rig.record.attempts == 0
+    assert rig.rests == {(PROXY.id, EVERY_MODEL): 30.0}
+    with pytest.raises(ConnectFailed):
+        await rig.ask(make_request())
+    assert [row.choice for row in rig.record.tries] == ["last_resort"] * 2
 
 
 # --- tokens -----------------------------------------------------------------------------------
@@ -298,11 +305,12 @@ async def test_without_a_new_token_the_next_account_serves() -> None:
 async def test_an_account_that_cannot_be_signed_for_is_passed_over_and_not_asked() -> None:
     rig = oauth()
     rig.tokens.errors[ONE] = UpstreamError(
-        "no token", kind=ErrorKind.UPSTREAM_AUTH, blame=Blame.ACCOUNT, retry_after_s=7, sent=False
+        "no token", kind=ErrorKind.UPSTREAM_AUTH, blame=Blame.ACCOUNT, sent=False
     )
+    rig.tokens.errors[ONE].pause_s = 7.0
     await rig.ask(make_request())
     assert rig.transport.keys == ["key-2"]
-    assert rig.rests == {(ONE, EVERY_MODEL): 7.0}
+    assert 8.0 <= rig.rests[(ONE, EVERY_MODEL)] <= 9.0
 
 
 async def test_leaving_while_a_token_is_refreshed_closes_the_answer() -> None:
@@ -374,7 +382,8 @@ async def test_a_model_that_one_provider_lacks_may_be_had_from_the_next(is_serve
             await rig.ask(make_request())
         assert (caught.value.kind, caught.value.status) == (ErrorKind.MODEL_NOT_FOUND, 404)
     assert rig.transport.keys == ["key-1", "key-9"]
-    assert rig.rests == {}
+    assert set(rig.rests.values()) == {43_200.0}
+    assert len(rig.rests) == (1 if is_served else 2)
 
 
 async def test_a_bad_request_is_not_taken_to_the_next_provider() -> None:
@@ -401,7 +410,8 @@ async def test_a_provider_that_may_serve_later_counts_more_than_one_that_never_c
     chat = "first" if first == "chat" else "second"
     account = rig.snapshot.by_provider[chat][0]
     limit = UpstreamError("limit", kind=ErrorKind.RATE_LIMIT, retry_after_s=9)
-    rig.cooldowns.report(account.account.id, None, "gpt-x", limit)
+    route = rig.snapshot.router.resolve("gpt-x")[0 if chat == "first" else 1]
+    rig.cooldowns.failed(Attempted(account.account.id, AuthType.API_KEY, None, route), limit)
     with pytest.raises(NoCapacity) as caught:
         await rig.ask(make_request(n=3))
     assert (caught.value.status, caught.value.retry_after_s) == (429, 9)

@@ -43,7 +43,7 @@ async def test_who_only_rests_may_serve_later(order: str) -> None:
     made = rig(make_stored(1, provider_id="a"), make_stored(2, provider_id="b"), order=order)
     now = made.clock.now()
     resting = make_stored(2).account.id
-    made.cooldowns.add(Rest(resting, EVERY_MODEL, now, now + 60, ErrorKind.RATE_LIMIT))
+    made.cooldowns.begin(Rest(resting, EVERY_MODEL, now, now + 60, ErrorKind.RATE_LIMIT))
     with pytest.raises(NoCapacity):
         await made.ask(make_request("messages", **WRONG))  # type: ignore[arg-type]
 
