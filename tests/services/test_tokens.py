@@ -620,7 +620,7 @@ async def test_the_scan_comes_at_a_fifth_of_the_life_give_or_take_a_tenth(
 
 
 async def test_the_scan_asks_for_a_few_at_a_time(rig: TokenRig) -> None:
-    rig.configure(http_timeout_s=1.0)
+    rig.times = replace(rig.times, http_timeout_s=1.0, concurrency=4)
     rig.idp.always = "hang"
     for number in range(1, 11):
         await rig.account(number)

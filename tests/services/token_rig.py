@@ -11,6 +11,8 @@ from auth.vault import Vault
 from models.account import Account, AuthType, Credentials, OAuthClient, StoredAccount
 from models.egress import EgressProxy
 from models.errors import StorageUnavailable
+from models.event import EventKind
+from models.json_types import JsonObject
 from models.ports import Transport
 from models.provider import StoredProvider
 from repositories.base import AccountRepository, SharedState
@@ -67,6 +69,8 @@ class TokenRig:
     journal_dir: Path
     times: TokenTimes = TIMES
     egress_of: Callable[[Account], EgressProxy | None] = no_egress
+    told: list[tuple[EventKind, str | None, JsonObject]] = field(default_factory=list)
+    """Events: kind, account, details."""
     accounts: AccountRepository = field(init=False)
     """What keepers see; tests may put something broken before the real one."""
 
@@ -86,8 +90,21 @@ class TokenRig:
             user_agent="aigateway/test",
             times=self.times,
             chance=Random(1),
+            tell=self._tell,
         ) as tokens:
             yield tokens
+
+    def _tell(
+        self,
+        kind: EventKind,
+        message: str,
+        *,
+        provider_id: str | None = None,
+        account_id: str | None = None,
+        proxy_id: str | None = None,
+        details: JsonObject | None = None,
+    ) -> None:
+        self.told.append((kind, account_id, details or {}))
 
     async def account(
         self,
@@ -119,7 +136,7 @@ class TokenRig:
         return outage
 
     def configure(self, **times: float) -> None:
-        self.times = replace(self.times, **times)
+        self.times = replace(self.times, **times)  # type: ignore[arg-type] # checked at run time
 
 
 @asynccontextmanager
