@@ -18,7 +18,7 @@ from models.errors import (
 )
 from models.exchange import UpstreamRequest
 from models.ports import Clock, Transport, UpstreamResponse
-from models.rest import Rest, origin
+from models.rest import origin
 from providers.base import build_request
 from services.affinity import Visit
 from services.answers import Accepted, Answers, Limits, Reply
@@ -283,7 +283,7 @@ class Attempts:
             one.call.record.egress_errors += (lease.egress.id,)
         rest = self._pool.report(lease, route, error)
         if rest is not None:
-            _note_rest(row, rest)
+            row.rest_scope, row.rest_until = f"{rest.subject} {rest.scope}", rest.until
 
     def _over(self, one: Try) -> None:
         """The answer has ended, one way or the other."""
@@ -340,19 +340,6 @@ def _note_failure(row: Attempt, error: BaseException) -> None:
             row.error_kind = ErrorKind.CANCELLED.value
         case _:
             row.error_kind = ErrorKind.INTERNAL.value
-
-
-def _note_rest(row: Attempt, rest: Rest) -> None:
-    row.rest_scope, row.rest_until = f"{rest.subject} {rest.scope}", rest.until
-    logger.info(
-        "cooling down",
-        extra={
-            "subject": rest.subject,
-            "scope": rest.scope,
-            "reason": rest.reason.value,
-            "seconds": round(rest.until - rest.began_at, 1),
-        },
-    )
 
 
 def _both(first: Callable[[], None], second: Callable[[], None]) -> None:
