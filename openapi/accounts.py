@@ -45,6 +45,7 @@ from openapi.fields import (
     moment,
 )
 
+_DAY_S = 86_400.0
 _RESERVED_PARAMS = frozenset({"grant_type", "refresh_token", "client_id", "client_secret", "scope"})
 
 Models: TypeAlias = Annotated[
@@ -311,7 +312,9 @@ class AccountList(Listing[AccountAnswer]):
 
 
 def _limit(drain_until: float | None) -> datetime | None:
-    return None if drain_until is None or drain_until >= NEVER else instant(drain_until)
+    # The last moment that a column keeps is a little before the last there is.
+    is_limit = drain_until is not None and drain_until < NEVER - _DAY_S
+    return moment(drain_until) if is_limit else None
 
 
 def _text(secret: SecretStr | None) -> str | None:

@@ -7,6 +7,7 @@ read. While the database is away each replica goes on with what it sees itself.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 
 from models.errors import GatewayError
@@ -18,6 +19,7 @@ from services.quotas import Quotas
 logger = logging.getLogger(__name__)
 
 STEP_S: Final = 2.0
+_LAST_S: Final = 2.0
 _BATCH: Final = 1_000
 _OVERLAP_S: Final = 15.0
 """A window may be stored so long after it was told, by a clock that is so much slower."""
@@ -48,10 +50,15 @@ class QuotaSync:
         self._is_away = False
 
     async def run(self) -> None:
-        """Go on until cancelled."""
-        while True:
-            await self.step()
-            await self._pause(STEP_S)
+        """Go on until cancelled; what is not stored by then is stored at the end."""
+        try:
+            while True:
+                await self.step()
+                await self._pause(STEP_S)
+        finally:
+            with suppress(GatewayError, TimeoutError):
+                async with asyncio.timeout(_LAST_S):
+                    await self.store()
 
     async def step(self) -> None:
         """Store, read and learn once. Outages are told once and change nothing."""
@@ -68,7 +75,7 @@ class QuotaSync:
             self._is_away = False
 
     async def store(self) -> None:
-        """Bring what changed here to the database, so many at once; also at the end."""
+        """Bring what changed here to the database, so many at once."""
         windows = self._quotas.unsaved(_BATCH)
         if windows:
             await self._repository.store(windows)
