@@ -68,6 +68,7 @@ from services.recorder import Recorder, open_recorder
 from services.refresh import TokenTimes
 from services.rehoming import ROUND_S as REHOMING_ROUND_S
 from services.resting import Resting, open_resting
+from services.rests import Rests
 from services.retention import delete_old_attempts, delete_old_rows, delete_old_runs
 from services.schedule import Schedule, open_schedule
 from services.snapshot import Snapshots
@@ -277,6 +278,7 @@ async def open_house(settings: Settings) -> AsyncGenerator[House, None]:
                 oauth,
                 accounts_care,
                 care,
+                resting,
                 affinity,
                 _explain(settings, snapshots, pool, affinity, shared, clock),
                 clock,
@@ -582,6 +584,7 @@ def _gateway(
     oauth: OAuth,
     accounts_care: AccountCare,
     care: EgressCare,
+    resting: Resting,
     affinity: Affinity,
     explain: Explain,
     clock: Clock,
@@ -618,6 +621,7 @@ def _gateway(
             has_outside_admin_key=settings.security.admin_key is not None,
         ),
         providers=Providers(repositories.providers, guard, changed, clock),
+        rests=Rests(resting.cooldowns, resting.provider_of, clock),
         statistics=Statistics(repositories.stats, repositories.egress, shared, clock),
         affinity=affinity,
         events=events,

@@ -29,6 +29,7 @@ _TAGS: Final = {
     "accounts": "Upstream accounts of the pool. Admin keys only, as all of `/api/v1`.",
     "quota": "What is left of the limits of accounts, and when a pool runs dry.",
     "proxies": "Outbound proxies and the accounts that leave through them.",
+    "rests": "Who is left alone after failures, for what, until when and why.",
     "providers": "Upstream services: built-in ones and the operator's own.",
     "api-keys": "Keys that clients call the gateway with.",
     "stats": "What was asked, by whom, through what, and what came of it.",

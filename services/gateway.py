@@ -14,6 +14,7 @@ from services.health import Health
 from services.keys import Keys
 from services.oauth import OAuth
 from services.providers import Providers
+from services.rests import Rests
 from services.statistics import Statistics
 from services.traces import Traces
 
@@ -28,6 +29,7 @@ class Gateway:
     egress_care: EgressCare
     keys: Keys
     providers: Providers
+    rests: Rests
     statistics: Statistics
     affinity: Affinity
     events: Events

@@ -38,12 +38,12 @@ class Resting:
         self._snapshot = snapshot
         self._shared = shared
         self._clock = clock
-        self.cooldowns = Cooldowns(pauses, clock, shared, provider_of=self._provider_of)
+        self.cooldowns = Cooldowns(pauses, clock, shared, provider_of=self.provider_of)
         self._sharing = RestSharing(shared, self.cooldowns, clock)
         self._kept = KeptRests(repository, self.cooldowns, clock)
         self._listed: Mapping[str, frozenset[str]] = {}
         self.cooldowns.followers.append(self._kept)
-        self.cooldowns.followers.append(RestEvents(tell, self._provider_of))
+        self.cooldowns.followers.append(RestEvents(tell, self.provider_of))
         if self._is_shared:
             self.cooldowns.followers.append(self._sharing)
 
@@ -84,6 +84,11 @@ class Resting:
             for provider_id, entries in snapshot.models.items()
         }
 
+    def provider_of(self, account_id: str) -> str | None:
+        """Return the provider of an account; None of who is none."""
+        stored = self._snapshot().accounts.get(account_id)
+        return None if stored is None else stored.account.provider_id
+
     async def aclose(self) -> None:
         """Tell and write what waits."""
         if self._is_shared:
@@ -101,14 +106,10 @@ class Resting:
         """Whether a model that an account did not have is new in its provider's list."""
         if rest.reason is not ErrorKind.MODEL_NOT_FOUND:
             return False
-        provider_id = self._provider_of(rest.subject) or ""
+        provider_id = self.provider_of(rest.subject) or ""
         entries = self._snapshot().models.get(provider_id, ())
         before = self._listed.get(provider_id, frozenset())
         return rest.scope not in before and any(entry.id == rest.scope for entry in entries)
-
-    def _provider_of(self, account_id: str) -> str | None:
-        stored = self._snapshot().accounts.get(account_id)
-        return None if stored is None else stored.account.provider_id
 
 
 @asynccontextmanager

@@ -45,6 +45,7 @@ from services.pauses import Pauses
 from services.pool import Pool
 from services.providers import Providers
 from services.rehoming import Rehoming
+from services.rests import Rests
 from services.snapshot import Assemble, Snapshots
 from services.statistics import Statistics
 from services.traces import Traces
@@ -250,6 +251,7 @@ async def running_api(
                 stores.keys, PEPPER, changed, clock, has_outside_admin_key=has_outside_admin_key
             ),
             providers=Providers(stores.providers, guard, changed, clock),
+            rests=Rests(cooldowns, {"c" * 32: "openai"}.get, clock),
             statistics=Statistics(stores.stats, stores.egress, shared, clock),
             affinity=affinity,
             explain=Explain(
