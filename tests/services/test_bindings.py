@@ -1,6 +1,7 @@
 """What replicas know of each other's bindings, and how much of it a process keeps."""
 
 import pytest
+from redis.asyncio import Redis
 
 from services import bindings
 from services.bindings import Binding, Bindings
@@ -111,6 +112,24 @@ async def test_who_missed_a_move_believes_it_with_the_next_renewal(redis_url: st
         replica.bindings.keep(known)
         await stage.settle()
         assert known.home == "two"
+
+
+async def test_a_conversation_in_use_lives_on_for_all(redis_url: str) -> None:
+    async with open_stage(redis_url) as stage, Redis.from_url(redis_url) as store:
+        replica, key = stage.replicas[0], f"affinity:{ID}"
+        begin(replica, "one")
+        await stage.settle()
+        assert 0 < await store.pttl(key) <= TTL_S * 1000
+        await store.pexpire(key, 60_000)
+        known = replica.bindings.find(ID)
+        assert known is not None
+        replica.bindings.keep(known)  # so soon that it is not worth a command
+        await stage.settle()
+        assert await store.pttl(key) <= 60_000
+        stage.clock.advance(TTL_S / 12)
+        replica.bindings.keep(known)
+        await stage.settle()
+        assert await store.pttl(key) > 60_000
 
 
 async def test_only_so_many_are_remembered_those_of_the_last_turns(
