@@ -88,7 +88,11 @@ class Wellness:
         return own.first_byte_s > _SLOWER * common.first_byte_s
 
     def _of(self, account_id: str, family: str, now: float) -> _Averages:
+        own = self._own.get((account_id, family))
+        if own is not None:
+            return own
         if len(self._own) >= _MAX_ENTRIES:
             self._own.clear()
             self._common.clear()
-        return self._own.setdefault((account_id, family), _Averages(now, _OWN_SHARE))
+        own = self._own[account_id, family] = _Averages(now, _OWN_SHARE)
+        return own
