@@ -120,7 +120,9 @@ class Candidates:
                 self._begin(now)
             else:
                 for seat in changed:
-                    self._look_at(seat, now)
+                    # A request of an account that was deleted meanwhile may have ended.
+                    if roster.by_id.get(seat.id) is seat:
+                        self._look_at(seat, now)
         while self._due and self._due[0][0] <= now:
             at, account_id = heapq.heappop(self._due)
             if self._dues.get(account_id) == at:

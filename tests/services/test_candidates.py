@@ -180,7 +180,7 @@ class World:
                 house.cooldowns.succeeded(account_id(number), PROXIES[0].id, SCOPES)
             case "pass", (float(seconds) | int(seconds),):
                 house.clock.advance(seconds)
-            case "change", (int(number), dict(changes), int(proxy)):
+            case "change", (int(number), dict(changes), int(proxy)) if number in self.accounts:
                 stored = make_stored(number, **changes)
                 behind = proxy < len(PROXIES)
                 self.accounts[number] = assigned(stored, PROXIES[proxy]) if behind else stored

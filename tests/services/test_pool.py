@@ -163,6 +163,16 @@ async def test_requests_under_way_are_counted_and_given_back_once() -> None:
     assert house.pool.inflight("unknown") == 0
 
 
+async def test_a_request_may_outlive_its_account() -> None:
+    house = House(3, strategy=Strategy.LEAST_INFLIGHT)
+    lease = await house.lease()
+    assert lease is not None
+    house.snapshot = make_snapshot([make_stored(2), make_stored(3)], revision=2)
+    assert await house.walk() == [2, 3]
+    lease.release()
+    assert await house.walk() == [2, 3]
+
+
 # --- homes ---
 
 
