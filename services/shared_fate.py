@@ -28,6 +28,9 @@ class _Fate:
     ends: list[tuple[float, str]] = field(default_factory=list)
     """A heap over `benched`; entries that are not there any more are passed over."""
 
+    def has(self, account_id: str) -> bool:
+        return account_id in self.failed or account_id in self.benched
+
 
 class SharedFate:
     """Who failed lately and who rests for it, by provider and scope.
@@ -104,8 +107,7 @@ class SharedFate:
         self._groups = {
             (account_id, scope): group
             for (account_id, scope), group in self._groups.items()
-            if (fate := self._fates.get(group)) is not None
-            and (account_id in fate.failed or account_id in fate.benched)
+            if group in self._fates and self._fates[group].has(account_id)
         }
 
     def _fate(self, group: Group) -> _Fate:
