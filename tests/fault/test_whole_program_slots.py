@@ -89,7 +89,7 @@ async def _all_at_once(cluster: Cluster, count: int = REQUESTS) -> Counter[int]:
         return Counter(await asyncio.gather(*(one(http) for _ in range(count))))
 
 
-async def _kill_one(cluster: Cluster, provider: FakeProvider, redis: "Redis[bytes]") -> set[bytes]:
+async def _kill_one(cluster: Cluster, provider: FakeProvider, redis: Redis) -> set[bytes]:
     """Kill a process that holds places, and return them."""
     async with asyncio.timeout(60):
         while len(provider.seen) < 100:  # noqa: ASYNC110 - counted by the provider
@@ -107,7 +107,7 @@ async def _kill_one(cluster: Cluster, provider: FakeProvider, redis: "Redis[byte
     raise AssertionError("nobody holds a place")
 
 
-async def _until_free(redis: "Redis[bytes]", held: set[bytes], since: float) -> float:
+async def _until_free(redis: Redis, held: set[bytes], since: float) -> float:
     """Return after how many seconds nobody holds these places any more."""
     while await _places(redis) & held:
         assert time.monotonic() - since < FREE_WITHIN_S
@@ -115,10 +115,12 @@ async def _until_free(redis: "Redis[bytes]", held: set[bytes], since: float) -> 
     return time.monotonic() - since
 
 
-async def _places(redis: "Redis[bytes]") -> set[bytes]:
+async def _places(redis: Redis) -> set[bytes]:
     """Return who holds places now."""
     now = (await redis.time())[0] * 1000
     found: set[bytes] = set()
     for key in await redis.keys("account:slots:*"):
-        found |= set(await redis.zrangebyscore(key, now, "+inf"))
+        found |= {
+            who for who in await redis.zrangebyscore(key, now, "+inf") if isinstance(who, bytes)
+        }
     return found

@@ -12,7 +12,8 @@ from models.rest import EVERY_MODEL, Rest
 from providers.base import Route
 from repositories.base import SharedState
 from repositories.shared_memory import MemoryState
-from services.cooldown import Cooldowns, Pauses
+from services.cooldown import Cooldowns
+from services.pauses import Pauses
 from services.pool import Lease, Pool
 from services.snapshot import Snapshot
 from services.strategies import Known, unknown

@@ -4,8 +4,9 @@ import asyncio
 import random
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from types import FrameType
+from typing import TypeVar, cast
 
 import pytest
 from hypothesis import given, settings
@@ -19,6 +20,8 @@ from services.pauses import SHARED_FATE
 from services.pool import Lease, Pool
 from tests.builders import assigned, make_egress, make_snapshot, make_stored
 from tests.services.pool_rig import ROUTE, House, account_id, route_of
+
+T = TypeVar("T")
 
 PROXIES = [make_egress(1), make_egress(2), make_egress(3, is_active=False)]
 SCOPES = (EVERY_MODEL, "gpt-x", "gpt-other")
@@ -318,10 +321,10 @@ def _known(pool: Pool) -> int:
     return len(pool._known)
 
 
-def _now(coroutine: object) -> object:
+def _now(coroutine: Coroutine[object, object, T]) -> T:
     """Run what never really waits, without an event loop around it."""
     try:
-        coroutine.send(None)  # type: ignore[attr-defined]
+        coroutine.send(None)
     except StopIteration as done:
-        return done.value
+        return cast(T, done.value)
     raise AssertionError("it waited")

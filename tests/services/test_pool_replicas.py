@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 
 import pytest
 from redis import Redis
@@ -12,7 +13,6 @@ from models.account import Strategy
 from repositories.lane import Command, Reply
 from repositories.shared import open_shared
 from repositories.shared_redis import _RedisLink
-from services.seats import Seat
 from tests.builders import make_stored
 from tests.services.pool_rig import ROUTE, House, number_of, route_of
 from tests.waiting import until
@@ -83,7 +83,7 @@ async def test_a_request_costs_one_round_trip_with_limits_and_without(
     async with limited.kept():
         for house in (houses[0], limited):
             await house.next()
-            await until(lambda house=house: all(s.held == 0 for s in _seats(house)))
+            await until(partial(_holds_nothing, house))
             with monkeypatch.context() as patched:
                 patched.setattr(_RedisLink, "exchange", counted)
                 lease = await house.lease()
@@ -94,5 +94,5 @@ async def test_a_request_costs_one_round_trip_with_limits_and_without(
         assert client.keys("account:*") == [b"account:rr:openai:gpt-x"], "no place is left behind"
 
 
-def _seats(house: House) -> Sequence[Seat]:
-    return house.pool.candidates(ROUTE).roster.seats
+def _holds_nothing(house: House) -> bool:
+    return all(seat.held == 0 for seat in house.pool.candidates(ROUTE).roster.seats)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from functools import partial
 
 import pytest
 
@@ -126,7 +127,7 @@ async def test_a_request_that_leaves_takes_its_place_with_it() -> None:
             await asyncio.wait([leaving])
             if not leaving.cancelled():
                 continue
-            await until(lambda house=house: len(house.pool.candidates(ROUTE).well) == 2)
+            await until(partial(_all_well, house, 2))
             assert all(seat.held == 0 for seat in house.pool.candidates(ROUTE).roster.seats)
             assert house.pool.inflight(account_id(1)) == 0
 
@@ -210,6 +211,10 @@ async def test_every_strategy_passes_over_full_accounts(strategy: Strategy) -> N
     served = Counter(number_of(lease) for lease in leases if lease)
     assert sum(served.values()) == 60
     assert all(served[number] <= number % 3 for number in range(1, 8) if number % 3)
+
+
+def _all_well(house: House, count: int) -> bool:
+    return len(house.pool.candidates(ROUTE).well) == count
 
 
 async def _tick(house: House) -> None:

@@ -75,7 +75,7 @@ async def test_a_place_that_another_replica_gives_back_is_found() -> None:
         assert not waiting.done()
         theirs.release()
         async with asyncio.timeout(5):
-            assert await waiting
+            (await waiting).release()
         ticking.cancel()
 
 
