@@ -135,7 +135,7 @@ async def test_nothing_of_a_bound_account_ever_takes_the_direct_path(
         runner = await fake.start()
         rig.stack.push_async_callback(runner.cleanup)
         port = int(fake.url.rsplit(":", 1)[1])
-        await rig.stack.enter_async_context(_canary(port, partial(reached.append, name)))
+        await rig.stack.enter_async_context(canary(port, partial(reached.append, name)))
     # Only the proxy knows that the real servers are elsewhere.
     proxy = kind("user", "pass", hosts={CANARY: "127.0.0.1"})
     await add_proxy(rig, proxy)
@@ -162,7 +162,7 @@ async def test_nothing_of_a_bound_account_ever_takes_the_direct_path(
 
 
 @asynccontextmanager
-async def _canary(port: int, tell: Callable[[], None]) -> AsyncGenerator[None, None]:
+async def canary(port: int, tell: Callable[[], None]) -> AsyncGenerator[None, None]:
     def accept(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         tell()
         writer.close()
