@@ -66,7 +66,6 @@ from services.providers import Providers
 from services.quotas import Quotas
 from services.recorder import Recorder, open_recorder
 from services.refresh import TokenTimes
-from services.rehoming import ROUND_S as REHOMING_ROUND_S
 from services.resting import Resting, open_resting
 from services.rests import Rests
 from services.retention import delete_old_attempts, delete_old_rows, delete_old_runs
@@ -690,7 +689,7 @@ def _add_jobs(house: House, schedule: Schedule) -> None:
     care = house.gateway.egress_care
     if settings.egress.probe_urls:
         schedule.every("egress.probe", care.probes.round_s, care.probes.round)
-    if settings.egress.rehome_after_s:
-        schedule.every("egress.rehome", REHOMING_ROUND_S, care.rehoming.overdue)
+    if care.rehoming.round_s:
+        schedule.every("egress.rehome", care.rehoming.round_s, care.rehoming.overdue)
     schedule.every("accounts.drained", DRAINED_EVERY_S, house.gateway.account_care.draining.end)
     schedule.every("retention", _HOUR_S, forget)

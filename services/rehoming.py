@@ -19,8 +19,7 @@ from services.egress_conditions import EgressConditions
 
 logger = logging.getLogger(__name__)
 
-ROUND_S: Final = 60.0
-"""How often it is looked who has been in quarantine for too long."""
+_ROUND_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +55,11 @@ class Rehoming:
         self._clock = clock
         self._tell = tell
         self._after_s = after_s
+
+    @property
+    def round_s(self) -> float:
+        """How often it is looked who has been in quarantine for too long; 0: never."""
+        return min(self._after_s, _ROUND_S)
 
     async def rehome(self, proxy_id: str, *, dry_run: bool) -> list[Moved]:
         """Move every account of a proxy that finds room elsewhere; with `dry_run` only tell who
