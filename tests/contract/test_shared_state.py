@@ -54,6 +54,13 @@ async def test_a_cancelled_caller_takes_nobody_elses_number(state: SharedState) 
     assert await state.increment("a") > max(numbers)
 
 
+async def test_a_counter_can_be_looked_at_without_raising_it(state: SharedState) -> None:
+    assert await state.get("a") is None
+    await state.increment("a", 7)
+    assert [await state.get("a") for _ in range(2)] == [b"7", b"7"]
+    assert await state.increment("a") == 8
+
+
 async def test_a_value_is_kept_until_its_end(state: SharedState) -> None:
     assert await state.get("k") is None
     await state.put("k", b"\x00\xffvalue", 60)

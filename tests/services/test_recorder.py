@@ -52,6 +52,9 @@ class FakeStats:
     async def logs(self, log_filter: LogFilter, *, limit: int, offset: int) -> Page[RequestRecord]:
         raise NotImplementedError
 
+    async def find(self, name: str) -> RequestRecord | None:
+        raise NotImplementedError
+
     async def proxy_days(self, proxy_id: str, *, days: int, now: float) -> list[ProxyDay]:
         raise NotImplementedError
 
@@ -542,3 +545,18 @@ async def test_two_recorders_share_a_folder(stats: FakeStats, tmp_path: Path) ->
         await recorder.aclose()
     assert sorted(stats.rows) == sorted(ids)
     assert sum(recorder.counts().written for recorder in recorders) == 30
+
+
+async def test_a_record_is_found_while_it_waits(recorder: Recorder, stats: FakeStats) -> None:
+    stats.may_go_on.clear()
+    first, last = make_record(), make_record()
+    first.client_request_id = last.client_request_id = "build-7"
+    recorder.record(first)
+    await _until(lambda: recorder.counts().queued == 1)
+    recorder.record(last)
+    assert recorder.find(first.id) is first
+    assert recorder.find("build-7") is last
+    assert recorder.find("build-8") is None
+    stats.may_go_on.set()
+    await _until(lambda: len(stats.rows) == 2)
+    await _until(lambda: recorder.find("build-7") is None)

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from models.attempt import Attempt, Decision
 from models.clock import SystemClock
 from models.errors import StorageUnavailable
 from models.exchange import RequestRecord
 from models.ids import new_id
 from repositories.base import LogFilter
+from repositories.sql.attempts import SqlAttempts
 from repositories.sql.engine import Database
 from repositories.sql.jobs import SqlJobs
 from repositories.sql.migrate import migrate
@@ -266,6 +268,26 @@ async def test_retention_deletes_old_rows_and_keeps_young_ones(db: Database) -> 
     assert await retention.delete_old_rows(stats, clock, kept_days=4) == 6 * 300
     page = await stats.logs(LogFilter(), limit=1, offset=0)
     assert page.total == 4 * 300
+
+
+@pytest.mark.parametrize(("trace_days", "kept"), [(4, 4), (0, 0)])
+async def test_attempts_are_kept_as_long_as_they_shall_explain(
+    db: Database, trace_days: int, kept: int
+) -> None:
+    clock, stats, attempts = FakeClock(), SqlStats(db), SqlAttempts(db)
+    records = []
+    for days in range(10):
+        at = clock.now() - days * 86_400
+        made = Decision(f"{days:032x}", at, "openai", "gpt-5", "round_robin", ("a",))
+        tried = Attempt(1, at, "openai", "gpt-5", "a", None, "strategy", decision=made)
+        records.append(RequestRecord(new_id(), at, "key", "chat", "gpt-5", False, tries=[tried]))
+    await stats.store(records)
+    clock.advance(1)
+    await retention.delete_old_attempts(attempts, clock, trace_days=trace_days)
+    found = [await attempts.of_request(record.id) for record in records]
+    assert [len(one) for one in found] == [1] * kept + [0] * (10 - kept)
+    assert all(attempt.decision is not None for one in found for attempt in one)
+    assert (await stats.logs(LogFilter(), limit=1, offset=0)).total == 10
 
 
 async def test_old_runs_of_jobs_are_forgotten(db: Database) -> None:

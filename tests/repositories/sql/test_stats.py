@@ -244,3 +244,15 @@ async def test_whatever_clients_and_upstreams_send_can_be_stored(stores: Reposit
     assert found.usage == Usage(10**12, 0)
     (day,) = await stores.stats.proxy_days("p1", days=1, now=NOON)
     assert (day.requests, day.input_tokens, day.latency_ms) == (1, 10**12, 0.0)
+
+
+async def test_a_request_is_found_by_its_id_or_as_its_client_called_it_last(
+    stores: Repositories,
+) -> None:
+    first, last = (record(at=NOON + n, client_request_id="build-7") for n in range(2))
+    other = record(client_request_id=first.id)
+    await stores.stats.store([last, first, other])
+    assert await stores.stats.find(first.id) == first
+    assert await stores.stats.find("build-7") == last
+    assert await stores.stats.find("BUILD-7") is None
+    assert await stores.stats.find(new_id()) is None
