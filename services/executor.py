@@ -201,6 +201,7 @@ class Executor:
             home=visit.home,
             home_wait_s=self._limits.home_wait_s,
             is_local=visit.has_asked,
+            counter=visit.counter,
         )
 
     async def _tried(
