@@ -1,4 +1,5 @@
 import asyncio
+import base64
 import hashlib
 import hmac
 import json
@@ -257,6 +258,15 @@ async def test_an_address_inside_is_not_posted_to_unless_that_is_allowed(
         await until(lambda: len(posting.pauses) > 3)
     assert posting.hook.seen == []
     assert posting.hook.url not in caplog.text
+
+
+async def test_an_address_with_a_password_is_asked_with_it(posting: Posting) -> None:
+    posting.hook.url = posting.hook.url.replace("://", "://user:word@")
+    await posting.tell("first")
+    async with posting.running():
+        await until(lambda: posting.hook.seen)
+    told = posting.hook.seen[0].headers["Authorization"]
+    assert told == "Basic " + base64.b64encode(b"user:word").decode()
 
 
 async def test_without_a_secret_nothing_is_signed(posting: Posting) -> None:
