@@ -119,23 +119,34 @@ class SqlAccounts:
 
         Raises NotFound for an unknown provider, Conflict for a used id or identity.
         """
-        return (await self._create([(account, credentials)]))[0]
+        values = self._row(account, credentials)
+
+        def work(connection: Connection) -> Account:
+            bump(connection)
+            require(connection, providers, account.provider_id, "provider")
+            taken = select(accounts.c.id).where(accounts.c.id == account.id)
+            if connection.execute(taken).mappings().first() is not None:
+                raise Conflict(f"there is an account {account.id} already")
+            connection.execute(insert(accounts).values(values))
+            placement.place(connection, account.id, wished=account.proxy_id)
+            return _read(connection, account.id)
+
+        return await self._db.run(work)
 
     async def create_all(self, made: Sequence[tuple[Account, Credentials]]) -> None:
         """Insert and place all of them, in one transaction. Raises as `create` does."""
-        if made:
-            await self._create(made)
+        rows = [self._row(account, credentials) for account, credentials in made]
+        provider_ids = sorted({account.provider_id for account, _ in made})
 
-    async def _create(self, made: Sequence[tuple[Account, Credentials]]) -> list[Account]:
-        rows = [(account, self._row(account, credentials)) for account, credentials in made]
-
-        def work(connection: Connection) -> list[Account]:
+        def work(connection: Connection) -> None:
             bump(connection)
-            for provider_id in {account.provider_id for account, _ in rows}:
+            for provider_id in provider_ids:
                 require(connection, providers, provider_id, "provider")
-            return [_insert(connection, account, values) for account, values in rows]
+            connection.execute(insert(accounts), rows)
+            placement.fill_waiting(connection)
 
-        return await self._db.run(work)
+        if rows:
+            await self._db.run(work)
 
     async def update(self, account_id: str, change: AccountChange) -> Account:
         """Change, then place or release as the new state demands. Raises NotFound."""
@@ -383,15 +394,6 @@ def _read(connection: Connection, account_id: str) -> Account:
     return to_account(
         connection.execute(select(*_SHOWN).where(accounts.c.id == account_id)).mappings().one()
     )
-
-
-def _insert(connection: Connection, account: Account, values: Mapping[str, object]) -> Account:
-    taken = select(accounts.c.id).where(accounts.c.id == account.id)
-    if connection.execute(taken).mappings().first() is not None:
-        raise Conflict(f"there is an account {account.id} already")
-    connection.execute(insert(accounts).values(values))
-    placement.place(connection, account.id, wished=account.proxy_id)
-    return _read(connection, account.id)
 
 
 def _change(connection: Connection, account_id: str, values: Mapping[str, object]) -> None:
