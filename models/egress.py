@@ -42,7 +42,7 @@ class EgressHealth(StrEnum):
     SUSPECT = "suspect"
     """It failed and is used all the same, or its quarantine is over and one request may try."""
     QUARANTINED = "quarantined"
-    """Nobody uses it for a while."""
+    """Nobody uses it for a while, unless nobody else is left."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ class ProxyAnswer(Answer):
     is_active: bool
     health: EgressHealth
     """`suspect`: it failed and is used all the same, or its quarantine is over and one request may
-    try. `quarantined`: nobody uses it."""
+    try. `quarantined`: nobody uses it, unless nobody else is left."""
     quarantined_until: datetime | None
     failures: int
     """Counted against it lately, by the process that answers."""

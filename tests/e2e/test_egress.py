@@ -111,17 +111,25 @@ async def test_a_dead_proxy_is_charged_and_its_accounts_are_not(rig: Rig) -> Non
     assert all(account["is_active"] for account in message)
 
 
-async def test_with_every_proxy_dead_the_client_is_told_so(rig: Rig) -> None:
+async def test_with_every_proxy_in_quarantine_one_is_tried_all_the_same_and_nobody_goes_direct(
+    rig: Rig,
+) -> None:
+    """Pain 39: the whole group went dark for ten minutes."""
     dead = FakeProxy()
-    await add_proxy(rig, dead)
-    await rig.add_provider("messages", accounts=1)
+    row = await add_proxy(rig, dead)
+    provider = await rig.add_provider("messages", accounts=1)
+    port = dead.port
     await dead.stop()
-    first = await rig.post("/v1/messages", ASK)
-    assert first.status in (502, 503)
-    second = await rig.post("/v1/messages", ASK)
-    assert second.status == 503
-    assert int(second.headers["retry-after"]) >= 1
-    assert "proxy_down" in (await second.json())["error"]["message"]
+    for _ in range(5):
+        told = await rig.post("/v1/messages", ASK)
+        assert told.status == 502
+        assert (await told.json())["error"]["type"] == "api_error"
+    shown = await rig.api("GET", f"/proxies/{row['id']}")
+    assert (shown["health"], provider.seen) == ("quarantined", [])
+    await dead.start(port)
+    assert (await rig.post("/v1/messages", ASK)).status == 200
+    assert (await rig.api("GET", f"/proxies/{row['id']}"))["health"] == "suspect"
+    assert len(dead.targets) == 1
 
 
 @pytest.mark.parametrize("kind", [FakeProxy, FakeSocks])

@@ -29,6 +29,14 @@ async def test_a_new_proxy_is_shown_with_every_field_and_its_password_masked(api
         "max_accounts": 3,
         "assigned": 0,
         "is_active": True,
+        "health": "healthy",
+        "quarantined_until": None,
+        "failures": 0,
+        "exit_address": None,
+        "exit_country": None,
+        "checked_at": None,
+        "check_error": None,
+        "latency_ms": None,
         "created_at": "2027-01-15T08:00:00Z",
         "updated_at": "2027-01-15T08:00:00Z",
     }
@@ -74,6 +82,13 @@ async def test_a_wrong_address_is_refused_without_being_repeated(api: Api, url: 
     assert (told.status, told.fields) == (422, ["url"])
     assert not url or str(url) not in told.text
     assert (await api.get(ALL)).json["total"] == 0
+
+
+async def test_one_address_has_one_spelling(api: Api) -> None:
+    told = await api.made(ALL, proxy_body(url="HTTP://User:Pass@Exit.Example.COM:3128/"))
+    assert told.json["url"] == "http://User:***@exit.example.com:3128"
+    again = await api.call("POST", ALL, proxy_body(url="http://User:Pass@exit.example.com:3128"))
+    assert again.status == 409
 
 
 async def test_patch_changes_what_it_names_and_put_replaces(api: Api) -> None:
