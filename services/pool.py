@@ -1,7 +1,7 @@
 """The accounts of all providers: who serves next, who rests, who waits."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import Final, TypeAlias
@@ -82,7 +82,8 @@ class Pool:
         self._seen: Snapshot | None = None
         self._known: OrderedDict[_Key, _Local] = OrderedDict()
         self._seats = 0
-        self._room = WaitingRoom(self._openings)
+        self._waiting = WaitingRoom(self._openings)
+        self._at_homes = WaitingRoom(self._places_at)
         self.slots = Slots(
             shared, clock, self._freed, ttl_s=slot_ttl_s, renew_every_s=slot_renew_every_s
         )
@@ -104,14 +105,11 @@ class Pool:
         number it got on that trip, if it asked for one."""
         return Turn(_Desk(self, route), home, home_wait_s, is_local=is_local, counter=counter)
 
-    def is_able(self, route: Route, home: str | None = None) -> bool:
-        """Whether somebody may serve: a glance before a walk."""
+    def is_able(self, route: Route) -> bool:
+        """Whether a walk may lead somewhere, if only home: a glance before it."""
         candidates = self.candidates(route)
-        if candidates.openings() > 0 or candidates.on(Standing.TRIAL).seats:
-            return True
-        seat = candidates.roster.by_id.get(home or "")
-        spot = candidates.spot(seat) if seat is not None else None
-        return spot is not None and spot.standing in {Standing.DRAINING, Standing.FULL}
+        reasons = candidates.reasons
+        return _may_serve(candidates) or reasons["at_limit"] > 0 or reasons["draining"] > 0
 
     async def until_able(self, route: Route, limit_s: float, *, since: float | None = None) -> bool:
         """Wait until somebody may be able to serve; False when nobody is for so long, or it is
@@ -122,11 +120,11 @@ class Pool:
         candidates = self.candidates(route)
         opens_at = candidates.earliest()
         is_soon = opens_at is not None and opens_at - self.clock.now() <= limit_s
-        if not (is_soon or candidates.reasons["at_limit"] or self.is_able(route)):
+        if not (is_soon or candidates.reasons["at_limit"] or _may_serve(candidates)):
             return False
         goal = _Goal(self._key(route), route)
         since = self.clock.monotonic() if since is None else since
-        return await self._room.wait(goal, limit_s, since)
+        return await self._waiting.wait(goal, limit_s, since)
 
     def away_until(self, account_id: str, route: Route) -> float | None:
         """Return None for an account that may serve its conversations or be tried, even if it is
@@ -210,7 +208,7 @@ class Pool:
 
     async def place_at(self, seat: Seat, limit_s: float) -> bool:
         """Wait until an account that is full may have a place; False when it had none so long."""
-        return await self._room.wait(seat.id, limit_s, self.clock.monotonic())
+        return await self._at_homes.wait(seat.id, limit_s, self.clock.monotonic())
 
     # --- what is known of routes ---
 
@@ -266,24 +264,31 @@ class Pool:
         """Rests of somebody began or ended."""
         for seat in self._rosters.touched(subject):
             seat.roster.changed(seat)
-        if len(self._room):
-            self._room.wake_all()
+        if len(self._waiting):
+            self._waiting.wake_all()
 
     def _freed(self, seat: Seat) -> None:
         """An account may have a place to give."""
-        if len(self._room):
-            self._room.wake(seat.id)
-            self._room.wake_all()
+        if len(self._at_homes):
+            self._at_homes.wake(seat.id)
+        if len(self._waiting):
+            self._waiting.wake_all()
 
-    def _openings(self, goal: Hashable, in_doubt: bool) -> int:
-        """Return for how many of those who wait there is hope."""
+    def _openings(self, goal: _Goal, in_doubt: bool) -> int:
+        """Return for how many of those who wait for anybody of a route there is hope."""
+        candidates = self.candidates(goal.route)
+        found = candidates.openings()
+        return max(found, 1) if in_doubt and candidates.on(Standing.TRIAL).seats else found
+
+    def _places_at(self, account_id: str, _in_doubt: bool) -> int:
+        """Return for how many of those who wait at home there is hope."""
         self._look()
-        if isinstance(goal, _Goal):
-            candidates = self.candidates(goal.route)
-            found = candidates.openings()
-            return max(found, 1) if in_doubt and candidates.on(Standing.TRIAL) else found
-        seat = self._rosters.seat(str(goal))
+        seat = self._rosters.seat(account_id)
         return MANY if seat is None else seat.places
+
+
+def _may_serve(candidates: Candidates) -> bool:
+    return candidates.openings() > 0 or bool(candidates.on(Standing.TRIAL).seats)
 
 
 class _Desk:

@@ -6,7 +6,9 @@ import heapq
 import random
 from collections.abc import Callable, Hashable
 from itertools import count
-from typing import Final, TypeAlias
+from typing import Final, Generic, TypeAlias, TypeVar
+
+K = TypeVar("K", bound=Hashable)
 
 MAX_WAITING: Final = 10_000
 """Beyond it nobody waits: the answer is no at once."""
@@ -18,14 +20,14 @@ _LOOK_S: Final = (0.1, 0.25)
 _Waiter: TypeAlias = tuple[float, int, asyncio.Future[None]]
 
 
-class WaitingRoom:
+class WaitingRoom(Generic[K]):
     """Queues, each for something that may be had again."""
 
-    def __init__(self, openings: Callable[[Hashable, bool], int]) -> None:
+    def __init__(self, openings: Callable[[K, bool], int]) -> None:
         """`openings` tells for how many of a queue there is hope now; True asks for doubtful
         hopes as well."""
         self._openings = openings
-        self._queues: dict[Hashable, list[_Waiter]] = {}
+        self._queues: dict[K, list[_Waiter]] = {}
         self._numbers = count()
         self._waiting = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -33,7 +35,7 @@ class WaitingRoom:
     def __len__(self) -> int:
         return self._waiting
 
-    async def wait(self, key: Hashable, limit_s: float, since: float) -> bool:
+    async def wait(self, key: K, limit_s: float, since: float) -> bool:
         """Return True when there may be hope, False when there was none for so long.
 
         `since` says how old the request is: who has tried in vain does not lose its turn.
@@ -56,7 +58,7 @@ class WaitingRoom:
             self._tidy(key)
         return True
 
-    def wake(self, key: Hashable, *, in_doubt: bool = False) -> None:
+    def wake(self, key: K, *, in_doubt: bool = False) -> None:
         """Wake as many of a queue as there is hope for."""
         queue = self._queues.get(key)
         if not queue:
@@ -87,7 +89,7 @@ class WaitingRoom:
             self._look_soon()
             self.wake_all(in_doubt=True)
 
-    def _tidy(self, key: Hashable) -> None:
+    def _tidy(self, key: K) -> None:
         """Drop those at the head of a queue who wait no more, and the queue with the last."""
         queue = self._queues.get(key)
         while queue and queue[0][2].done():

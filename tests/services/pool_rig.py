@@ -94,7 +94,7 @@ class House:
     @property
     def waiting(self) -> int:
         """How many requests wait."""
-        return len(self.pool._room)
+        return len(self.pool._waiting) + len(self.pool._at_homes)
 
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:

@@ -169,7 +169,7 @@ async def test_each_route_has_a_queue_of_its_own() -> None:
 
 async def test_beyond_so_many_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "MAX_WAITING", 3)
-    room = WaitingRoom(lambda _key, _in_doubt: 0)
+    room = WaitingRoom[str](lambda _key, _in_doubt: 0)
     tasks = [asyncio.create_task(room.wait("x", LONG_S, 0.0)) for _ in range(4)]
     await until(lambda: tasks[3].done())
     assert not tasks[3].result()
