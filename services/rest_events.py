@@ -52,7 +52,7 @@ class RestEvents:
         """Tell of a rest unless it only goes on."""
         if not _matters(rest):
             return
-        if rest.needs_operator and (before is None or not before.needs_operator):
+        if rest.needs_operator:
             self._tell(EventKind.ACCOUNT_NEEDS_OPERATOR, rest, "needs its operator")
         elif before is None or not _matters(before):
             what = "is left alone" if rest.subject_kind == "provider" else "rests"

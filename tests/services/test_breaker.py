@@ -285,6 +285,7 @@ def test_whatever_happens_it_is_never_open_for_long_nor_without_reason(
                 expected = {"open": 0, "closed": amount}.get(before)
                 assert passed == expected if expected is not None else passed <= 1
         if house.state() == "open":
-            assert house.rest().until - house.clock.now() <= Thresholds().longest_pause_s
+            left_s = house.rest().until - house.clock.now()
+            assert left_s <= Thresholds().longest_pause_s + 1e-5  # moments have microseconds
             assert failures >= Thresholds().failures
             assert not house.desk.is_benched("acc-1")

@@ -155,6 +155,20 @@ async def test_a_database_that_is_away_costs_nothing(table: Table) -> None:
     assert [subject for subject, _ in table.rests] == ["acc-2"]
 
 
+async def test_an_end_that_the_database_did_not_take_is_not_forgotten(table: Table) -> None:
+    desk, kept = keeping(table)
+    desk.failed(used_up(HOUR))
+    await kept.flush()
+    table.error = StorageUnavailable("away")
+    desk.clock.advance(900)
+    desk.succeeded()
+    await kept.flush()
+    table.error = None
+    assert len(table.rests) == 1
+    await kept.flush()
+    assert table.rests == {}
+
+
 async def test_a_rest_that_the_database_refuses_holds_up_nobody(table: Table) -> None:
     desk, kept = keeping(table)
     table.error = Unprocessable("too long")

@@ -237,12 +237,14 @@ async def test_a_replica_that_was_cut_off_keeps_its_rests_and_merges_without_sho
     there.failed(limited(retry_after_s=50), "acc-2")
     here.failed(limited(retry_after_s=500), "acc-2")
     here.failed(limited(retry_after_s=70), "acc-3")
+    here.failed(limited(retry_after_s=50), "acc-4")
+    there.failed(limited(retry_after_s=500), "acc-4")
     await house.compare()
     assert there.is_benched("acc-1")
     assert there.rest("acc-3") is None
     longest = {
         account: max(rest.until for replica in house.replicas if (rest := replica.rest(account)))
-        for account in ("acc-1", "acc-2", "acc-3")
+        for account in ("acc-1", "acc-2", "acc-3", "acc-4")
     }
     house.lines[1].is_cut = False
     await house.compare()
@@ -310,6 +312,19 @@ async def test_clocks_that_differ_by_seconds_lose_no_rest(skew_s: float) -> None
         await there.sharing.tell()
         await here.sharing.compare()
         assert here.rest() is None
+
+
+async def test_an_end_does_not_take_the_rest_along_that_follows_it() -> None:
+    house = House()
+    here, there = house.replicas
+    here.failed(limited(retry_after_s=60))
+    await here.sharing.tell()
+    house.clock.advance(60)
+    here.succeeded()
+    again = here.failed(limited(retry_after_s=600))
+    await here.sharing.tell()
+    await there.sharing.compare()
+    assert there.rest() == again
 
 
 # --- leftovers ---
