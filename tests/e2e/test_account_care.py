@@ -312,9 +312,9 @@ async def windows_of(rig: Rig, count: int) -> list[dict[str, Any]]:
     """What is told of the one account, once there are so many windows."""
     async with asyncio.timeout(10):
         while True:
-            (shown,) = (await rig.api("GET", "/quota/accounts"))["data"]
-            if len(shown["windows"]) == count:
-                found: list[dict[str, Any]] = shown["windows"]
+            data = (await rig.api("GET", "/quota/accounts"))["data"]
+            if data and len(data[0]["windows"]) == count:
+                found: list[dict[str, Any]] = data[0]["windows"]
                 return found
             await asyncio.sleep(0.02)
 
@@ -373,3 +373,38 @@ async def test_accounts_are_carried_to_a_gateway_with_another_master_key(tmp_pat
         refused = await second.api("POST", "/accounts/import", wrong, expect=400)
         assert "passphrase" in refused["error"]["message"]
         assert "another horse" not in json.dumps(refused)
+
+
+# --- two gateways on one database -----------------------------------------------------------------
+
+
+async def test_two_gateways_show_the_same_limits_and_drain_an_account_once(
+    tmp_path: Path, mysql_url: str
+) -> None:
+    same = {
+        "AIGATEWAY_DATABASE__URL": mysql_url,
+        "AIGATEWAY_SECURITY__MASTER_KEY": "A" * 43,
+    }
+    async with AsyncExitStack() as stack:
+        first = await stack.enter_async_context(open_rig(tmp_path / "first", same))
+        second = await stack.enter_async_context(open_rig(tmp_path / "second", same))
+        provider = await first.add_provider("messages")
+        account_id = (await only_account(first))["id"]
+        await answer_with(provider, "key-0", with_windows(0.25, 0.5))
+        assert (await first.post("/v1/messages", ASK)).status == 200
+        told = [await windows_of(one, 2) for one in (first, second)]
+        assert [window["used_ratio"] for window in told[1]] == [0.25, 0.5]
+        for name in ("model", "window", "resets_at", "source"):
+            assert [one[name] for one in told[0]] == [one[name] for one in told[1]]
+        await second.api("POST", f"/quota/accounts/{account_id}/reset")
+        for one in (first, second):
+            assert await windows_of(one, 0) == []
+        await first.api("POST", f"/accounts/{account_id}/drain", {"deadline_s": 0})
+        async with asyncio.timeout(30):
+            while (await only_account(second))["is_active"]:  # noqa: ASYNC110 - a job does it
+                await asyncio.sleep(0.1)
+        messages = [one["message"] for one in await events(first, 2)]
+        assert messages == [
+            "account account key-0 was drained (deadline)",
+            "account account key-0 drains",
+        ]
