@@ -8,8 +8,9 @@ from contextlib import AsyncExitStack
 import pytest
 
 from models.errors import Blame, ConnectFailed
+from models.json_types import JsonObject
 from tests.fakes.proxies import FakeProxy, FakeSocks
-from tests.handlers.api import UNKNOWN_ID, Api, account_body, proxy_body, running_api
+from tests.handlers.api import UNKNOWN_ID, Api, Told, account_body, proxy_body, running_api
 from tests.services.egress_rig import Target
 
 ALL = "/api/v1/proxies"
@@ -88,9 +89,8 @@ async def test_a_probe_on_demand_tells_exit_and_latency_and_ends_a_quarantine(
     quarantine(probing, proxy.id)
     probing.clock.advance(1)
     told = await probing.call("POST", f"{ALL}/{proxy.id}/test")
-    latency_ms = told.json.pop("latency_ms") if told.status == 200 else None
-    body = {**told.json}
-    body.pop("latency_ms", None)
+    body = told.json
+    latency_ms = body.pop("latency_ms")
     assert body == {
         "proxy_id": proxy.id,
         "is_reachable": True,
@@ -110,7 +110,7 @@ async def test_a_probe_on_demand_tells_exit_and_latency_and_ends_a_quarantine(
 
 
 async def test_a_probe_that_fails_tells_whose_fault_it_is_and_no_password(
-    probing: Api, stack: AsyncExitStack, target: Target, caplog: pytest.LogCaptureFixture
+    probing: Api, stack: AsyncExitStack, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     fake = FakeProxy("user", "right")
@@ -118,8 +118,6 @@ async def test_a_probe_that_fails_tells_whose_fault_it_is_and_no_password(
     stack.push_async_callback(fake.stop)
     url = fake.url.replace("right", SECRET)
     proxy = await probing.made(ALL, proxy_body(url=url))
-    target_url = target.url.replace("http:", "https:")
-    assert target_url  # the plain one shows a refusal just as well
     told = await probing.call("POST", f"{ALL}/{proxy.id}/test")
     assert (told.status, told.json["is_reachable"]) == (200, False)
     assert told.json["fault"] == "proxy"
@@ -177,9 +175,14 @@ async def test_an_unknown_proxy_is_not_found(
 # --- lists ---
 
 
-def results(told: object) -> list[tuple[object, object]]:
-    assert isinstance(told, list)
-    return [(line["line"], line["result"]) for line in told]
+def lines_of(told: Told) -> list[JsonObject]:
+    lines = told.json["lines"]
+    assert isinstance(lines, list)
+    return [line for line in lines if isinstance(line, dict)]
+
+
+def results(told: Told) -> list[tuple[object, object]]:
+    return [(line["line"], line["result"]) for line in lines_of(told)]
 
 
 async def test_a_list_creates_what_is_new_and_says_of_each_line_what_became_of_it(api: Api) -> None:
@@ -198,7 +201,7 @@ async def test_a_list_creates_what_is_new_and_says_of_each_line_what_became_of_i
     body = {"lines": "\r\n".join(lines), "label_prefix": "dc-", "priority": 3, "max_accounts": 2}
     told = await api.call("POST", f"{ALL}/import", body)
     assert told.status == 200, told.text
-    assert results(told.json["lines"]) == [
+    assert results(told) == [
         (2, "created"),
         (4, "created"),
         (5, "exists"),
@@ -210,12 +213,11 @@ async def test_a_list_creates_what_is_new_and_says_of_each_line_what_became_of_i
     counts = {name: told.json[name] for name in ("created", "exists", "invalid", "dry_run")}
     assert counts == {"created": 2, "exists": 2, "invalid": 3, "dry_run": False}
     assert SECRET not in told.text
-    lines_told = told.json["lines"]
-    assert isinstance(lines_told, list)
+    lines_told = lines_of(told)
     assert lines_told[0]["url"] == "http://user:***@192.0.2.1:3128"
     assert lines_told[2]["reason"] == "the same as line 2"
     assert lines_told[3]["proxy_id"] == known.id
-    assert "private or reserved" in lines_told[5]["reason"]
+    assert "private or reserved" in str(lines_told[5]["reason"])
     stored = [await api.stores.egress.get(str(lines_told[number]["proxy_id"])) for number in (0, 1)]
     assert [(one.label, one.url, one.priority, one.max_accounts) for one in stored if one] == [
         ("dc-2", f"http://user:{SECRET}@192.0.2.1:3128", 3, 2),
@@ -228,11 +230,11 @@ async def test_a_dry_run_of_a_list_tells_the_same_and_creates_nothing(api: Api) 
     before = await api.stores.revisions.current()
     body = {"lines": "192.0.2.1:3128\n192.0.2.2:3128\nnothing", "dry_run": True}
     told = await api.call("POST", f"{ALL}/import", body)
-    assert results(told.json["lines"]) == [(1, "exists"), (2, "created"), (3, "invalid")]
+    assert results(told) == [(1, "exists"), (2, "created"), (3, "invalid")]
     assert (await api.get(ALL)).json["total"] == 1
     assert await api.stores.revisions.current() == before
     again = await api.call("POST", f"{ALL}/import", {**body, "dry_run": False})
-    assert results(again.json["lines"]) == results(told.json["lines"])
+    assert results(again) == results(told)
     assert (await api.get(ALL)).json["total"] == 2
 
 
@@ -298,4 +300,4 @@ async def test_what_goes_out_has_no_passwords_and_cannot_come_in_again(api: Api)
     lines = "http://user:***@192.0.2.1:3128\nsocks5://192.0.2.2:1080\n"
     assert told.json == {"total": 2, "lines": lines}
     back = await api.call("POST", f"{ALL}/import", {"lines": told.json["lines"]})
-    assert results(back.json["lines"]) == [(1, "invalid"), (2, "exists")]
+    assert results(back) == [(1, "invalid"), (2, "exists")]
