@@ -8,13 +8,14 @@ the last attempt that refers to it.
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import islice
 from math import inf
 from operator import attrgetter
 from typing import Final
 
-from sqlalchemy import Connection, RowMapping, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, Executable, RowMapping, delete, func, select
+from sqlalchemy.dialects import mysql, sqlite
 
 from models.attempt import Attempt, Decision
 from models.exchange import RequestRecord
@@ -124,33 +125,19 @@ def _numbered(record: RequestRecord) -> Iterable[_Numbered]:
 
 def _store_decisions(connection: Connection, made: Mapping[str, Decision]) -> None:
     """Insert those that are not there, renew the others; always in one order."""
-    ids = sorted(made)
-    known: set[str] = set()
-    for part in parts_of(ids):
-        query = select(decisions.c.id).where(decisions.c.id.in_(part))
-        known.update(connection.execute(query).scalars())
-    if new := [_row(made[decision_id]) for decision_id in ids if decision_id not in known]:
-        _insert(connection, new)
-    for decision_id in sorted(known):
-        at = made[decision_id].at
-        connection.execute(
-            update(decisions)
-            .where(decisions.c.id == decision_id, decisions.c.at < at - _RENEW_AFTER_S)
-            .values(at=at)
-        )
+    rows = [_row(made[decision_id]) for decision_id in sorted(made)]
+    connection.execute(_insert_or_renew(connection.dialect.name), rows)
 
 
-def _insert(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
-    try:
-        with connection.begin_nested():
-            connection.execute(insert(decisions), rows)
-    except IntegrityError:  # another replica stored one of them in between
-        for row in rows:
-            try:
-                with connection.begin_nested():
-                    connection.execute(insert(decisions), row)
-            except IntegrityError:
-                continue
+@cache
+def _insert_or_renew(dialect: str) -> Executable:
+    at = decisions.c.at
+    if dialect == "sqlite":
+        into = sqlite.insert(decisions)
+        renewed = {"at": func.max(at, into.excluded.at)}
+        return into.on_conflict_do_update(index_elements=["id"], set_=renewed)
+    into_mysql = mysql.insert(decisions)
+    return into_mysql.on_duplicate_key_update(at=func.greatest(at, into_mysql.inserted.at))
 
 
 def _row(made: Decision) -> dict[str, object]:

@@ -8,8 +8,9 @@ from models.errors import Conflict, GatewayError, StorageUnavailable, Unprocessa
 
 logger = logging.getLogger(__name__)
 
-# MySQL and MariaDB: deadlock, lock wait timeout, record changed since last read.
-_ROLLED_BACK = frozenset({1213, 1205, 1020})
+# MySQL and MariaDB: deadlock, lock wait timeout, record changed since last read; and a savepoint
+# that is gone, because the transaction around it was rolled back for one of these.
+_ROLLED_BACK = frozenset({1213, 1205, 1020, 1305})
 _UNIQUE = frozenset({1062, 1586, "SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"})
 _MISSING_TABLE = frozenset({1146})
 # Too long, out of range, not a string of the column's character set, not a time.

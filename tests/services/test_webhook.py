@@ -237,6 +237,19 @@ async def test_a_replica_takes_over_from_one_that_died(posting: Posting) -> None
         await until(lambda: posting.hook.told == ["first"])
 
 
+async def test_a_replica_that_lost_its_lease_posts_nothing_more(posting: Posting) -> None:
+    await posting.tell("first")
+    async with posting.running("one"):
+        await posting.reached("1")
+        await asyncio.sleep(0.1)  # until it waits for the next one
+        posting.clock.advance(46)
+        now = posting.clock.now()
+        assert await posting.stores.cursors.lead("webhook.lease", "two", now=now, lease_s=45)
+        await posting.tell("second")
+        await until(lambda: len(posting.pauses) > 3)
+    assert posting.hook.told == ["first"]
+
+
 async def test_an_address_that_is_set_for_the_first_time_gets_what_happens_from_then_on(
     stores: Repositories, clock: FakeClock, hook: Hook
 ) -> None:

@@ -92,17 +92,22 @@ async def test_replicas_that_decide_alike_at_one_moment_lose_no_row(
     stores: Repositories, database_url: str
 ) -> None:
     async with open_repositories(database_url, stores.vault, clock=stores.clock) as other:
+        requests = 0
         for turn in range(10):
             made = [decision(100 * turn + n) for n in range(20)]
             batches = [
-                [tried(attempt(decision=one)) for one in order]
-                for order in (made, list(reversed(made)))
+                [tried(attempt(decision=one)) for one in made[n::2] + made[: 2 * n]]
+                for n in range(8)
             ]
             stored = await asyncio.gather(
-                stores.stats.store(batches[0]), other.stats.store(batches[1])
+                *(
+                    one.stats.store(batch)
+                    for one, batch in zip([stores, other] * 4, batches, strict=True)
+                )
             )
-            assert list(stored) == [20, 20]
-    assert await count(stores) == (400, 200)
+            assert list(stored) == [len(batch) for batch in batches]
+            requests += sum(stored)
+    assert await count(stores) == (requests, 200)
 
 
 async def test_a_decision_lives_as_long_as_an_attempt_that_was_made_on_it(

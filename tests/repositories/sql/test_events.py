@@ -58,11 +58,11 @@ async def test_a_reader_misses_nothing_of_replicas_that_store_at_once(
     async with open_repositories(database_url, stores.vault, clock=stores.clock) as other:
         batches = [[event() for _ in range(5)] for _ in range(40)]
 
-        async def write(replica: Repositories, own: list[list[Event]]) -> None:
-            for batch in own:
-                await replica.events.store(batch)
-
-        await asyncio.gather(read(200), write(stores, batches[::-2]), write(other, batches[-2::-2]))
+        replicas = [stores, other] * 20
+        writing = [
+            one.events.store(batch) for one, batch in zip(replicas, reversed(batches), strict=True)
+        ]
+        await asyncio.gather(read(200), *writing)
     assert len(seen) == 200
     assert set(seen) == {one.id for batch in batches for one in batch}
 
