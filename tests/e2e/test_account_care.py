@@ -322,6 +322,7 @@ async def windows_of(rig: Rig, count: int) -> list[dict[str, Any]]:
 async def test_a_critical_pool_is_told_as_one(rig: Rig) -> None:
     await rig.add_provider("messages", accounts=6)
     ids = [account["id"] for account in await accounts(rig)]
+    summary: dict[str, Any] = {}
     for disabled, health in ((3, "healthy"), (1, "degraded"), (1, "critical")):
         for _ in range(disabled):
             await rig.api("POST", f"/accounts/{ids.pop()}/disable", {})

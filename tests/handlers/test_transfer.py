@@ -213,7 +213,10 @@ async def test_an_export_shows_everything_but_the_credentials(both: Api) -> None
     await taken(both, [body(1, identity="ann", models=["gpt-5"], weight=3, max_concurrent=2)])
     told = await both.get(EXPORT)
     assert told.headers["Content-Disposition"].startswith("attachment")
-    (account,) = told.json["accounts"]  # type: ignore[misc,union-attr] # a list of one
+    accounts = told.json["accounts"]
+    assert isinstance(accounts, list)
+    (account,) = accounts
+    assert isinstance(account, dict)
     assert account == {
         "id": account["id"],
         "provider_id": "openai",

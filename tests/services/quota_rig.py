@@ -116,9 +116,14 @@ class Replica:
         self.sync = QuotaSync(self.quotas, self.learner, self.ledger, self.clock)
 
     def _release(
-        self, subject: str, scope: str, evidence: str, *, reasons: Collection[ErrorKind]
+        self,
+        subject: str,
+        scope: str,
+        evidence: str,
+        *,
+        reasons: Collection[ErrorKind] | None = None,
     ) -> bool:
-        assert set(reasons) == {ErrorKind.RATE_LIMIT, ErrorKind.QUOTA}
+        assert set(reasons or ()) == {ErrorKind.RATE_LIMIT, ErrorKind.QUOTA}
         self.released.append((subject, scope, evidence))
         return True
 

@@ -38,11 +38,11 @@ class House:
         inflight: Mapping[str, int] | None = None,
         other: "House | None" = None,
         remembered_s: float = TTL_S,
-        **account: object,
+        account: Mapping[str, object] = {},
     ) -> None:
-        self.clock = other.clock if other else FakeClock()
+        self.clock: FakeClock = other.clock if other else FakeClock()
         self.shared: SharedState = other.shared if other else MemoryState(self.clock)
-        self.ledger = other.ledger if other else Ledger()
+        self.ledger: Ledger = other.ledger if other else Ledger()
         self.off = Off()
         began = self.clock.now()
         facts = {"is_draining": True, "draining_since": began, "drain_until": NEVER, **account}
@@ -113,7 +113,7 @@ async def test_a_stream_that_runs_on_another_replica_keeps_it() -> None:
 async def test_a_deadline_ends_it_whatever_runs() -> None:
     house = House(inflight={ONE: 1})
     at = house.clock.now() + 60
-    house = House(inflight={ONE: 1}, drain_until=at)
+    house = House(inflight={ONE: 1}, account={"drain_until": at})
     house.clock.advance(59)
     assert await house.why() is None
     house.clock.advance(1)
@@ -129,6 +129,6 @@ async def test_a_deadline_ends_it_whatever_runs() -> None:
     ],
 )
 async def test_others_are_left_alone(account: dict[str, object]) -> None:
-    house = House(**account)
+    house = House(account=account)
     house.clock.advance(100 * TTL_S)
     assert await house.why() is None

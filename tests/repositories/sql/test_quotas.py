@@ -134,5 +134,8 @@ async def test_use_is_summed_by_account_and_model(stores: Repositories) -> None:
 async def test_what_used_nothing_does_not_count(
     stores: Repositories, facts: dict[str, object]
 ) -> None:
-    await stores.stats.store([record(1, **facts)])
+    made = record(1)
+    for name, value in facts.items():
+        setattr(made, name, value)
+    await stores.stats.store([made])
     assert await stores.quotas.use(since=100.0, provider_id="glm") == []
