@@ -125,6 +125,8 @@ class RestBook:
         """End a rest of the book, and tell everybody."""
         self._note_end(End(rest.subject, rest.scope, rest.began_at, rest.until))
         self._remove(rest)
+        why = evidence or "an operator's change"
+        logger.info("well again", extra={**_fields(rest), "evidence": why})
         for follower in self.followers:
             follower.ended(rest, evidence)
 
