@@ -57,6 +57,8 @@ class Try:
     """Monotonic seconds."""
     secret: str = ""
     """What signs its calls."""
+    admitted: str = ""
+    """The address that the breaker has let it ask: as often as it needs to."""
     is_over: bool = False
 
 
@@ -104,6 +106,7 @@ class Attempts:
             self._over(one)
             raise
         _credit(one)
+        self._breaker.began(origin(plan.route.provider.id, one.row.base_url or ""))
         if visit is not None:
             visit.served(lease.account.id, lease.choice, self._first_content_s(one, reply))
             call.record.affinity = visit.outcome
@@ -210,7 +213,9 @@ class Attempts:
 
     async def _send_to(self, one: Try, credentials: Credentials, base_url: str) -> UpstreamResponse:
         subject = origin(one.plan.route.provider.id, base_url)
-        await self._breaker.admit(subject)
+        if one.admitted != subject:
+            await self._breaker.admit(subject)
+            one.admitted = subject
         row = self._row_of(one, base_url)
         began = self._clock.monotonic()
         try:
@@ -222,7 +227,8 @@ class Attempts:
         except UpstreamError as error:
             row.sent = error.sent
             _note_failure(row, error)
-            self._breaker.saw(subject, error)
+            if one.call.met_stale_connection or not isinstance(error, ConnectionLost):
+                self._breaker.saw(subject, error)
             raise
         row.status = response.status
         row.first_byte_ms = (self._clock.monotonic() - began) * 1000.0
@@ -264,6 +270,8 @@ class Attempts:
     def _judge(self, one: Try, error: UpstreamError | None) -> None:
         """Let the one to blame rest; without an error the account has shown that it is well."""
         route, row, lease = one.plan.route, one.row, one.lease
+        if error is not None and error.blame is Blame.EGRESS and lease.egress is None:
+            _blame_provider(error)
         if row.status is not None and row.base_url is not None:
             self._breaker.saw(origin(route.provider.id, row.base_url), error)
         if error is None:
@@ -327,6 +335,13 @@ def _credit(one: Try) -> None:
     record.account_id = lease.account.id
     record.proxy_id = lease.egress.id if lease.egress is not None else None
     record.mode = plan.mode
+
+
+def _blame_provider(error: UpstreamError) -> None:
+    """Without a proxy nobody stands between us and the provider: its page is as good as a 500."""
+    error.blame = Blame.PROVIDER
+    if error.kind is ErrorKind.EGRESS:
+        error.kind = ErrorKind.UPSTREAM
 
 
 def _note_failure(row: Attempt, error: BaseException) -> None:

@@ -110,6 +110,14 @@ class Breaker:
             evidence = f"{failures} of {calls} calls failed in {self._thresholds.window_s:g} s"
             self._open(subject, now, error.kind, evidence, strikes=1)
 
+    def began(self, subject: str) -> None:
+        """An answer has begun: that ends a trial well. A stream may go on for long, and the others
+        need not wait for its end, with which it is counted."""
+        now = self._clock.now()
+        rest = self._cooldowns.found(subject, _SCOPES, now)
+        if rest is not None and rest.opens_at <= now:
+            self._tried(rest, now, None)
+
     def _tried(self, rest: Rest, now: float, error: UpstreamError | None) -> None:
         """A call came to its end while one request tries."""
         if error is None:

@@ -191,6 +191,8 @@ class Executor:
                     raise
                 if call.count(error) and not self._budget.take():
                     break
+            except NoCapacity as error:  # the provider is left alone; what it said before counts
+                raise more_telling(failure, error) from None
         raise self._exhausted(plan.route, failure)
 
     async def _turn(self, route: Route, visit: Visit | None) -> Turn:

@@ -73,7 +73,7 @@ CASES = {
     ),
     "limit without": Case(told(429), ErrorKind.RATE_LIMIT, 429, {(ONE, "gpt-x"): 1.0}),
     "server error": Case(told(500), ErrorKind.UPSTREAM, 502),
-    "bad gateway": Case(whole(b"<html>", 502), ErrorKind.EGRESS, 502),
+    "bad gateway": Case(whole(b"<html>", 502), ErrorKind.UPSTREAM, 502),
     "unavailable": Case(whole(b"", 503), ErrorKind.OVERLOADED, 503, {(ONE, "gpt-x"): 5.0}),
     "overloaded": Case(whole(b"", 529), ErrorKind.OVERLOADED, 503, {(ONE, "gpt-x"): 5.0}),
     "gateway timeout": Case(whole(b"", 504), ErrorKind.TIMEOUT, 504),
