@@ -114,6 +114,8 @@ class Attempts:
             self._judge(one, None)
             self._over(one)
         else:
+            # It has begun, so no limit stands in the way; how it ends is another matter.
+            self._pool.succeeded(lease, plan.route, since=one.row.at)
             reply.finish = partial(_both, reply.finish, partial(self._over, one))
         return reply
 

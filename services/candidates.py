@@ -26,6 +26,7 @@ MANY: Final = 1 << 30
 """As many openings as anybody may ask for."""
 _EVERYTHING: Final = (EVERY_MODEL,)
 _SPARE: Final = 64
+_COMPARED: Final = 64
 _LOOKED_AT: Final = 64
 
 
@@ -178,6 +179,19 @@ class Candidates:
         while due and self._dues.get(due[0][1]) != due[0][0]:
             heapq.heappop(due)
         return due[0][0] if due else None
+
+    def recovery(self) -> float | None:
+        """Return when the first rest is over, epoch seconds: a trial before its end is one request's
+        chance and nothing to come back for. Of very many some that open soon are looked at."""
+        if self.earliest() is None:
+            return None
+        # A heap: the first of the list opens first, and those that follow it soon.
+        return min(self._over_at(account_id, at) for at, account_id in self._due[:_COMPARED])
+
+    def _over_at(self, account_id: str, opens_at: float) -> float:
+        spot = self._spots.get(account_id)
+        ends = [rest.until for rest in spot.rests] if spot is not None else []
+        return max([opens_at, *ends])
 
     # --- everybody ------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ MAX_LISTED: Final = 200
 """Accounts that a picture names one by one; the others are in its counts."""
 
 _RATE_REASONS: Final = frozenset(f"cooling_{kind.value}" for kind in RATE_KINDS)
+_MISSING: Final = {f"cooling_{ErrorKind.MODEL_NOT_FOUND.value}"}
 _PASSING: Final = STANDING_REASONS | {"available", "half_open"}
 """Reasons that say nothing of whether the others are limited."""
 
@@ -96,11 +97,13 @@ def refusal_of(route: Route, candidates: Candidates, now: float) -> NoCapacity:
     )
     telling = reasons.keys() - _PASSING
     is_limited = bool(telling) and telling <= _RATE_REASONS
-    retry_after_s = _retry_after_s(reasons, candidates.earliest(), now)
+    retry_after_s = _retry_after_s(reasons, candidates.recovery(), now)
     details: dict[str, object] = {"reasons": dict(reasons)}
     if reasons.keys() - STANDING_REASONS - {"waiting_for_proxy"}:
         at = datetime.fromtimestamp(now + retry_after_s, UTC)
         details["earliest_recovery"] = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if telling == _MISSING:
+        return NoCapacity(message, kind=ErrorKind.MODEL_NOT_FOUND, status=404, details=details)
     return NoCapacity(
         message,
         kind=ErrorKind.RATE_LIMIT if is_limited else ErrorKind.UNAVAILABLE,

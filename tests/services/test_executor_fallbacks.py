@@ -283,3 +283,14 @@ async def test_a_provider_that_fails_for_everybody_is_left_alone_and_said_to_be(
     rig.transport.script = chat_answer
     rig.clock.advance(2.1)
     assert b"w\xc3\xb6rld" in await rig.ask(make_request())
+
+
+async def test_a_model_that_every_account_lacks_is_not_found_without_asking_again() -> None:
+    rig = Rig(lambda _: told(404))
+    with pytest.raises(UpstreamError):
+        await rig.ask(make_request())
+    assert len(rig.transport.sent) == 2
+    with pytest.raises(NoCapacity) as caught:
+        await rig.ask(make_request())
+    assert (caught.value.kind, caught.value.status) == (ErrorKind.MODEL_NOT_FOUND, 404)
+    assert len(rig.transport.sent) == 2
