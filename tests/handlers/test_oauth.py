@@ -16,6 +16,7 @@ from repositories.sql.tables import oauth_flows
 from services.login_flows import MAX_PENDING
 from services.oauth import LoginRules
 from tests.fakes.login_idp import LoginIdp
+from tests.fakes.proxies import FakeProxy
 from tests.handlers.api import Api, Told, running_api
 
 BASE = "/api/v1/oauth"
@@ -527,6 +528,7 @@ async def test_a_login_for_one_account_does_not_fall_to_another(rig: Rig) -> Non
     assert (told.status, told.error["code"]) == (409, "conflict")
     flow = (await rig.api.get(f"{BASE}/flows/{begun.json['flow_id']}")).json
     assert (flow["status"], flow["reason"], flow["account_id"]) == ("failed", "conflict", ann)
+    assert str(bob) in str(told.error["message"])
     await rig.api.call("DELETE", f"/api/v1/accounts/{bob}")
     begun = await rig.begin(account_id=ann)
     told = await rig.exchange(rig.idp.redirected(str(begun.json["authorize_url"]), "bob"))
@@ -589,6 +591,46 @@ async def test_a_login_that_may_not_go_direct_waits_for_a_proxy(rig: Rig) -> Non
     for path in ("init", "device"):
         assert (await rig.api.call("POST", f"{BASE}/{path}", wanted)).status == 503
     assert rig.idp.asked_paths == []
+
+
+async def test_login_and_account_take_the_wished_proxy_or_the_next_with_room(rig: Rig) -> None:
+    proxies = [FakeProxy(), FakeProxy()]
+    ids = []
+    for proxy in proxies:
+        await proxy.start()
+        row = await rig.api.made("/api/v1/proxies", {"url": proxy.url, "max_accounts": 2})
+        ids.append(row.id)
+    first, second = ids
+    port = int(rig.idp.url.rsplit(":", 1)[1])
+    try:
+        begun = await rig.begin(proxy_id=second)
+        late = await rig.begin(proxy_id=second)
+        assert begun.json["proxy_id"] == second
+        told = await rig.exchange(rig.idp.redirected(str(begun.json["authorize_url"]), "ann"))
+        assert (await rig.account(told.json["account_id"])).json["proxy_id"] == second
+        # Token and user info went this way, and nothing the other.
+        assert set(proxies[1].targets) == {("127.0.0.1", port)}
+        assert proxies[0].targets == []
+        seen = len(proxies[1].targets)
+        # It fills up in between: the login leaves where the account will be, and that is elsewhere.
+        await rig.api.call("PATCH", f"/api/v1/proxies/{second}", {"max_accounts": 1})
+        full = await rig.api.call(
+            "POST", f"{BASE}/init", {"provider_id": "openai", "proxy_id": second}
+        )
+        assert (full.status, full.fields) == (422, ["proxy_id"])
+        told = await rig.exchange(rig.idp.redirected(str(late.json["authorize_url"]), "bob"))
+        assert (await rig.account(told.json["account_id"])).json["proxy_id"] == first
+        assert set(proxies[0].targets) == {("127.0.0.1", port)}
+        assert len(proxies[1].targets) == seen
+        # A login that a dead proxy swallows says so, and goes nowhere else.
+        await proxies[0].stop()
+        lost = await rig.begin(proxy_id=first)
+        told = await rig.exchange(rig.idp.redirected(str(lost.json["authorize_url"]), "eve"))
+        assert (told.status, told.error["code"]) == (502, "egress_error")
+        assert told.error["details"] == {"reason": "proxy_failed"}
+    finally:
+        for proxy in proxies:
+            await proxy.stop()
 
 
 # --- another device ---------------------------------------------------------------------------

@@ -194,6 +194,20 @@ async def test_a_state_is_worthless_where_flows_are_kept_under_another_key(
     assert state not in repr(begun)
 
 
+async def test_guesses_at_the_public_pages_never_reach_the_database(
+    replicas: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(*_: object) -> None:
+        raise AssertionError("the database was asked")
+
+    monkeypatch.setattr("repositories.sql.oauth_flows.SqlOAuthFlows.get", asked)
+    for guess in ("", "x", "A" * 56, "..", "A" * 55 + "%00"):
+        query = f"code=a&state={guess}"
+        assert await replicas.one.logins.callback("openai", query, {}) == ("gone", None)
+        with pytest.raises(NotFound):
+            await replicas.one.logins.open(guess)
+
+
 async def test_a_login_whose_account_is_deleted_meanwhile_makes_no_other(
     replicas: Replicas,
 ) -> None:
