@@ -284,7 +284,8 @@ class LoginIdp(FakeIdp):
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
         owners = [name for name, family in self.families.items() if family.access == token]
         if not owners or self.userinfo_status != 200:
-            return web.json_response({"error": "invalid_token"}, status=self.userinfo_status or 401)
+            wrong = {"error": "invalid_token", "email": "nobody@example.com"}
+            return web.json_response(wrong, status=401 if not owners else self.userinfo_status)
         user = owners[0].partition("-")[0]
         return web.json_response({"email": f"{user}@example.com", "sub": f"sub-{user}"})
 
