@@ -1,46 +1,24 @@
 """Puts together what operators do with accounts besides storing them."""
 
-from config.settings import Settings
+from aigateway.ground import Ground
+from aigateway.serving_parts import ServingParts
 from models.account import EgressPolicy
-from models.ports import Clock
 from providers.base import Route
-from repositories.base import SharedState
-from repositories.open import Repositories
 from services.account_actions import AccountActions
-from services.account_calls import AccountCalls
 from services.account_care import AccountCare
 from services.account_tests import AccountTests
-from services.cooldown import Cooldowns, scopes_of
-from services.discovery import Discoveries
+from services.cooldown import scopes_of
 from services.draining import Draining
-from services.events import Events
-from services.guard import AddressGuard
-from services.pool import Pool
 from services.quota_learning import Learner
 from services.quota_reports import QuotaReports
 from services.quota_sync import QuotaSync
-from services.quotas import Quotas
-from services.snapshot import Snapshots
 from services.transfer import Transfer
-from services.ways_out import WaysOut
 
 
-def account_care(
-    settings: Settings,
-    repositories: Repositories,
-    shared: SharedState,
-    snapshots: Snapshots,
-    cooldowns: Cooldowns,
-    quotas: Quotas,
-    pool: Pool,
-    ways: WaysOut,
-    calls: AccountCalls,
-    discoveries: Discoveries,
-    guard: AddressGuard,
-    events: Events,
-    clock: Clock,
-) -> AccountCare:
+def account_care(ground: Ground, parts: ServingParts) -> AccountCare:
     """Return all of it."""
+    settings, repositories, clock = ground.settings, ground.repositories, ground.clock
+    snapshots, cooldowns, quotas = ground.snapshots, ground.resting.cooldowns, parts.quotas
 
     def succeeded(account_id: str, proxy_id: str | None, route: Route, *, since: float) -> None:
         cooldowns.succeeded(account_id, proxy_id, scopes_of(route), since=since)
@@ -51,25 +29,25 @@ def account_care(
         clock,
         rests=cooldowns.active,
         release=cooldowns.release,
-        tell=events.tell,
+        tell=ground.events.tell,
     )
     affinity = settings.affinity
     return AccountCare(
         tests=AccountTests(
             accounts=repositories.accounts,
-            snapshot=lambda: snapshots.current,
-            ways=ways,
-            calls=calls,
-            discoveries=discoveries,
+            snapshot=ground.snapshot,
+            ways=parts.ways,
+            calls=parts.calls,
+            discoveries=parts.discoveries,
             succeeded=succeeded,
             release=cooldowns.release,
             clock=clock,
         ),
         actions=actions,
         draining=Draining(
-            lambda: snapshots.current,
-            pool.inflight,
-            shared,
+            ground.snapshot,
+            parts.pool.inflight,
+            ground.shared,
             repositories.quotas,
             actions,
             clock,
@@ -78,7 +56,7 @@ def account_care(
         transfer=Transfer(
             repositories.accounts,
             repositories.providers,
-            guard,
+            ground.guard,
             snapshots.changed,
             clock,
             default_policy=EgressPolicy(settings.egress.default_policy),
@@ -86,14 +64,14 @@ def account_care(
         quotas=QuotaReports(
             quotas,
             repositories.quotas,
-            lambda: snapshots.current,
+            ground.snapshot,
             cooldowns.active,
             cooldowns.release,
             clock,
         ),
         quota_sync=QuotaSync(
             quotas,
-            Learner(quotas, repositories.quotas, shared, clock),
+            Learner(quotas, repositories.quotas, ground.shared, clock),
             repositories.quotas,
             clock,
         ),

@@ -81,7 +81,7 @@ async def serving(
 def make_app(house: House) -> web.Application:
     """Return the web application of a house."""
     endpoints = all_endpoints(house.model_endpoints(), __version__)
-    server = house.settings.server
+    server = house.ground.settings.server
     pace = Pace(server.body_grace_s, server.body_min_bytes_per_s)
     app = build_app(endpoints, house.authenticator, DIALECTS, pace)
     app[GATEWAY] = house.gateway
@@ -90,7 +90,7 @@ def make_app(house: House) -> web.Application:
 
 async def _drain(house: House, runner: TimedRunner, hurry: asyncio.Event) -> None:
     """Stop in the order that loses nothing: not ready, still accepting, closed, then waiting."""
-    server = house.settings.server
+    server = house.ground.settings.server
     house.gateway.health.is_ready = False
     logger.info("stopping")
     await _within(hurry, server.drain_delay_s)

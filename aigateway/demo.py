@@ -40,7 +40,7 @@ async def demo(house: House) -> AsyncGenerator[None, None]:
         if mark is None:
             raise Refused("--demo: a demo is running in this data folder already; stop it first")
         await _remove(house, mark)
-        if await house.repositories.providers.get(PROVIDER) is not None:
+        if await house.ground.repositories.providers.get(PROVIDER) is not None:
             raise Refused(
                 f"--demo: there is a provider {PROVIDER!r} that belongs to no demo of this data "
                 "folder; delete it, or serve without --demo"
@@ -48,7 +48,7 @@ async def demo(house: House) -> AsyncGenerator[None, None]:
         await asyncio.to_thread(os.write, mark, b"rows\n")
         stack.push_async_callback(_remove, house, mark)
         await _add(house, stack)
-        await house.snapshots.changed()
+        await house.ground.snapshots.changed()
         logger.warning(
             "DEMO: a pretend provider answers; no model is asked", extra={"model": MODEL}
         )
@@ -65,24 +65,24 @@ async def remove_leftovers(house: House) -> None:
 async def _add(house: House, stack: AsyncExitStack) -> None:
     base_url = await stack.enter_async_context(open_pretend_provider())
     target = _admitted(house, base_url.removesuffix("/v1"))
-    await house.repositories.providers.create(
+    await house.ground.repositories.providers.create(
         StoredProvider(PROVIDER, "Pretend provider (demo)", "chat", base_url, ("demo-",))
     )
     for label, capacity in _CAPACITIES.items():
         url = await stack.enter_async_context(open_pretend_proxy(label, target))
         _admitted(house, url)
-        await house.repositories.egress.create(
+        await house.ground.repositories.egress.create(
             EgressProxy(new_id(), label, url, PROVIDER, max_accounts=capacity)
         )
     for number in (1, 2, 3):
-        await house.repositories.accounts.create(_account(number), _credentials(number))
+        await house.ground.repositories.accounts.create(_account(number), _credentials(number))
 
 
 def _admitted(house: House, url: str) -> str:
     """Let the gateway connect to a server of the demo; return its `host:port`."""
     target = url.removeprefix("http://")
     host, _, port = target.partition(":")
-    house.guard.admit(host, int(port))
+    house.ground.guard.admit(host, int(port))
     return target
 
 
@@ -108,7 +108,7 @@ def _credentials(number: int) -> Credentials:
 @asynccontextmanager
 async def _open_mark(house: House, *, is_made: bool) -> AsyncGenerator[int | None, None]:
     """Yield the locked mark; None when another process holds it, or when there is none."""
-    mark = await asyncio.to_thread(_lock, house.settings.data_dir / MARK, is_made=is_made)
+    mark = await asyncio.to_thread(_lock, house.ground.settings.data_dir / MARK, is_made=is_made)
     try:
         yield mark
     finally:
@@ -134,7 +134,7 @@ async def _remove(house: House, mark: int) -> None:
     """Take the demo's rows out if the mark says that there are any, and empty the mark."""
     if not (await asyncio.to_thread(os.fstat, mark)).st_size:
         return
-    stores = house.repositories
+    stores = house.ground.repositories
     try:
         for stored in await stores.accounts.all():
             if stored.account.provider_id == PROVIDER:
@@ -143,7 +143,7 @@ async def _remove(house: House, mark: int) -> None:
             if proxy.provider_id == PROVIDER:
                 await _gone(stores.egress.delete, proxy.id)
         await _gone(stores.providers.delete, PROVIDER)
-        await house.snapshots.changed()
+        await house.ground.snapshots.changed()
     except GatewayError as error:
         logger.warning(
             "the demo could not be taken out; the next start tries again",

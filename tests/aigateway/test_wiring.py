@@ -18,9 +18,9 @@ async def test_work_that_shutdown_waits_for_still_finds_what_it_uses(tmp_path: P
             await leaving.wait()
             await asyncio.sleep(0.05)
             # What the periodic jobs do: tokens with their journal, and the database.
-            await house.tokens.refresh_due()
+            await house.parts.tokens.refresh_due()
             done.append("tokens")
-            await house.repositories.egress.recalculate()
+            await house.ground.repositories.egress.recalculate()
             done.append("places")
 
         house.background.spawn("late", work())

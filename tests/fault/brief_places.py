@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 import aigateway.serving
-import aigateway.wiring
+import aigateway.serving_parts
 from aigateway import cli
 from services.pool import Pool
 
@@ -19,6 +19,6 @@ def _worker_command(arguments: Sequence[str]) -> list[str]:
 
 if __name__ == "__main__":
     brief = partial(Pool, slot_ttl_s=60 * SHARE, slot_renew_every_s=20 * SHARE)
-    vars(aigateway.wiring)["Pool"] = brief
+    vars(aigateway.serving_parts)["Pool"] = brief
     vars(aigateway.serving)["worker_command"] = _worker_command
     sys.exit(cli.main())

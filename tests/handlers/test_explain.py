@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from aigateway.wiring import assemble
+from aigateway.ground import assemble
 from models.json_types import Json, JsonObject
 from tests.handlers.api import Api, account_body, proxy_body, running_api
 
