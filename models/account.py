@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal, TypeAlias
 
 from models.json_types import JsonObject
 
@@ -24,6 +25,20 @@ class Strategy(StrEnum):
     FILL_FIRST = "fill_first"
     SOONEST_RESET = "soonest_reset"
     LEAST_USED = "least_used"
+
+
+AccountState: TypeAlias = Literal[
+    "available",
+    "limited",
+    "draining",
+    "cooling",
+    "proxy_down",
+    "needs_operator",
+    "needs_login",
+    "waiting_for_proxy",
+    "inactive",
+]
+"""`limited`: it rests for some models; `cooling`: for all."""
 
 
 class EgressPolicy(StrEnum):

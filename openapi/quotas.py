@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
+from models.account import AccountState
 from models.quota import QuotaWindow
 from models.rest import Rest
 from openapi.common import Listing, PageQuery
@@ -89,17 +90,7 @@ class AccountQuotaAnswer(Answer):
     account_id: str
     provider_id: str
     label: str
-    state: Literal[
-        "available",
-        "limited",
-        "draining",
-        "cooling",
-        "proxy_down",
-        "needs_operator",
-        "needs_login",
-        "waiting_for_proxy",
-        "inactive",
-    ]
+    state: AccountState
     """`limited`: it rests for some models; `cooling`: for all of them."""
     rests: list[RestAnswer]
     windows: list[QuotaWindowAnswer]

@@ -1,32 +1,19 @@
 """How an account is now, in one word for its operator."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
-from models.account import Account, AuthType, TokenState
+from models.account import Account, AccountState, AuthType, TokenState
 from models.egress import EgressProxy
 from models.rest import EVERY_MODEL, Rest
 
-State: TypeAlias = Literal[
-    "available",
-    "limited",
-    "draining",
-    "cooling",
-    "proxy_down",
-    "needs_operator",
-    "needs_login",
-    "waiting_for_proxy",
-    "inactive",
-]
-"""`limited`: it rests for some models; `cooling`: for all."""
-
-SERVING: Final[frozenset[State]] = frozenset({"available", "limited"})
+SERVING: Final[frozenset[AccountState]] = frozenset({"available", "limited"})
 """The states in which an account takes new work."""
 
 
 def state_of(
     account: Account, proxies: Mapping[str, EgressProxy], rests: Mapping[str, Sequence[Rest]]
-) -> State:
+) -> AccountState:
     """Return the state; `rests` are those in force now, by subject."""
     own = rests.get(account.id, ())
     standing = _standing(account, proxies)
@@ -41,7 +28,7 @@ def state_of(
     return "limited" if own else "available"
 
 
-def _standing(account: Account, proxies: Mapping[str, EgressProxy]) -> State | None:
+def _standing(account: Account, proxies: Mapping[str, EgressProxy]) -> AccountState | None:
     if not account.is_active:
         return "inactive"
     if account.token_state is TokenState.NEEDS_REAUTH and account.auth_type is AuthType.OAUTH:

@@ -181,8 +181,8 @@ class Candidates:
         return due[0][0] if due else None
 
     def recovery(self) -> float | None:
-        """Return when the first rest is over, epoch seconds: a trial before its end is one request's
-        chance and nothing to come back for. Of very many some that open soon are looked at."""
+        """Return when the first rest is over, epoch seconds: a trial before its end is one
+        request's chance, and nothing to come back for. Of very many some are looked at."""
         if self.earliest() is None:
             return None
         # A heap: the first of the list opens first, and those that follow it soon.

@@ -4,14 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from models.account import Account, StoredAccount
+from models.account import Account, AccountState, StoredAccount
 from models.errors import NotFound
 from models.ports import Clock
 from models.quota import QuotaWindow
 from models.rest import EVERY_MODEL, Rest
 from openapi.quotas import QuotaQuery
 from repositories.base import Page, QuotaRepository, Use
-from services.account_states import SERVING, State, in_force, state_of
+from services.account_states import SERVING, in_force, state_of
 from services.forecast import SPAN_S, Tank, dry_at
 from services.quota_windows import is_rate, length_s
 from services.quotas import RATE_KINDS, Quotas, Release
@@ -31,7 +31,7 @@ class AccountQuota:
     """One account with its limits."""
 
     account: Account
-    state: State
+    state: AccountState
     rests: Sequence[Rest]
     windows: Sequence[QuotaWindow]
 
@@ -261,9 +261,13 @@ def _known(group: Sequence[QuotaWindow]) -> list[QuotaWindow]:
 
 def _is_counted(group: Sequence[QuotaWindow]) -> bool:
     """Whether a lasting limit is told in requests or tokens for every account that has it."""
-    return bool(group) and not is_rate(group[0]) and all(
-        window.unit is not None and window.limit and window.remaining is not None
-        for window in group
+    return (
+        bool(group)
+        and not is_rate(group[0])
+        and all(
+            window.unit is not None and window.limit and window.remaining is not None
+            for window in group
+        )
     )
 
 

@@ -4,10 +4,9 @@ Only the replica in which it happened tells, so it is told once; and what goes o
 """
 
 from collections.abc import Callable, Mapping
-from typing import Final, Protocol
+from typing import Final
 
-from models.event import EventKind
-from models.json_types import JsonObject
+from models.event import EventKind, Tell
 from models.rest import EVERY_MODEL, Rest
 
 LONG_S: Final = 60.0
@@ -23,21 +22,6 @@ _ENDED: Final[Mapping[str, EventKind]] = {
     "proxy": EventKind.PROXY_RECOVERED,
     "provider": EventKind.PROVIDER_CLOSED,
 }
-
-
-class Tell(Protocol):
-    """Takes an event; never waits, never raises."""
-
-    def __call__(
-        self,
-        kind: EventKind,
-        message: str,
-        *,
-        provider_id: str | None = None,
-        account_id: str | None = None,
-        proxy_id: str | None = None,
-        details: JsonObject | None = None,
-    ) -> None: ...
 
 
 class RestEvents:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from models.errors import ErrorKind, GatewayError
+from models.event import Tell
 from models.ports import Clock
 from models.rest import Rest
 from repositories.base import RestRepository, SharedState
@@ -13,7 +14,7 @@ from services.background import Background
 from services.cooldown import Cooldowns
 from services.kept_rests import KeptRests
 from services.pauses import Pauses
-from services.rest_events import RestEvents, Tell
+from services.rest_events import RestEvents
 from services.rest_sharing import RestSharing
 from services.snapshot import Snapshot
 
