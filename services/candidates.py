@@ -169,9 +169,9 @@ class Candidates:
         """Return how many requests may hope to be served now, about."""
         if self.unlimited:
             return MANY
-        free = sum(seat.places for seat in islice(self.well.seats, _LOOKED_AT))
-        others = (Standing.ENDED, Standing.QUARANTINED)
-        return free + sum(len(self._shelves[standing]) for standing in others)
+        # Who has no place is no hope, whatever its standing: to wake for it would wake for ever.
+        shelves = (self.well, self.on(Standing.ENDED), self.on(Standing.QUARANTINED))
+        return sum(seat.places for one in shelves for seat in islice(one.seats, _LOOKED_AT))
 
     def earliest(self) -> float | None:
         """Return when the first rest opens by itself, epoch seconds; None when none does."""

@@ -288,7 +288,9 @@ class Pool:
 
 
 def _may_serve(candidates: Candidates) -> bool:
-    return candidates.openings() > 0 or bool(candidates.on(Standing.TRIAL).seats)
+    """Whether somebody could, now or as soon as it has a place."""
+    doubtful = (Standing.TRIAL, Standing.ENDED, Standing.QUARANTINED)
+    return bool(candidates.well.seats or any(candidates.on(one).seats for one in doubtful))
 
 
 class _Desk:

@@ -180,6 +180,31 @@ async def test_beyond_so_many_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> N
     assert (len(room), room._queues) == (0, {})
 
 
+async def test_who_waits_for_a_full_account_after_its_rest_lets_others_go_on() -> None:
+    """Its rest is over and its only place is taken: there is nothing to wake anybody for."""
+    house, asked = limited(1), 0
+    async with house.kept():
+        house.rest(1, 5.0)
+        house.clock.advance(6.0)
+        first = await house.lease()
+        assert first is not None
+
+        async def waits() -> Lease:
+            nonlocal asked
+            while (lease := await house.lease()) is None:
+                asked += 1
+                assert asked < 100, "it spins, and nobody else runs meanwhile"
+                assert await house.pool.until_able(ROUTE, LONG_S)
+            return lease
+
+        waiting = asyncio.create_task(waits())
+        await until(lambda: house.waiting == 1)
+        first.release()
+        async with asyncio.timeout(5):
+            (await waiting).release()
+    assert house.waiting == 0
+
+
 async def _tick(house: House) -> None:
     while True:
         await asyncio.sleep(0.01)
