@@ -10,16 +10,19 @@ from models.errors import BadRequest, UpstreamError
 _MASK: Final = "***"
 _SHORTEST: Final = 4
 """A shorter one is no real secret, and its letters stand in ordinary words."""
+_SHORTEST_PIECE: Final = 8
+"""What a text that was cut may end with: a vendor's keys all begin alike."""
 
 
 def hide(error: UpstreamError, secret: str) -> None:
     """Take the credential out of all that an error may show to a client, or leave in the log."""
     if len(secret) < _SHORTEST:
         return
-    error.message = _hidden(error.message, secret)
-    error.path = error.path and _hidden(error.path, secret)
-    error.vendor_code = error.vendor_code and _hidden(error.vendor_code, secret)
-    error.remedy = error.remedy and _hidden(error.remedy, secret)
+    error.message = _hidden_to_the_end(error.message, secret)
+    error.evidence = _hidden_to_the_end(error.evidence, secret)
+    error.path = error.path and _hidden_to_the_end(error.path, secret)
+    error.vendor_code = error.vendor_code and _hidden_to_the_end(error.vendor_code, secret)
+    error.remedy = error.remedy and _hidden_to_the_end(error.remedy, secret)
     if error.upstream_body:
         error.upstream_body = hidden(error.upstream_body, secret)
 
@@ -57,6 +60,18 @@ def _rewritten(body: bytes, secret: str) -> bytes:
 def _hidden(text: str, secret: str) -> str:
     for spelling in _spellings(secret):
         text = text.replace(spelling, _MASK)
+    return text
+
+
+def _hidden_to_the_end(text: str, secret: str) -> str:
+    """Hide the beginning of a credential, too, where the text was cut in the middle of it."""
+    text = _hidden(text, secret)
+    bare = text.removesuffix("...")
+    for spelling in _spellings(secret):
+        longest = min(len(spelling) - 1, len(bare))
+        for length in range(longest, _SHORTEST_PIECE - 1, -1):
+            if bare.endswith(spelling[:length]):
+                return f"{bare[:-length]}{_MASK}..."
     return text
 
 

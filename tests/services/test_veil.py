@@ -44,6 +44,17 @@ def test_an_error_shows_it_nowhere() -> None:
     assert error.upstream_body == b'{"m": "***"}'
 
 
+@given(KEYS, st.integers(min_value=8))
+def test_a_piece_of_a_credential_at_which_a_text_was_cut_is_hidden(key: str, cut: int) -> None:
+    piece = key[: min(cut, len(key) - 1)]
+    for end in ("", "..."):
+        error = UpstreamError(f"refused {piece}{end}")
+        error.evidence = f"said {key}, {piece}"
+        hide(error, key)
+        assert error.message == "refused ***..."
+        assert error.evidence == "said ***, ***..."
+
+
 @given(KEYS, st.text(max_size=20))
 def test_json_stays_json_and_hides_any_credential(secret: str, text: str) -> None:
     body = json.dumps({"error": {"message": f"{text}{secret}{text}", "kept": 1.0}}).encode()
