@@ -21,8 +21,8 @@ from models.sealed_file import FORMAT, VERSION, SealedFile
 _N: Final = 2**17
 _R: Final = 8
 _P: Final = 1
-_MAX_MEMORY_BYTES: Final = 512 * 1024 * 1024
-_MAX_P: Final = 4
+# A file may come from anybody: it must not cost more time and memory than one of ours.
+_MAX_COST: Final = _N * _R * _P
 _SALT_BYTES: Final = 16
 _NONCE_BYTES: Final = 12
 _KEY_BYTES: Final = 32
@@ -43,8 +43,8 @@ def unseal(file: SealedFile, passphrase: str) -> bytes:
         file.n >= 2
         and file.n & (file.n - 1) == 0
         and file.r >= 1
-        and 1 <= file.p <= _MAX_P
-        and 128 * file.n * file.r <= _MAX_MEMORY_BYTES
+        and file.p >= 1
+        and file.n * file.r * file.p <= _MAX_COST
         and len(file.salt) == _SALT_BYTES
         and len(file.nonce) == _NONCE_BYTES
     )

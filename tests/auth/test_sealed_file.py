@@ -70,7 +70,9 @@ def test_another_passphrase_does_not_open_it_and_is_not_repeated(passphrase: str
     [
         pytest.param(replace(SEALED, n=2**30), id="more memory than there is"),
         pytest.param(replace(SEALED, n=2**17, r=64), id="more memory than ours"),
-        pytest.param(replace(SEALED, p=1000), id="more time"),
+        pytest.param(replace(SEALED, n=2**18, r=8), id="twice the memory of ours"),
+        pytest.param(replace(SEALED, n=2**17, r=8, p=2), id="twice the time of ours"),
+        pytest.param(replace(SEALED, p=10**6), id="more time"),
         pytest.param(replace(SEALED, n=1000), id="no power of two"),
         pytest.param(replace(SEALED, n=1), id="one"),
         pytest.param(replace(SEALED, n=0), id="zero"),
