@@ -7,7 +7,7 @@ from aiohttp import web
 from dialects.base import Dialect
 from handlers.calls import PACE, Pace
 from handlers.endpoint import Endpoint
-from handlers.gate import Gate
+from handlers.gate import GATE, Gate
 from services.authenticator import Authenticator
 
 _USUAL_PACE = Pace()
@@ -24,6 +24,7 @@ def build_app(
     # Bodies are read and limited by our own readers; aiohttp's limit only has to let them.
     app = web.Application(middlewares=[gate.middleware()], client_max_size=1 << 40)
     app[PACE] = pace
+    app[GATE] = gate
     app.on_startup.append(gate.check)
     app.on_response_prepare.append(gate.complete)
     for endpoint in endpoints:

@@ -10,9 +10,9 @@ from aiohttp import web
 
 from handlers.bodies import listing, query
 from handlers.endpoint import Access, Endpoint
-from handlers.gate import REQUEST_ID
+from handlers.gate import GATE, REQUEST_ID
 from handlers.keys import GATEWAY
-from models.errors import BadRequest, StorageUnavailable
+from models.errors import BadRequest, Forbidden, StorageUnavailable, Unauthorized
 from models.event import Event
 from openapi.events import EventAnswer, EventList, EventQuery, EventStreamQuery
 from services.event_feed import EventFeed
@@ -79,7 +79,9 @@ async def _stream(request: web.Request) -> web.StreamResponse:
         await response.prepare(request)
         try:
             if request.method != "HEAD":
-                await _follow(feed, position, response)
+                await _follow(feed, position, request, response)
+            await response.write_eof()
+        except (Unauthorized, Forbidden):
             await response.write_eof()
         except TimeoutError:
             logger.info("a listener was too slow", extra={"request_id": request[REQUEST_ID]})
@@ -100,10 +102,13 @@ async def _first_position(request: web.Request, feed: EventFeed) -> int:
     return last if asked is None else min(asked, last)
 
 
-async def _follow(feed: EventFeed, position: int, response: web.StreamResponse) -> None:
+async def _follow(
+    feed: EventFeed, position: int, request: web.Request, response: web.StreamResponse
+) -> None:
     """Tell of events until the client leaves or we stop.
 
-    Raises TimeoutError for one that takes nothing any more: it is cut off, and may resume.
+    Raises TimeoutError for one that takes nothing any more: it is cut off, and may resume; and
+    Unauthorized or Forbidden for one whose key is not good any more.
     """
     await _write(response, _BEGIN)
     while not feed.is_over:
@@ -112,6 +117,7 @@ async def _follow(feed: EventFeed, position: int, response: web.StreamResponse) 
         except StorageUnavailable:
             await asyncio.sleep(1.0)
             continue
+        await request.app[GATE].readmit(request)
         await _write(response, _frames(found) if found else _COMMENT)
         position = found[-1].position if found else position
 

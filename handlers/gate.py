@@ -76,6 +76,11 @@ class Gate:
 
         return gate
 
+    async def readmit(self, request: web.Request) -> None:
+        """Raise GatewayError when the caller may not do this any more: an answer that goes on for
+        hours can outlive its key."""
+        await self._admit(request, self._endpoints[request.match_info.handler])
+
     async def check(self, app: web.Application) -> None:
         """Raise ValueError at the start of an application with a route that nobody declared."""
         undeclared = [
@@ -134,6 +139,9 @@ class Gate:
         elif not request.path.startswith("/v1"):
             return None
         return self._dialects[caller_dialect(request)]
+
+
+GATE: Final = web.AppKey("gate", Gate)
 
 
 def _is_gone(request: web.Request) -> bool:

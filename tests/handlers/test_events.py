@@ -171,3 +171,20 @@ async def test_a_head_request_does_not_listen(api: Api) -> None:
     async with asyncio.timeout(5):
         answer = await api.call("HEAD", STREAM)
     assert (answer.status, answer.text) == (200, "")
+
+
+@pytest.mark.parametrize("change", [None, {"is_active": False}, {"is_admin": False}])
+async def test_a_listener_hears_nothing_once_its_key_is_not_good_any_more(
+    api: Api, change: dict[str, object] | None
+) -> None:
+    await api.made("/api/v1/api-keys", {"name": "another", "is_admin": True})
+    made = await api.made("/api/v1/api-keys", {"name": "listener", "is_admin": True})
+    async with listening(api, headers={"x-api-key": str(made.json["key"])}) as listener:
+        await told(api, "before")
+        assert await listener.heard(1) == ["before"]
+        path = f"/api/v1/api-keys/{made.id}"
+        changed = await api.call("DELETE" if change is None else "PATCH", path, change)
+        assert changed.status < 300, changed.text
+        await told(api, "after")
+        with pytest.raises(EOFError):
+            await listener.heard(1)
