@@ -64,6 +64,11 @@ class Seat:
         return self.stored.account
 
     @property
+    def is_gone(self) -> bool:
+        """Whether it cannot serve until somebody changes something, or is there no more."""
+        return self.obstacle is not None or self.roster.by_id.get(self.id) is not self
+
+    @property
     def is_full(self) -> bool:
         """Whether there is no place left, as far as this process knows."""
         return self.limit > 0 and (self.full_until > 0 or self.held >= self.limit)

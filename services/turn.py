@@ -286,8 +286,12 @@ class Turn:
         holding = await self._desk.take(seat)
         return None if holding is None else self._lease(holding, choice, picture)
 
-    def _lease(self, holding: Holding, choice: Choice, picture: Decision) -> Lease:
+    def _lease(self, holding: Holding, choice: Choice, picture: Decision) -> Lease | None:
         seat = holding.seat
+        if seat.is_gone:
+            # While it asked for a place; whose proxy was switched off would now go direct.
+            holding.release()
+            return None
         self._last = seat.key
         is_counted = choice in {"strategy", "borrowed", "failover"}
         counter = self._counter if is_counted else None
