@@ -68,12 +68,16 @@ class Reply:
 
     async def aclose(self) -> None:
         """Close the stream, however far it was read."""
-        finish, self.finish = self.finish, lambda: None
         try:
             if self.chunks is not None:
                 await self.chunks.aclose()
         finally:
-            finish()
+            self.drop()
+
+    def drop(self) -> None:
+        """Give back what the stream holds; enough for one that nobody has begun to read."""
+        finish, self.finish = self.finish, lambda: None
+        finish()
 
 
 @dataclass(frozen=True, slots=True)

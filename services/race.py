@@ -35,16 +35,22 @@ def _started(runner: Runner) -> asyncio.Task[Reply]:
 
 
 async def _first(running: set[asyncio.Task[Reply]]) -> Reply:
-    pending, winner = set(running), None
+    pending = set(running)
     try:
-        while pending and winner is None:
+        while pending:
             done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-            winner = next((task for task in done if task.exception() is None), None)
-    finally:
-        await _broken_off(running - {winner} if winner is not None else running)
-    if winner is not None:
-        return winner.result()
-    raise _most_telling([task.exception() for task in running])
+            winner = next((task for task in done if _failure(task) is None), None)
+            if winner is not None:
+                await _broken_off(running - {winner})
+                return winner.result()
+    except BaseException:
+        await _broken_off(running)  # the winner as well: nobody takes its answer any more
+        raise
+    raise _most_telling([_failure(task) for task in running])
+
+
+def _failure(task: asyncio.Task[Reply]) -> BaseException | None:
+    return asyncio.CancelledError() if task.cancelled() else task.exception()
 
 
 def _most_telling(errors: Sequence[BaseException | None]) -> BaseException:
@@ -60,12 +66,17 @@ def _most_telling(errors: Sequence[BaseException | None]) -> BaseException:
 
 
 async def _broken_off(tasks: set[asyncio.Task[Reply]]) -> None:
-    """Cancel what runs, and close what has come meanwhile: nobody takes it."""
-    if not tasks:
-        return
+    """Cancel what runs, and give back what has come or yet comes: nobody takes it.
+
+    That is settled before the wait, so whoever is cancelled in it leaves nothing behind.
+    """
     for task in tasks:
         task.cancel()
-    await asyncio.wait(tasks)
-    for task in tasks:
-        if not task.cancelled() and task.exception() is None:
-            await task.result().aclose()
+        task.add_done_callback(_drop)
+    if tasks:
+        await asyncio.wait(tasks)
+
+
+def _drop(task: asyncio.Task[Reply]) -> None:
+    if _failure(task) is None:
+        task.result().drop()

@@ -8,6 +8,7 @@ import pytest
 from models.errors import ErrorKind, GatewayError, NoCapacity, UpstreamError
 from services.answers import Reply
 from services.race import first_of, hedged
+from tests.waiting import until
 
 
 class Contender:
@@ -101,6 +102,75 @@ async def test_a_client_that_leaves_breaks_every_contender_off() -> None:
     with pytest.raises(asyncio.CancelledError):
         await race
     assert (one.was_cancelled, two.was_cancelled) == (True, True)
+
+
+class Lingering(Contender):
+    """Takes its time to end when it is broken off."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.may_end = asyncio.Event()
+
+    async def __call__(self) -> Reply:
+        try:
+            return await super().__call__()
+        except asyncio.CancelledError:
+            await self.may_end.wait()
+            raise
+
+
+async def test_a_client_that_leaves_after_the_first_answer_came_leaves_none_behind() -> None:
+    """It leaves while the losers are broken off: the winner's answer is given back, too."""
+    winner, loser = Contender("winner"), Lingering("loser")
+    race = asyncio.create_task(first_of([winner, loser]))
+    await loser.began.wait()
+    winner.answer()
+    await until(lambda: loser.was_cancelled)
+    race.cancel()
+    await until(lambda: winner.closed == 1)
+    loser.may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await race
+    assert winner.closed == 1
+
+
+class Stubborn(Contender):
+    """Has its answer in spite of being broken off."""
+
+    async def __call__(self) -> Reply:
+        try:
+            return await super().__call__()
+        except asyncio.CancelledError:
+            return await super().__call__()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_an_answer_that_comes_after_the_client_has_left_is_given_back(times: int) -> None:
+    stubborn, other = Stubborn("stubborn"), Contender("other")
+    stubborn.outcome = asyncio.get_running_loop().create_future()
+    race = asyncio.create_task(first_of([stubborn, other]))
+    await other.began.wait()
+    inner, stubborn.outcome = stubborn.outcome, asyncio.get_running_loop().create_future()
+    for _ in range(times):
+        race.cancel()
+        await until(lambda: other.was_cancelled)
+        await asyncio.sleep(0)
+    stubborn.answer()
+    with pytest.raises(asyncio.CancelledError):
+        await race
+    await until(lambda: stubborn.closed == 1)
+    assert inner.cancelled()
+
+
+async def test_one_that_is_cancelled_by_itself_leaves_the_race_to_the_others() -> None:
+    one, two = Contender("one"), Contender("two")
+    race = asyncio.create_task(first_of([one, two]))
+    await two.began.wait()
+    one.outcome.cancel()
+    await until(lambda: one.was_cancelled)
+    await asyncio.sleep(0)
+    two.answer()
+    assert (await race).body == b"two"
 
 
 # --- hedging ---

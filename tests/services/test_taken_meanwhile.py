@@ -67,5 +67,5 @@ async def test_who_is_gone_meanwhile_does_not_serve_and_another_does(
     assert number_of(lease) == 2
     lease.release()
     async with house.kept():
-        while await house.shared.slots_taken([before[0].account.id]) != [0]:
-            await asyncio.sleep(0.01)
+        await until(lambda: not house.pool.slots._leaving)
+    assert await house.shared.slots_taken([before[0].account.id]) == [0]
