@@ -1,14 +1,13 @@
 """Proxies by the thousand: lists come in, and go out without passwords."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from models.egress import EgressProxy, masked_url
-from models.errors import BadRequest
 from models.ids import new_id
 from models.ports import Clock
 from openapi.addresses import PROXY_SCHEMES
@@ -16,6 +15,7 @@ from openapi.egress_care import ProxyImport
 from openapi.proxy_lists import ProxyLine, read_list
 from repositories.base import EgressRepository, ProviderRepository
 from services.guard import AddressGuard
+from services.lookups import refusals
 from services.refusals import check_provider
 
 T = TypeVar("T")
@@ -23,9 +23,6 @@ T = TypeVar("T")
 _KNOWN_AT_ONCE: Final = 500
 # Each is one transaction, which holds the lock under which all places are given.
 _CREATED_AT_ONCE: Final = 200
-_LOOKED_UP_AT_ONCE: Final = 16
-_LOOKING_UP_S: Final = 20.0
-"""Names that take longer, all together, are not let in."""
 
 
 class Fate(StrEnum):
@@ -87,35 +84,13 @@ class EgressLists:
     async def _allowed(self, taken: Sequence[LineTaken]) -> list[LineTaken]:
         """Refuse the addresses to which the gateway may not connect."""
         hosts = {_host(line.url): line.url for line in taken if line.url is not None}
-        reasons = await self._refusals(hosts)
+        reasons = await refusals(self._guard, hosts, schemes=PROXY_SCHEMES)
         return [
             line
             if line.url is None or (reason := reasons.get(_host(line.url))) is None
             else LineTaken(line.number, Fate.INVALID, reason=reason)
             for line in taken
         ]
-
-    async def _refusals(self, hosts: Mapping[str, str]) -> dict[str, str]:
-        """Ask the guard about each host once; it looks names up."""
-        reasons = dict.fromkeys(hosts, "its name could not be looked up in time; try it again")
-        left = iter(hosts.items())
-
-        async def look_up() -> None:
-            for host, url in left:
-                try:
-                    await self._guard.check_url(url, schemes=PROXY_SCHEMES)
-                except BadRequest as error:
-                    reasons[host] = error.message.removeprefix("url: ")
-                else:
-                    del reasons[host]
-
-        try:
-            async with asyncio.timeout(_LOOKING_UP_S), asyncio.TaskGroup() as tasks:
-                for _ in range(_LOOKED_UP_AT_ONCE):
-                    tasks.create_task(look_up(), name="egress.import.guard")
-        except TimeoutError:
-            pass  # those that are left keep their reason
-        return reasons
 
     async def _without_known(self, taken: Sequence[LineTaken]) -> list[LineTaken]:
         urls = [line.url for line in taken if line.url is not None]

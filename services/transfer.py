@@ -8,11 +8,12 @@ already, by its credential or by what the caller says, is not made twice.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Final
+from urllib.parse import urlsplit
 
 from auth.sealed_file import seal, unseal
 from dialects.fields import dumps, parse_object
 from models.account import Account, AuthType, Credentials, EgressPolicy, StoredAccount
-from models.errors import BadRequest, Conflict, GatewayError, Unprocessable
+from models.errors import BadRequest, Conflict, GatewayError
 from models.ids import new_id
 from models.json_types import Json
 from models.ports import Clock
@@ -24,8 +25,8 @@ from openapi.transfer import MAX_ACCOUNTS, AccountImport, with_secrets
 from repositories.base import AccountRepository, ProviderRepository
 from services.guard import AddressGuard
 from services.known_accounts import KnownAccounts
+from services.lookups import refusals
 from services.providers import auth_types_of
-from services.refusals import check_address
 from services.transfer_entries import Entry
 
 _BATCH: Final = 100
@@ -79,7 +80,7 @@ class Transfer:
             known = KnownAccounts(await self._accounts.all(), by_label=body.match == "label")
             for entry in entries:
                 known.find(entry)
-            await self._check_addresses(entries)
+            await self._check_addresses(entries, update=body.update)
             if not body.dry_run:
                 await self._store(entries, update=body.update)
             elif body.update:
@@ -99,24 +100,21 @@ class Transfer:
                 if entry.reason is not None:
                     entry.outcome = "invalid"
 
-    async def _check_addresses(self, entries: Sequence[Entry]) -> None:
-        """Refuse token endpoints that the gateway may not connect to; each is looked up once."""
-        refusals: dict[str, str | None] = {}
+    async def _check_addresses(self, entries: Sequence[Entry], *, update: bool) -> None:
+        """Refuse token endpoints that the gateway may not connect to."""
+        endpoints = {
+            id(entry): entry.body.auth_data.token_url
+            for entry in entries
+            if (entry.outcome == "created" or (update and entry.known is not None))
+            and entry.body is not None
+            and isinstance(entry.body.auth_data, OAuthData)
+        }
+        hosts = {_host(url): url for url in endpoints.values()}
+        reasons = await refusals(self._guard, hosts, schemes=WEB_SCHEMES)
         for entry in entries:
-            data = entry.body.auth_data if entry.body is not None else None
-            if not isinstance(data, OAuthData) or entry.outcome != "created":
-                continue
-            if data.token_url not in refusals:
-                refusals[data.token_url] = await self._refusal(data.token_url)
-            if refusals[data.token_url] is not None:
-                entry.outcome, entry.reason = "invalid", refusals[data.token_url]
-
-    async def _refusal(self, url: str) -> str | None:
-        try:
-            await check_address(self._guard, url, schemes=WEB_SCHEMES, path="auth_data.token_url")
-        except Unprocessable as error:
-            return error.message
-        return None
+            reason = reasons.get(_host(endpoints.get(id(entry), "")))
+            if reason is not None:
+                entry.outcome, entry.reason = "invalid", f"auth_data.token_url: {reason}"
 
     # --- storing --------------------------------------------------------------------------
 
@@ -214,6 +212,10 @@ def _misfit(body: AccountCreate, taken: Mapping[str, frozenset[AuthType]]) -> st
     if body.auth_type not in taken[body.provider_id]:
         return f"auth_type: provider {body.provider_id} does not take {body.auth_type.value}"
     return None
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or ""
 
 
 def _parts(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:

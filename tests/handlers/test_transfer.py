@@ -317,3 +317,46 @@ async def test_no_secret_shows_in_answers_or_logs(
         assert CANARY not in answer.text
     assert CANARY not in json.dumps(file)
     assert CANARY not in caplog.text
+
+
+async def test_names_that_are_never_found_hold_up_no_import(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    async def never(host: str) -> list[str]:
+        asked.append(host)
+        await asyncio.Event().wait()
+        return []
+
+    monkeypatch.setattr("services.guard._resolve", never)
+    monkeypatch.setattr("services.lookups._LIMIT_S", 0.1)
+    many = [
+        body(
+            number,
+            auth_type="oauth",
+            auth_data={**OAUTH_DATA, "refresh_token": f"r-{number}", "token_url": url},
+        )
+        for number in range(40)
+        for url in (f"https://idp-{number}.test/a", f"https://idp-{number}.test/b")
+    ]
+    async with asyncio.timeout(30):
+        told = await taken(api, [*many, body(1)])
+    assert counts(told)[0] == 1
+    assert set(outcomes(told)) == {"created", "exists", "invalid"}
+    assert "in time" in str(told.data[0]["reason"])
+    assert 1 < len(asked) <= 16
+
+
+async def test_an_address_inside_comes_in_by_no_change_either(api: Api) -> None:
+    data = {"auth_type": "oauth", "auth_data": OAUTH_DATA, "identity": "ann@example.com"}
+    made = (await taken(api, [body(1, **data)])).data[0]["account_id"]
+    inside = {**OAUTH_DATA, "refresh_token": "other", "token_url": "http://10.1.1.1/token"}
+    given = {"accounts": [body(1, **{**data, "auth_data": inside})], "update": True}
+    for changes in ({"dry_run": True}, {}):
+        told = await taken(api, {**given, **changes})
+        assert outcomes(told) == ["invalid"]
+        assert "private or reserved network" in str(told.data[0]["reason"])
+    client = (await credentials_of(api, made)).oauth
+    assert client is not None
+    assert client.token_url == OAUTH_DATA["token_url"]
