@@ -1,6 +1,8 @@
 """`/api/v1/oauth`, and the two pages that a browser comes to in between."""
 
+import re
 from functools import partial
+from typing import Final
 
 from aiohttp import web
 
@@ -9,7 +11,7 @@ from handlers.endpoint import Access, Endpoint
 from handlers.gate import PRINCIPAL
 from handlers.keys import GATEWAY
 from handlers.login_pages import HEADERS, STATUSES, page
-from models.errors import NotFound
+from models.errors import BadRequest, NotFound
 from openapi.common import PageQuery
 from openapi.fields import instant, moment
 from openapi.oauth import (
@@ -33,6 +35,7 @@ from services.token_outlook import Outlook
 
 _BASE = "/api/v1/oauth"
 _route = partial(Endpoint, access=Access.ADMIN, tag="oauth")
+_HOST: Final = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?", re.ASCII)
 _browser = partial(Endpoint, "GET", access=Access.PUBLIC, tag="oauth")
 
 
@@ -243,7 +246,14 @@ def _key_id(request: web.Request) -> str:
 
 
 def _origin(request: web.Request) -> str:
-    return str(request.url.origin())
+    """Return how the caller reached us. Raises BadRequest: aiohttp takes any Host."""
+    try:
+        origin = request.url.origin()
+    except ValueError:
+        origin = None
+    if origin is None or _HOST.fullmatch(request.host) is None:
+        raise BadRequest("header Host: expected a name or an address, and maybe a port")
+    return str(origin)
 
 
 def _shown(

@@ -89,6 +89,19 @@ def with_login(**changes: object) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("rig", [changes], indirect=True, ids=["changed"])
 
 
+@pytest.mark.parametrize(
+    "host",
+    ["evil.test:99999", "evil.test:abc", "x/#@evil.test", "u:p@evil.test", "a b", "[::1", "a,b"],
+)
+async def test_a_host_that_is_none_begins_no_login(rig: Rig, host: str) -> None:
+    body = {"provider_id": "openai"}
+    told = await rig.api.call("POST", f"{BASE}/init", body, headers={"Host": host})
+    assert (told.status, told.error["code"]) == (400, "invalid_request")
+    assert host not in told.text
+    for path in ("/oauth/start/x", "/oauth/callback/openai?code=a&state=b"):
+        assert (await rig.api.call("GET", path, headers={"Host": host})).status == 400
+
+
 # --- beginning --------------------------------------------------------------------------------
 
 
