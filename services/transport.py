@@ -260,7 +260,7 @@ class HttpTransport:
         if egress is None:
             return ConnectFailed("could not connect to the provider", blame=Blame.PROVIDER)
         failed = ConnectFailed(
-            f"could not reach the provider through proxy {egress.label!r}",
+            "could not reach the provider through the account's proxy",
             blame=self._reach.blame(error, _host(url), egress.id),
         )
         failed.evidence = str(error)
