@@ -1,6 +1,7 @@
 """Fields that are not the caller's to set are refused, and nothing changes (I-12)."""
 
 import logging
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,10 @@ from hypothesis import strategies as st
 from handlers.endpoint import Endpoint
 from tests.e2e.harness import Rig, open_rig
 from tests.security.shapes import failures_in
-from tests.security.test_access_matrix import ROUTES
+from tests.security.test_access_matrix import ROUTES, path_of
 from tests.security.test_request_fuzz import ANY_JSON
 
-WRITES = [route for route in ROUTES if route.request is not None]
+CHANGES = [route for route in ROUTES if route.request is not None]
 BODIES: dict[str, dict[str, Any]] = {
     "accounts": {
         "provider_id": "anthropic",
@@ -31,6 +32,14 @@ BODIES: dict[str, dict[str, Any]] = {
     "providers": {"name": "H", "dialect": "chat", "base_url": "http://127.0.0.1:9"},
     "api-keys": {"name": "k"},
 }
+WRITES = [
+    route
+    for route in CHANGES
+    if re.fullmatch(rf"/api/v1/({'|'.join(BODIES)})(/{{id}})?", route.path)
+]
+"""What writes a thing whole, or fields of it."""
+DEEDS = [route for route in CHANGES if route not in WRITES]
+"""What does something, and takes a body for it."""
 FOREIGN = (
     "role",
     "roles",
@@ -154,6 +163,26 @@ async def test_no_write_takes_a_field_that_is_not_the_callers(rig: Rig) -> None:
             if not await refused(rig, route, ids, field, VALUES[number % len(VALUES)]):
                 taken.append((route.method, route.path, field))
     assert taken == []
+    assert await state(rig) == before
+
+
+@pytest.mark.parametrize("route", DEEDS, ids=lambda route: route.path)
+async def test_nothing_that_is_done_takes_a_field_that_is_not_the_caller_s(
+    rig: Rig, route: Endpoint
+) -> None:
+    headers = {"x-api-key": rig.admin_key}
+    fields = getattr(route.request, "model_fields", {})
+    before = await state(rig)
+    for number, field in enumerate(FOREIGN):
+        if field in fields:
+            continue
+        body = {field: VALUES[number % len(VALUES)]}
+        url = rig.url + path_of(route)
+        async with rig.http.request(route.method, url, json=body, headers=headers) as response:
+            told = await response.json()
+        assert response.status == 422, field
+        faults = told["error"]["details"]["fields"]
+        assert "Extra inputs are not permitted" in [fault["message"] for fault in faults], field
     assert await state(rig) == before
 
 

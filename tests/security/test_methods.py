@@ -42,7 +42,7 @@ async def test_a_method_that_a_path_does_not_have_is_refused(rig: Rig) -> None:
 
 async def test_head_is_get_without_its_body(rig: Rig) -> None:
     for route in ROUTES:
-        if route.method != "GET":
+        if route.method != "GET" or route.content_type == "text/event-stream":  # it has no end
             continue
         keys = [rig.admin_key, "ak_stranger"] if route.access is not Access.PUBLIC else [""]
         for key in keys:
