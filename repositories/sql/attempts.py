@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
 from math import inf
-from operator import attrgetter
 from typing import Final
 
 from sqlalchemy import Connection, Executable, RowMapping, delete, func, select
@@ -47,7 +46,7 @@ _ROWS: Final[Rows[_Numbered]] = Rows(
         "request_id": lambda row: row.request_id,
         "decision_id": lambda row: row.attempt.decision.id if row.attempt.decision else None,
     },
-    default=lambda name: attrgetter(f"attempt.{name}"),
+    path=lambda name: f"attempt.{name}",
 )
 
 

@@ -8,6 +8,7 @@ lose the row.
 from collections.abc import Callable, Iterable, Mapping
 from math import isfinite
 from operator import attrgetter
+from sys import maxsize
 from typing import Final, Generic, TypeAlias, TypeVar
 
 from sqlalchemy import BigInteger, Connection, Double, Integer, String, Table
@@ -17,7 +18,7 @@ from repositories.sql.tables import Moment, to_datetime
 T = TypeVar("T")
 
 Fit: TypeAlias = Callable[[object], object]
-"""Makes a value fit for its column; None stays None."""
+"""Makes a value that is not None fit for its column."""
 
 # More than any answer has, and far from where a column that sums such counts would overflow.
 _MAX_COUNT: Final = 10**12
@@ -32,25 +33,50 @@ class Rows(Generic[T]):
         table: Table,
         readers: Mapping[str, Callable[[T], object]] | None = None,
         *,
-        default: Callable[[str], Callable[[T], object]] = attrgetter,
+        path: Callable[[str], str] = str,
     ) -> None:
-        """`readers`: how columns are read that are no attributes of the same name; `default`:
-        how all others are."""
+        """`readers`: how columns are read that are no attributes; `path`: where all others have
+        their attribute, if not under their own name."""
         readers = readers or {}
-        self._names = [column.name for column in table.c]
+        plain = [column.name for column in table.c if column.name not in readers]
+        self._read = attrgetter(*map(path, plain))
+        self._readers = list(readers.values())
+        self._names = [*plain, *readers]
         self._table = table.name
-        self._writers = [
-            (readers.get(column.name) or default(column.name), _fit(column.type))
-            for column in table.c
+        kinds = [(at, table.c[name].type) for at, name in enumerate(self._names)]
+        self._widths = [
+            (at, kind.length or maxsize) for at, kind in kinds if isinstance(kind, String)
         ]
+        self._mosts = [(at, _most(kind)) for at, kind in kinds if isinstance(kind, Integer)]
+        self._fits = [(at, fit) for at, kind in kinds if (fit := _fit(kind)) is not None]
         self._statements: dict[str, str] = {}
 
     def insert(self, connection: Connection, things: Iterable[T]) -> None:
         """Insert one row for each thing."""
-        writers = self._writers
-        rows = [tuple([fit(read(thing)) for read, fit in writers]) for thing in things]
+        rows = [self._row(thing) for thing in things]
         if rows:
             connection.exec_driver_sql(self._statement(connection.dialect.paramstyle), rows)
+
+    def _row(self, thing: T) -> tuple[object, ...]:
+        """Return the values of a thing as its columns can hold them.
+
+        Nearly all text and numbers are fine as they are: that is seen here, without a call.
+        """
+        row = [*self._read(thing), *[read(thing) for read in self._readers]]
+        for at, width in self._widths:
+            text = row[at]
+            is_fine = type(text) is str and len(text) <= width and text.isascii()
+            if not is_fine and text is not None:
+                row[at] = _cut(str(text), width)
+        for at, most in self._mosts:
+            number = row[at]
+            is_fine = type(number) is int and 0 <= number <= most
+            if not is_fine and number is not None:
+                row[at] = _bounded(number, most)
+        for at, fit in self._fits:
+            if (value := row[at]) is not None:
+                row[at] = fit(value)
+        return tuple(row)
 
     def _statement(self, paramstyle: str) -> str:
         if paramstyle not in self._statements:
@@ -70,38 +96,24 @@ def duration_of(value: object) -> float:
     return float(value) if isinstance(value, int | float) and isfinite(value) else 0.0
 
 
-def _fit(kind: object) -> Fit:
+def _most(kind: Integer) -> int:
+    """Return the greatest number that a column holds."""
+    return _MAX_COUNT if isinstance(kind, BigInteger) else _MAX_INTEGER
+
+
+def _fit(kind: object) -> Fit | None:
+    """Return what makes other values fit for a column; None where any does."""
     match kind:
         case Moment():
             return _moment
-        case String(length=int(width)):
-            return _text(width)
-        case String():
-            return _text(None)
-        case BigInteger():
-            return _count
-        case Integer():
-            return _integer
         case Double():
-            return _milliseconds
+            return duration_of
         case _:
-            return _same
+            return None
 
 
-def _same(value: object) -> object:
-    return value
-
-
-def _count(value: object) -> int | None:
-    return count_of(value) if isinstance(value, int) else None
-
-
-def _integer(value: object) -> int | None:
-    return max(0, min(value, _MAX_INTEGER)) if isinstance(value, int) else None
-
-
-def _milliseconds(value: object) -> float | None:
-    return None if value is None else duration_of(value)
+def _bounded(value: object, most: int) -> int | None:
+    return max(0, min(value, most)) if isinstance(value, int) else None
 
 
 def _moment(value: object) -> str | None:
@@ -111,15 +123,6 @@ def _moment(value: object) -> str | None:
     return to_datetime(value).isoformat(" ", "microseconds")
 
 
-def _text(width: int | None) -> Fit:
-    """Text cut to its column, lone surrogates replaced."""
-
-    def fit(value: object) -> str | None:
-        if value is None:
-            return None
-        text = str(value)
-        if text.isascii() and (width is None or len(text) <= width):
-            return text
-        return text[:width].encode("utf-8", "replace").decode()
-
-    return fit
+def _cut(text: str, width: int) -> str:
+    """Cut text to its column, lone surrogates replaced."""
+    return text[:width].encode("utf-8", "replace").decode()

@@ -1,7 +1,6 @@
 """Rows of `request_logs`."""
 
 from dataclasses import fields
-from operator import attrgetter
 from typing import Final
 
 from models.exchange import RequestRecord
@@ -9,7 +8,6 @@ from models.usage import Usage
 from repositories.sql.bulk import Rows
 from repositories.sql.tables import request_logs
 
-LOGS: Final[Rows[RequestRecord]] = Rows(
-    request_logs,
-    {field.name: attrgetter(f"usage.{field.name}") for field in fields(Usage)},
-)
+_PATHS: Final = {field.name: f"usage.{field.name}" for field in fields(Usage)}
+
+LOGS: Final[Rows[RequestRecord]] = Rows(request_logs, path=lambda name: _PATHS.get(name, name))

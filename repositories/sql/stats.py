@@ -208,6 +208,8 @@ def _raise_proxy_stats(connection: Connection, records: Sequence[RequestRecord])
 def _tallies(records: Sequence[RequestRecord]) -> dict[_Place, _Tally]:
     tallies: dict[_Place, _Tally] = {}
     for record in records:
+        if record.proxy_id is None and not record.egress_errors:
+            continue
         provider = record.provider_id or ""
         day = to_datetime(record.at).date()
         if record.proxy_id is not None:

@@ -4,7 +4,7 @@ Every text column compares byte by byte (`utf8mb4_bin`), as SQLite does. Times a
 kept as text. Credentials are sealed for their place (`auth/vault.py`).
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import (
     BigInteger,
@@ -38,6 +38,7 @@ metadata = MetaData(naming_convention=NAMING)
 TIMESTAMP = DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 LONG_TEXT = Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
 
+_EPOCH = datetime(1970, 1, 1)
 _LATEST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 
 
@@ -57,7 +58,7 @@ class Moment(TypeDecorator[float]):
 def to_datetime(epoch_s: float) -> datetime:
     """Return the UTC time without zone; what no column can hold becomes the nearest that it can."""
     # `min` and `max` in this order turn NaN into the earliest.
-    return datetime.fromtimestamp(max(0.0, min(epoch_s, _LATEST)), UTC).replace(tzinfo=None)
+    return _EPOCH + timedelta(seconds=max(0.0, min(epoch_s, _LATEST)))
 
 
 def _table(name: str, *parts: SchemaItem) -> Table:
