@@ -13,7 +13,7 @@ from dialects.base import Operation
 from dialects.fields import dumps, parse_lenient, parse_object
 from models.errors import BadRequest, ErrorKind, GatewayError, TimedOut, UpstreamError
 from models.events import collect, replay
-from models.exchange import ProxyRequest, RequestRecord
+from models.exchange import ProxyRequest
 from models.json_types import JsonObject
 from models.ports import Clock, UpstreamResponse
 from models.usage import NO_USAGE, Usage
@@ -80,12 +80,22 @@ class Reply:
         finish()
 
 
+@dataclass(slots=True)
+class Outcome:
+    """What an answer says of itself, once it is known."""
+
+    usage: Usage = NO_USAGE
+    error_code: str | None = None
+    """Of what broke the stream."""
+
+
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """A provider's answer of status 2xx, and what must be known to pass it on."""
 
     request: ProxyRequest
-    record: RequestRecord
+    outcome: Outcome
+    """Filled on the way."""
     plan: Plan
     response: UpstreamResponse
     ended: Callable[[UpstreamError | None], None]
@@ -131,10 +141,10 @@ class Answers:
             return self._collected(given, body)
         payload = _checked(plan, response, body)
         if plan.request is None:
-            given.record.usage = _used(plan, plan.upstream.read_usage(payload))
+            given.outcome.usage = _used(plan, plan.upstream.read_usage(payload))
             return Reply(body)
         answer = filtered(plan, decoded(plan, payload))
-        given.record.usage = _used(plan, answer.usage)
+        given.outcome.usage = _used(plan, answer.usage)
         context = reply_context(given.request, plan.request)
         return Reply(dumps(plan.client.encode_response(answer, context)))
 
@@ -147,7 +157,7 @@ class Answers:
             answer = filtered(plan, collect([*decoder.feed(body), *decoder.end()]))
         except UpstreamError as error:
             raise _judged(plan, error) from error
-        given.record.usage = answer.usage
+        given.outcome.usage = answer.usage
         return Reply(dumps(plan.client.encode_response(answer, reply_context(request, chat))))
 
     # --- streams ---
@@ -174,7 +184,7 @@ class Answers:
         chat = plan.request or plan.client.decode_request(request.payload)
         relay = translated_relay(plan, request, chat)
         told = relay.write(list(replay(answer)))
-        given.record.usage = relay.usage
+        given.outcome.usage = relay.usage
 
         async def chunks() -> AsyncGenerator[bytes, None]:
             yield told
@@ -237,10 +247,10 @@ class Answers:
     def _settle(self, given: Accepted, relay: Relay) -> None:
         self._streams.discard(given.response)
         given.response.close()
-        given.record.usage = relay.usage
+        given.outcome.usage = relay.usage
         if relay.error is not None:
             error = _judged(given.plan, relay.error)
-            given.record.error_code = error.code
+            given.outcome.error_code = error.code
             if isinstance(error, UpstreamError):
                 given.ended(error)
         elif relay.ended:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -21,7 +21,7 @@ from models.ports import Clock, Transport, UpstreamResponse
 from models.rest import origin
 from providers.base import build_request
 from services.affinity import Visit
-from services.answers import Accepted, Answers, Limits, Reply
+from services.answers import Accepted, Answers, Limits, Outcome, Reply
 from services.aside import aside
 from services.breaker import Breaker
 from services.call import Call
@@ -59,6 +59,10 @@ class Try:
     """What signs its calls."""
     admitted: str = ""
     """The address that the breaker has let it ask: as often as it needs to."""
+    outcome: Outcome = field(default_factory=Outcome)
+    """What its answer says of itself."""
+    serves: bool = False
+    """Whether its answer is the client's; of those that race only one is."""
     is_over: bool = False
 
 
@@ -98,26 +102,41 @@ class Attempts:
         one = self._begun(call, plan, lease, visit)
         try:
             reply = await self._served(one)
+            _win(one, reply)
         except BaseException as error:
+            self._failed(one, error)
+            raise
+        reply.finish = partial(_both, reply.finish, partial(self._over, one))
+        try:
+            self._note_success(one, reply)
+        except BaseException:
+            reply.drop()
+            raise
+        return reply
+
+    def _failed(self, one: Try, error: BaseException) -> None:
+        try:
             if isinstance(error, UpstreamError):
                 self._judge(one, error)
             else:
                 _note_failure(one.row, error)
+        finally:
             self._over(one)
-            raise
+
+    def _note_success(self, one: Try, reply: Reply) -> None:
+        call, route, account_id = one.call, one.plan.route, one.lease.account.id
         _credit(one)
-        self._breaker.began(origin(plan.route.provider.id, one.row.base_url or ""))
-        if visit is not None:
-            visit.served(lease.account.id, lease.choice, self._first_content_s(one, reply))
-            call.record.affinity = visit.outcome
+        call.record.first_byte_ms = (self._clock.monotonic() - call.request.started) * 1000.0
+        self._breaker.began(origin(route.provider.id, one.row.base_url or ""))
+        if one.visit is not None:
+            one.visit.served(account_id, one.lease.choice, self._first_content_s(one, reply))
+            call.record.affinity = one.visit.outcome
         if reply.chunks is None:
             self._judge(one, None)
-            self._over(one)
+            reply.drop()
         else:
             # It has begun, so no limit stands in the way; how it ends is another matter.
-            self._pool.succeeded(lease, plan.route, since=one.row.at)
-            reply.finish = partial(_both, reply.finish, partial(self._over, one))
-        return reply
+            self._pool.succeeded(one.lease, route, since=one.row.at)
 
     # --- the way to an answer ---
 
@@ -179,17 +198,15 @@ class Attempts:
             ended = partial(self._judge, one)
             call = one.call
             reply = await self._answers.reply(
-                Accepted(call.request, call.record, one.plan, response, ended, one.secret)
+                Accepted(call.request, one.outcome, one.plan, response, ended, one.secret)
             )
         except BaseException:
             response.close()
             raise
-        self._tell_limits(one, reply, response)
+        self._tell_limits(one.plan, reply, response)
         return reply
 
-    def _tell_limits(self, one: Try, reply: Reply, response: UpstreamResponse) -> None:
-        plan, record = one.plan, one.call.record
-        record.first_byte_ms = (self._clock.monotonic() - one.call.request.started) * 1000.0
+    def _tell_limits(self, plan: Plan, reply: Reply, response: UpstreamResponse) -> None:
         reply.headers |= limits_told(
             response.headers, plan.upstream.name, plan.client.name, self._clock.now()
         )
@@ -302,9 +319,13 @@ class Attempts:
         one.is_over = True
         one.lease.release()
         self._end_row(one)
+        if not one.serves:
+            return
+        record, outcome = one.call.record, one.outcome
+        record.usage = outcome.usage
+        record.error_code = outcome.error_code or record.error_code
         if one.visit is not None:
-            lost = one.visit.ended(one.call.record.usage)
-            one.call.record.cached_tokens_lost = lost
+            record.cached_tokens_lost = one.visit.ended(record.usage)
 
     def _first_content_s(self, one: Try, reply: Reply) -> float | None:
         """How long it took to the content of a stream; a whole answer's time says nothing."""
@@ -329,8 +350,19 @@ async def _diagnosed(plan: Plan, response: UpstreamResponse) -> UpstreamError:
     return error
 
 
+def _win(one: Try, reply: Reply) -> None:
+    """Let an answer be the client's. Raises CancelledError for who comes second in a race, as if
+    it had been broken off a moment earlier."""
+    if one.call.is_served:
+        reply.drop()
+        raise asyncio.CancelledError
+    one.call.is_served = one.serves = True
+
+
 def _credit(one: Try) -> None:
     """Say in the request's record who serves it, or tries to; of those that race, the winner."""
+    if one.call.is_served and not one.serves:
+        return
     record, plan, lease = one.call.record, one.plan, one.lease
     record.provider_id = plan.route.provider.id
     record.upstream_model = plan.route.model

@@ -39,6 +39,8 @@ class Call:
     wait_left_s: float = 0.0
     """How long it may yet wait for an account that is well again."""
     met_stale_connection: bool = False
+    is_served: bool = False
+    """Whether somebody has an answer for it."""
 
     def count(self, error: UpstreamError) -> bool:
         """Count a failure; say whether it may have cost something."""

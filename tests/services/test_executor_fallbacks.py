@@ -2,6 +2,7 @@
 ever; and every call of a provider leaves a row."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -15,8 +16,10 @@ from services.answers import Limits
 from services.executor import Fallbacks
 from tests.builders import make_provider, make_stored
 from tests.fakes.provider import error_body
-from tests.fakes.transport import Answer, FakeResponse, Sent, whole
+from tests.fakes.scenarios import compact
+from tests.fakes.transport import Answer, FakeResponse, Sent, streamed, whole
 from tests.services.executor_rig import Rig, chat_answer, make_request
+from tests.waiting import until
 
 ONE, TWO = f"{1:032x}", f"{2:032x}"
 STAND_IN = "second/gpt-y"
@@ -143,6 +146,56 @@ async def test_in_a_race_the_first_serves_and_the_other_is_broken_off(stream: bo
         (f"{9:032x}", None),
     ]
     assert rig.rests == {}, "who was broken off is not to blame"
+    assert rig.transport.all_closed
+
+
+def counted(sent: Sent) -> Answer:
+    """An answer that names its provider's account, and says that it took as many tokens."""
+    number = int(sent.key.removeprefix("key-"))
+    if json.loads(sent.request.body).get("stream"):
+        return streamed(
+            [
+                frame({"choices": [{"index": 0, "delta": {"content": sent.key}}]}),
+                frame({"choices": [], "usage": {"prompt_tokens": number, "completion_tokens": 1}}),
+                b"data: [DONE]\n\n",
+            ]
+        )
+    message = {"role": "assistant", "content": sent.key}
+    answer = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+    return whole(compact({**answer, "usage": {"prompt_tokens": number}}).encode())
+
+
+def frame(event: dict[str, object]) -> bytes:
+    return f"data: {compact(event)}\n\n".encode()
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_of_two_that_answer_at_once_the_record_tells_only_of_who_serves(stream: bool) -> None:
+    rig = two_models(counted)
+    slow = Slow(rig, "key-1", "key-9")
+    task = asyncio.create_task(rig.ask(asked(STAND_IN, stream=stream, is_race=True)))
+    await until(lambda: len(slow.asked) == 2)
+    for gate in slow.gates.values():
+        gate.set()
+    body = await task
+    winner = next(number for number in (1, 9) if f"key-{number}".encode() in body)
+    record = rig.record
+    assert record.account_id == f"{winner:032x}"
+    assert record.provider_id == {1: "first", 9: "second"}[winner]
+    assert record.usage.input_tokens == winner
+    assert sorted(row.error_kind or "" for row in record.tries) == ["", "cancelled"]
+    assert [rig.pool.inflight(f"{number:032x}") for number in (1, 9)] == [0, 0]
+    assert rig.transport.all_closed
+
+
+async def test_what_breaks_while_a_success_is_noted_leaves_no_lease_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rig = Rig(chat_answer, 1)
+    monkeypatch.setattr(rig.pool, "succeeded", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        await rig.ask(make_request(stream=True))
+    assert rig.pool.inflight(ONE) == 0
     assert rig.transport.all_closed
 
 
