@@ -10,8 +10,9 @@ _MAX_CACHED = 4096
 # No model has a name that long; names are kept as keys here and elsewhere.
 _MAX_NAME_CHARS = 256
 # Some vendors take the name in the address. It is quoted there, but servers between us and them
-# may undo that, and walk up.
-_NO_NAME = re.compile(r"[\x00-\x1f\x7f]|(?:^|[/\\:])\.{1,2}(?:$|[/\\])")
+# may undo that, and walk up. Half a surrogate pair is what bytes of a header become that are no
+# text: it can be neither sent nor kept, and would spoil what others store in the same moment.
+_NO_NAME = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]|(?:^|[/\\:])\.{1,2}(?:$|[/\\])")
 
 
 class Router:

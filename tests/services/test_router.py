@@ -91,6 +91,14 @@ def test_a_name_that_could_lead_elsewhere_in_an_address_is_unknown(name: str) ->
             ROUTER.resolve(model)
 
 
+@pytest.mark.parametrize("name", ["\udcff", "gpt-\udc80x", "\ud800"])
+def test_a_name_that_is_no_text_is_unknown(name: str) -> None:
+    """Bytes of a header arrive like that; one such name made a whole batch for Redis fail."""
+    for model in (f"openai/{name}", f"gpt-{name}"):
+        with pytest.raises(NoRoute):
+            ROUTER.resolve(model)
+
+
 @pytest.mark.parametrize("name", ["a..b", "..a", "a.", ".a", "a/b.c", "é", "a b", "x?y=z#f"])
 def test_dots_and_signs_inside_a_name_are_its_own(name: str) -> None:
     assert routes(f"openai/{name}") == [("openai", name)]
