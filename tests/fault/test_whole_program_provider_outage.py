@@ -64,9 +64,7 @@ async def test_an_overloaded_provider_benches_nobody_beyond_ten_seconds(
         before = told.between(began, outage.begins_at)
         during = told.between(outage.begins_at + 1.0, outage.ends_at)
         after = told.between(well_at, until)
-        first_ok = min(
-            at for at, status, _ in told.answers if status == 200 and at > outage.ends_at
-        )
+        served = [at for at, status, _ in told.answers if status == 200 and at > outage.ends_at]
         calls = [call for call in provider.served if outage.begins_at <= call.at]
         in_outage = sum(call.at < outage.ends_at for call in calls)
         turns = Counter(call.key for call in calls if call.at >= well_at)
