@@ -1,128 +1,48 @@
-"""What clients get when a provider breaks, in every way it can, and who pays for it."""
+"""F-05: what clients get when a provider breaks, in every way it can, and who pays for it.
 
-import json
+Of every way: nobody can serve, or one account is ill and the other well; both formats of
+clients, whole answers and streams.
+"""
+
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any, Final
 
-import aiohttp
 import pytest
+import pytest_asyncio
 
 from tests.e2e.harness import Rig, open_rig
-from tests.fakes.faults import Behaviour, FaultyProvider, deaf_port
+from tests.fakes.faults import FaultyProvider, deaf_port
 from tests.fakes.private_servers import free_port
+from tests.fakes.tls import server_context
 from tests.fault import upstream_faults as faults
-from tests.fault.live_streams import ENDS, ERRORS, PATHS
+from tests.fault.fault_cases import ACCOUNTS, CASES, FAILED, FINE, NOBODY, Case, Price
+from tests.fault.fault_scenes import Scene, check, in_turn, open_scene
+from tests.fault.live_streams import PATHS
 
-FIRST_BYTE_S, IDLE_S = 1.2, 0.5
-TIMES = {
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SETTINGS: Final = {
     "AIGATEWAY_RETRY__CONNECT_TIMEOUT_S": "0.3",
-    "AIGATEWAY_RETRY__FIRST_BYTE_TIMEOUT_S": str(FIRST_BYTE_S),
-    "AIGATEWAY_RETRY__IDLE_TIMEOUT_S": str(IDLE_S),
+    "AIGATEWAY_RETRY__ATTEMPT_TIMEOUT_S": "0.8",
+    "AIGATEWAY_RETRY__STREAM_ATTEMPT_TIMEOUT_S": "0.8",
+    "AIGATEWAY_RETRY__IDLE_TIMEOUT_S": "0.8",
     "AIGATEWAY_RETRY__PING_AFTER_S": "0.2",
     "AIGATEWAY_RETRY__MAX_RESPONSE_BYTES": "4000000",
+    # Many rows fail within moments: what they repeat has its tests elsewhere.
+    "AIGATEWAY_RETRY__BUDGET_MIN_PER_S": "10000",
+    # Two calls, both failed: that shows whether a failure is counted.
+    "AIGATEWAY_BREAKER__FAILURES": "2",
+    "AIGATEWAY_BREAKER__RATIO": "1",
 }
-ACCOUNTS = 2
-ASK = {"max_tokens": 9, "messages": [{"role": "user", "content": "Hello"}]}
-
-
-@dataclass(frozen=True)
-class Told:
-    """What the client gets."""
-
-    status: int
-    kind: str = "api_error"
-    """The `type` that a Messages client reads."""
-    attempts: int = ACCOUNTS
-    chat_status: int | None = None
-    """Where a Chat client gets another one."""
-    ends: str = "error"
-    """A stream of status 200: `whole`, `error` (told inside it). Else nothing."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """A way to break, and what comes of it."""
-
-    behaviour: Behaviour
-    whole: Told
-    stream: Told
-    resting: int = 0
-    """Accounts that rest after one request."""
-    retry_after_s: int | None = None
-
-
-LATE = Told(504, "timeout_error", 1)
-BROKEN = Told(502)
-FINE = Told(200, attempts=1, ends="whole")
-TOLD = Told(200, attempts=1)
-OVERLOADED = Told(529, "overloaded_error", chat_status=503)
-LIMITED = Told(429, "rate_limit_error")
-
-CASES: Mapping[str, Case] = {
-    # The connection: reset, silent, cut.
-    "reset before the head": Case(
-        faults.reset_before_head, Told(502, attempts=3), Told(502, attempts=3)
-    ),
-    "reset after the head": Case(faults.reset_after_head, BROKEN, BROKEN),
-    "reset in the middle": Case(faults.reset_in_the_middle, BROKEN, TOLD),
-    "silent before the head": Case(faults.hang_before_head, LATE, LATE),
-    "silent after the head": Case(faults.hang_after_head, Told(504, "timeout_error"), TOLD),
-    "silent in the middle": Case(faults.hang_in_the_middle, Told(504, "timeout_error"), TOLD),
-    "byte by byte": Case(faults.drip, FINE, FINE),
-    # HTTP: framing that lies.
-    "chunks without an end": Case(faults.truncated_chunks, BROKEN, TOLD),
-    "bad chunk size": Case(faults.bad_chunk_size, BROKEN, BROKEN),
-    "content-length too long": Case(faults.length_too_long, BROKEN, TOLD),
-    "content-length too short": Case(faults.length_too_short, BROKEN, BROKEN),
-    "not HTTP": Case(faults.not_http, BROKEN, BROKEN),
-    "zip bomb": Case(faults.zip_bomb, BROKEN, TOLD),
-    "broken zip": Case(faults.broken_zip, BROKEN, BROKEN),
-    # The body: not what it says.
-    "an answer without its end": Case(faults.whole_without_its_end, BROKEN, TOLD),
-    "a page": Case(faults.page, BROKEN, BROKEN),
-    "a page that says it is none": Case(faults.page_as_json, BROKEN, BROKEN),
-    "a page with 502": Case(faults.page_502, BROKEN, BROKEN),
-    "nothing": Case(faults.nothing, BROKEN, BROKEN),
-    "an error with 200": Case(faults.error_with_200, OVERLOADED, OVERLOADED),
-    "an error as the first event": Case(faults.error_event_first, OVERLOADED, OVERLOADED),
-    "a line of 1 MB": Case(faults.big_line(1 << 20), FINE, FINE),
-    # The provider's own errors.
-    "400": Case(
-        faults.status(400),
-        Told(400, "invalid_request_error", 1),
-        Told(400, "invalid_request_error", 1),
-    ),
-    "401": Case(faults.status(401), BROKEN, BROKEN, resting=ACCOUNTS),
-    "403": Case(faults.status(403), BROKEN, BROKEN, resting=ACCOUNTS),
-    "429": Case(faults.status(429), LIMITED, LIMITED, resting=ACCOUNTS, retry_after_s=5),
-    "429 with seconds": Case(
-        faults.status(429, {"retry-after": "77"}),
-        LIMITED,
-        LIMITED,
-        resting=ACCOUNTS,
-        retry_after_s=77,
-    ),
-    "429 with a date": Case(
-        faults.status(
-            429,
-            {
-                "date": "Wed, 21 Oct 2026 07:28:00 GMT",
-                "retry-after": "Wed, 21 Oct 2026 07:29:17 GMT",
-            },
-        ),
-        LIMITED,
-        LIMITED,
-        resting=ACCOUNTS,
-        retry_after_s=77,
-    ),
-    "500": Case(faults.status(500), BROKEN, BROKEN),
-    "502": Case(faults.status(502), BROKEN, BROKEN),
-    "503": Case(faults.status(503), OVERLOADED, OVERLOADED),
-    "529": Case(faults.status(529), OVERLOADED, OVERLOADED),
-}
+WAYS: Final = [(dialect, stream) for dialect in PATHS for stream in (False, True)]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -130,123 +50,176 @@ def bombs() -> None:
     faults.load_bombs()
 
 
-@pytest.fixture
-async def rig(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Rig]:
-    caplog.set_level(logging.INFO)
-    async with open_rig(tmp_path, TIMES) as opened:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def rig(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
+    async with open_rig(tmp_path_factory.mktemp("faults"), SETTINGS) as opened:
         yield opened
 
 
-@dataclass
-class Scene:
-    """One provider of its own, so that nobody rests for another's sake."""
-
-    rig: Rig
-    id: str
-    log: pytest.LogCaptureFixture
-
-    async def ask(self, dialect: str, *, stream: bool) -> aiohttp.ClientResponse:
-        body = {**ASK, "model": f"{self.id}/claude-fake", "stream": stream}
-        return await self.rig.post(PATHS[dialect], body)
-
-    def resting(self) -> int:
-        """Return how many accounts rest: what all of them meet is held against none."""
-        found: set[tuple[str, str]] = set()
-        for record in self.log.records:
-            facts = vars(record)
-            if record.message == "cooling down":
-                found.add((facts["subject"], facts["scope"]))
-            elif record.message == "well again":
-                found.discard((facts["subject"], facts["scope"]))
-        return len(found)
-
-    def complaints(self) -> list[str]:
-        return [r.getMessage() for r in self.log.records if r.levelno >= logging.ERROR]
+@pytest.fixture(autouse=True)
+def no_complaints(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Whatever a provider does, it is no fault of ours."""
+    yield
+    complaints = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert [record.getMessage() for record in complaints] == []
 
 
-async def open_scene(rig: Rig, log: pytest.LogCaptureFixture, number: int, url: str) -> Scene:
-    name = f"faulty{number}"
-    body = {"id": name, "name": name, "dialect": "messages", "base_url": url}
-    await rig.api("POST", "/providers", body)
-    for account in range(ACCOUNTS):
-        # With models of its own nobody asks the provider for its list.
-        await rig.add_account(name, f"key-{account}", models=["claude-fake"])
-    log.clear()
-    return Scene(rig, name, log)
-
-
-async def check(response: aiohttp.ClientResponse, dialect: str, told: Told) -> None:
-    """The client got what was expected, in its own format."""
-    body = await response.read()
-    status = told.status if dialect == "messages" else told.chat_status or told.status
-    assert (response.status, response.headers.get("x-aigateway-attempts")) == (
-        status,
-        str(told.attempts),
-    )
-    if status != 200:
-        check_error(dialect, body, told.kind)
-    elif response.content_type == "text/event-stream":
-        errors, ends = body.count(ERRORS[dialect]), body.count(ENDS[dialect])
-        assert (errors, ends) == ((0, 1) if told.ends == "whole" else (1, 0)), body[-300:]
-    else:
-        assert json.loads(body)
-
-
-def check_error(dialect: str, body: bytes, kind: str) -> None:
-    shape = json.loads(body)
-    if dialect == "messages":
-        assert set(shape) >= {"type", "error", "request_id"}
-        assert shape["type"] == "error"
-        assert shape["error"]["type"] == kind
-    else:
-        assert set(shape) == {"error"}
-        assert set(shape["error"]) == {"message", "type", "param", "code"}
-    assert shape["error"]["message"]
+# --- everybody is ill -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", CASES)
-async def test_a_provider_that_breaks(
-    rig: Rig, caplog: pytest.LogCaptureFixture, name: str
+async def test_when_no_account_can_serve_the_client_is_told_and_nobody_is_wronged(
+    rig: Rig, name: str
 ) -> None:
-    case, number = CASES[name], 0
-    for dialect in PATHS:
-        for stream in (False, True):
-            number += 1
-            async with FaultyProvider(case.behaviour).running() as provider:
-                scene = await open_scene(rig, caplog, number, provider.url)
-                told = case.stream if stream else case.whole
-                response = await scene.ask(dialect, stream=stream)
-                await check(response, dialect, told)
-                assert scene.resting() == case.resting
-                if case.retry_after_s is not None:
-                    assert int(response.headers["retry-after"]) in (
-                        case.retry_after_s,
-                        case.retry_after_s - 1,
-                    )
-                if not case.resting:
-                    await scene.ask(dialect, stream=stream)
-                    assert scene.resting() == 0
-                assert scene.complaints() == []
+    case = CASES[name]
+    looks = [partial(_everybody_ill, rig, case, dialect, stream=stream) for dialect, stream in WAYS]
+    await _look(looks, case)
 
 
-@pytest.mark.parametrize("how", ["refused", "deaf", "no TLS"])
-async def test_a_provider_that_is_not_reached(
-    rig: Rig, caplog: pytest.LogCaptureFixture, how: str
+async def _everybody_ill(rig: Rig, case: Case, dialect: str, *, stream: bool) -> None:
+    told, price = case.told(dialect, stream=stream), case.paid(dialect, stream=stream)
+    async with FaultyProvider(case.behaviour).running() as provider:
+        scene = await open_scene(rig, provider.url)
+        calls = told.attempts + (case.calls - 1 if told.attempts > 1 else 0)
+        # Twice where one request makes one call: the breaker opens at the second.
+        for _ in range(ACCOUNTS // told.attempts):
+            asked = await scene.ask(dialect, stream=stream)
+            check(asked, dialect, told)
+            assert [call["blame"] for call in asked.attempts] == (
+                [price.blame] * calls if price else [None]
+            )
+            assert all(call["sent"] for call in asked.attempts)
+            if case.retry_after_s is not None:
+                wait_s = int(asked.response.headers["retry-after"])
+                assert wait_s in (case.retry_after_s, case.retry_after_s - 1)
+        assert len(provider.requests) == ACCOUNTS // told.attempts * calls
+        assert await scene.rests() == _all_rest(price)
+
+
+def _all_rest(price: Price | None) -> dict[str, str]:
+    """What everybody meets is nobody's own: then the provider is left alone, else each rests."""
+    if price is None or price.scope is None:
+        return {}
+    if price.counts:
+        return {"provider": "*"}
+    return {f"key-{number}": price.scope for number in range(ACCOUNTS)}
+
+
+# --- one is ill -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.price])
+async def test_when_one_account_is_ill_the_other_serves_and_only_the_ill_one_pays(
+    rig: Rig, name: str
 ) -> None:
-    """Nobody saw the request, no account is to blame, and every account was tried."""
+    case = CASES[name]
+    prices = {stream: case.paid("messages", stream=stream) for stream in (False, True)}
+    looks = [
+        partial(_one_ill, rig, case, price, stream=stream)
+        for stream, price in prices.items()
+        if price is not None
+    ]
+    await _look(looks, case)
+
+
+async def _one_ill(rig: Rig, case: Case, price: Price, *, stream: bool) -> None:
+    told = case.told("messages", stream=stream)
+    # What began, or what the request itself is to blame for, no other account can mend.
+    alone = told if told.attempts == 1 else replace(FINE, attempts=ACCOUNTS)
+    async with FaultyProvider(faults.ill_for("key-0", case.behaviour)).running() as provider:
+        scene = await open_scene(rig, provider.url)
+        for _ in range(price.after):
+            assert await scene.rests() == {}
+            for met in in_turn(scene, alone, FINE):
+                check(await scene.ask("messages", stream=stream), "messages", met)
+        assert await scene.rests() == ({"key-0": price.scope} if price.scope else {})
+        if price.scope is not None:
+            before = _calls_of(provider, "key-0")
+            for _ in range(ACCOUNTS):
+                check(await scene.ask("messages", stream=stream), "messages", FINE)
+            assert _calls_of(provider, "key-0") == before == price.after * case.calls
+
+
+def _calls_of(provider: FaultyProvider, key: str) -> int:
+    return sum(key.encode() in head for head in provider.requests)
+
+
+async def _look(looks: Sequence[Callable[[], Coroutine[None, None, None]]], case: Case) -> None:
+    """Take looks at a case, all at once where that goes."""
+    limit = asyncio.Semaphore(1 if case.is_heavy else len(looks))
+
+    async def take(look: Callable[[], Coroutine[None, None, None]]) -> None:
+        async with limit:
+            await look()
+
+    async with asyncio.TaskGroup() as group:
+        for look in looks:
+            group.create_task(take(look))
+
+
+# --- no connection ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "how", ["refused", "deaf", "no TLS", "a stranger's certificate", "no such name", "no answer"]
+)
+async def test_a_provider_that_is_not_reached_has_seen_nothing_and_no_account_is_to_blame(
+    rig: Rig, tmp_path: Path, how: str
+) -> None:
     async with AsyncExitStack() as stack:
-        if how == "refused":
-            url = f"http://127.0.0.1:{free_port()}"
-        elif how == "deaf":
-            url = f"http://127.0.0.1:{stack.enter_context(deaf_port())}"
-        else:
+        url = await _unreachable(stack, tmp_path, how)
+        scenes = {way: await open_scene(rig, url) for way in WAYS}
+        with names_unknown(hangs=how == "no answer"):
+            async with asyncio.TaskGroup() as group:
+                for way, scene in scenes.items():
+                    group.create_task(_not_reached(scene, *way))
+
+
+async def _not_reached(scene: Scene, dialect: str, stream: bool) -> None:
+    asked = await scene.ask(dialect, stream=stream)
+    check(asked, dialect, FAILED)
+    assert [(call["sent"], call["status"], call["blame"]) for call in asked.attempts] == (
+        [(False, None, NOBODY.blame)] * ACCOUNTS
+    )
+    assert await scene.rests() == {"provider": "*"}
+
+
+async def _unreachable(stack: AsyncExitStack, folder: Path, how: str) -> str:
+    match how:
+        case "refused":
+            return f"http://127.0.0.1:{free_port()}"
+        case "deaf":
+            return f"http://127.0.0.1:{stack.enter_context(deaf_port())}"
+        case "no TLS":
             provider = FaultyProvider(faults.not_http)
             await stack.enter_async_context(provider.running())
-            url = provider.url.replace("http://", "https://")
-        scene = await open_scene(rig, caplog, 0, url)
-        for dialect in PATHS:
-            for stream in (False, True):
-                response = await scene.ask(dialect, stream=stream)
-                await check(response, dialect, BROKEN)
-        assert scene.resting() == 0
-        assert scene.complaints() == []
+            return provider.url.replace("http://", "https://")
+        case "a stranger's certificate":
+            context = server_context(folder, "somebody.example")
+            server = await asyncio.start_server(
+                lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=context
+            )
+            stack.callback(server.close)
+            return f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        case _:
+            return "http://provider.invalid"
+
+
+@contextmanager
+def names_unknown(*, hangs: bool) -> Iterator[None]:
+    """Names of the kind that is reserved for it are known to nobody, or nobody says a word."""
+    over, known = threading.Event(), socket.getaddrinfo
+
+    def find(host: str, *args: Any, **kwargs: Any) -> object:  # noqa: ANN401 - as it is called
+        if not str(host).endswith(".invalid"):
+            return known(host, *args, **kwargs)
+        if hangs:
+            over.wait(30)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", find)
+        try:
+            yield
+        finally:
+            over.set()

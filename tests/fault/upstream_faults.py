@@ -1,10 +1,9 @@
 """Ways in which a provider of the Messages format breaks, byte by byte."""
 
 import asyncio
+import contextlib
 import gzip
-import time
 from collections.abc import Mapping, Sequence
-from email.utils import formatdate
 from functools import cache
 from typing import Final
 
@@ -19,7 +18,7 @@ PAGE: Final = b"<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1></body></html
 
 GOOD: Final = compact(messages_json(Scenario())).encode()
 GOOD_EVENTS: Final = tuple(messages_stream(Scenario()))
-BOMB_BYTES: Final = 100_000_000
+BOMB_BYTES: Final = 70_000_000
 BEGUN: Final = 4
 """So many events, and the answer has content."""
 
@@ -41,10 +40,12 @@ async def respond(
     await exchange.send(head(status, {**headers, **length}) + body)
 
 
-async def begin_stream(exchange: Exchange, events: Sequence[bytes]) -> None:
+async def begin_stream(
+    exchange: Exchange, events: Sequence[bytes], *, headers: Mapping[str, str] = EVENTS
+) -> None:
     """Send a head and some events of an answer in chunks."""
-    headers = {**EVENTS, "transfer-encoding": "chunked", "connection": "close"}
-    await exchange.send(head(200, headers))
+    chunked = {"transfer-encoding": "chunked", "connection": "close"}
+    await exchange.send(head(200, {**headers, **chunked}))
     for event in events:
         await exchange.send(chunk(event))
 
@@ -124,8 +125,40 @@ async def bad_chunk_size(exchange: Exchange) -> None:
     await exchange.send(head(200, {**headers, "transfer-encoding": "chunked"}) + b"zz\r\nabc\r\n")
 
 
+async def head_without_end(exchange: Exchange) -> None:
+    """A head that goes on and on."""
+    await exchange.send(b"HTTP/1.1 200 OK\r\n")
+    with contextlib.suppress(ConnectionError):
+        while not exchange.writer.is_closing():
+            await exchange.send(b"x-more: " + b"a" * 99 + b"\r\n")
+            await asyncio.sleep(0.01)
+
+
+async def huge_header(exchange: Exchange) -> None:
+    await exchange.send(head(200, {**JSON, "x-huge": "a" * 100_000, "content-length": "0"}))
+
+
+async def redirect(exchange: Exchange) -> None:
+    """Wants us elsewhere, which nobody allowed."""
+    elsewhere = {**JSON, "location": "http://127.0.0.1:1/elsewhere"}
+    await respond(exchange, b"", status=307, headers=elsewhere)
+
+
+async def no_content(exchange: Exchange) -> None:
+    await exchange.send(head(204, {"connection": "close"}))
+
+
 async def not_http(exchange: Exchange) -> None:
     await exchange.send(b"SSH-2.0-OpenSSH_9.2\r\n")
+
+
+def page_with(status: int) -> Behaviour:
+    """A page of somebody before the API, with a status."""
+
+    async def behave(exchange: Exchange) -> None:
+        await respond(exchange, PAGE, status=status, headers={"content-type": "text/html"})
+
+    return behave
 
 
 async def page(exchange: Exchange) -> None:
@@ -134,10 +167,6 @@ async def page(exchange: Exchange) -> None:
 
 async def page_as_json(exchange: Exchange) -> None:
     await respond(exchange, PAGE, headers=EVENTS if exchange.asks_stream else JSON)
-
-
-async def page_502(exchange: Exchange) -> None:
-    await respond(exchange, PAGE, status=502, headers={"content-type": "text/html"})
 
 
 async def nothing(exchange: Exchange) -> None:
@@ -158,10 +187,22 @@ async def error_event_first(exchange: Exchange) -> None:
 
 
 async def zip_bomb(exchange: Exchange) -> None:
-    """Some 100 kB that become 100 MB."""
+    """Some 70 kB that become 70 MB."""
     headers = EVENTS if exchange.asks_stream else JSON
     body = _bomb(b'data: "' if exchange.asks_stream else b'{"a":"')
     await respond(exchange, body, headers={**headers, "content-encoding": "gzip"})
+
+
+async def error_without_end(exchange: Exchange) -> None:
+    """An error whose body never comes."""
+    await exchange.send(head(500, {**JSON, "content-length": "1000"}) + b'{"type":')
+    await exchange.hang()
+
+
+async def error_bomb(exchange: Exchange) -> None:
+    """An error whose body is some 70 kB that become 70 MB."""
+    headers = {**JSON, "content-encoding": "gzip"}
+    await respond(exchange, _bomb(b'{"a":"'), status=500, headers=headers)
 
 
 @cache
@@ -205,13 +246,48 @@ async def drip(exchange: Exchange) -> None:
 
 
 async def invalid_utf8(exchange: Exchange) -> None:
-    """A text whose bytes are no UTF-8."""
+    """A text of which some bytes are no UTF-8."""
+    await _respell(exchange, b"Hel\xff\xfe")
+
+
+async def split_utf8(exchange: Exchange) -> None:
+    """A good text, cut in the middle of each of its letters."""
+    await _respell(exchange, "H\u00e9\u2192\U0001f600".encode())
+
+
+async def _respell(exchange: Exchange, text: bytes) -> None:
+    """Answer well but for a word; each byte of it comes alone."""
+    if not exchange.asks_stream:
+        pieces = [GOOD.replace(b"Hello ", text)]
+    else:
+        pieces = [event.replace(b"Hel", text) for event in GOOD_EVENTS]
+    await begin_stream(exchange, [], headers=EVENTS if exchange.asks_stream else JSON)
+    for piece in pieces:
+        before, found, after = piece.partition(text)
+        for part in (before, *(bytes([byte]) for byte in found), after):
+            if part:
+                await exchange.send(chunk(part))
+                await asyncio.sleep(0)
+    await exchange.send(b"0\r\n\r\n")
+
+
+async def well(exchange: Exchange) -> None:
+    """A good answer."""
     if exchange.asks_stream:
-        events = [event.replace(b"lo ", b"l\xff\xfe") for event in GOOD_EVENTS]
-        await begin_stream(exchange, events)
+        await begin_stream(exchange, GOOD_EVENTS)
         await exchange.send(b"0\r\n\r\n")
     else:
-        await respond(exchange, GOOD.replace(b"Hello ", b"Hel\xff\xfe"))
+        await respond(exchange, GOOD)
+
+
+def ill_for(key: str, behaviour: Behaviour) -> Behaviour:
+    """Break for one account only."""
+
+    async def behave(exchange: Exchange) -> None:
+        is_ill = b"x-api-key: " + key.encode() in exchange.head.lower()
+        await (behaviour if is_ill else well)(exchange)
+
+    return behave
 
 
 def status(code: int, headers: Mapping[str, str] = {}) -> Behaviour:
@@ -222,8 +298,3 @@ def status(code: int, headers: Mapping[str, str] = {}) -> Behaviour:
         await respond(exchange, body, status=code, headers={**JSON, **headers})
 
     return behave
-
-
-def in_seconds(seconds: float) -> str:
-    """A moment as HTTP writes it."""
-    return formatdate(time.time() + seconds, usegmt=True)
