@@ -40,13 +40,22 @@ def _not_ours(params: Mapping[str, object]) -> Mapping[str, object]:
     return MappingProxyType(dict(params))
 
 
+def _no_scope(params: Mapping[str, object]) -> Mapping[str, object]:
+    if "scope" in params:  # a refresh could only lose some by it
+        raise ValueError("must not set scope; `scopes` says what a login asks for")
+    return params
+
+
 _Params = Annotated[
     Mapping[_ParamName, Annotated[str, Field(max_length=2048)]],
     AfterValidator(_not_ours),
     PlainSerializer(dict),
 ]
 _SecretParams = Annotated[
-    Mapping[_ParamName, _Secret], AfterValidator(_not_ours), PlainSerializer(dict)
+    Mapping[_ParamName, _Secret],
+    AfterValidator(_not_ours),
+    AfterValidator(_no_scope),
+    PlainSerializer(dict),
 ]
 _Facts = Annotated[
     Mapping[_ParamName, _Visible], AfterValidator(MappingProxyType), PlainSerializer(dict)

@@ -86,6 +86,8 @@ class OAuthData(Body):
     scopes: Annotated[list[Scope], Field(max_length=100)] = Field(default_factory=list)
     token_body: Literal["form", "json"] = "form"  # noqa: S105 - an encoding, not a secret
     """How the token endpoint wants its request."""
+    client_auth: Literal["post", "basic", "none"] = "post"
+    """How the client shows its secret: in the body, in a header, not at all."""
     token_params: Annotated[dict[ParamName, FormSecret], Field(max_length=50)] = Field(
         default_factory=dict
     )
@@ -110,6 +112,7 @@ class OAuthData(Body):
                 client_secret=_text(self.client_secret),
                 scopes=tuple(self.scopes),
                 token_body=self.token_body,
+                client_auth=self.client_auth,
                 token_params={
                     name: value.get_secret_value() for name, value in self.token_params.items()
                 },

@@ -206,6 +206,7 @@ def _oauth_data(credentials: Credentials) -> JsonObject:
             "client_secret": client.client_secret,
             "scopes": list(client.scopes),
             "token_body": client.token_body,
+            "client_auth": client.client_auth,
             "token_params": dict(client.token_params),
         }
     return data

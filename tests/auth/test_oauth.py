@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auth.oauth import DEFAULT_LIFETIME_S, ISSUED_AT, jwt_expiry, read_token, refresh_request
+from auth.oauth import (
+    DEFAULT_LIFETIME_S,
+    ISSUED_AT,
+    authorize_url,
+    code_request,
+    device_request,
+    device_token_request,
+    jwt_expiry,
+    read_token,
+    refresh_request,
+)
 from auth.token_failures import RefreshError, RefreshFailed, RefreshRejected, RefreshThrottled
 from models.account import Credentials, OAuthClient
 from models.json_types import Json
@@ -30,6 +40,82 @@ def _jwt(claims: Json) -> str:
 
 
 # --- the request ---
+
+
+@pytest.mark.parametrize(
+    ("way", "header", "names"),
+    [
+        ("post", None, {"client_id", "client_secret"}),
+        ("basic", "Basic aWQ6c2VjcmV0", set()),
+        ("none", None, {"client_id"}),
+    ],
+)
+def test_a_client_shows_its_secret_in_the_way_it_is_told(
+    way: str, header: str | None, names: set[str]
+) -> None:
+    client = OAuthClient("https://idp.example/token", "id", "secret", client_auth=way)
+    request = refresh_request(client, "r")
+    fields = parse_qs(request.body.decode(), strict_parsing=True)
+    assert request.headers.get("authorization") == header
+    assert fields.keys() == {"grant_type", "refresh_token"} | names
+
+
+def test_a_login_begins_at_an_address_with_everything_in_it() -> None:
+    address = authorize_url(
+        CLIENT,
+        "https://idp.example/authorize?tenant=1",
+        redirect_uri="https://us.example/cb?x=1",
+        state="s",
+        challenge="c",
+        params=[("prompt", "a b"), ("uri", "taken"), ("response_mode", "query")],
+    )
+    base, _, query = address.partition("?")
+    assert base == "https://idp.example/authorize"
+    assert parse_qs(query, strict_parsing=True) == {
+        "tenant": ["1"],
+        "response_type": ["code"],
+        "client_id": ["client-1"],
+        "redirect_uri": ["https://us.example/cb?x=1"],
+        "scope": ["a b"],
+        "state": ["s"],
+        "code_challenge": ["c"],
+        "code_challenge_method": ["S256"],
+        "prompt": ["a b"],
+        "uri": ["taken"],
+        "response_mode": ["query"],
+    }
+    bare = OAuthClient("https://idp.example/token", "id")
+    plain = authorize_url(bare, "https://i.example/a", redirect_uri="r", state="s", challenge="c")
+    assert "scope" not in plain
+
+
+def test_parameters_of_an_operator_never_replace_ours() -> None:
+    ours = dict.fromkeys(("code", "code_verifier", "state", "redirect_uri", "grant_type"), "theirs")
+    client = OAuthClient("https://idp.example/token", "id", token_params={**ours, "resource": "x"})
+    request = code_request(client, "code 1", redirect_uri="r", verifier="v", state="s")
+    assert parse_qs(request.body.decode(), strict_parsing=True) == {
+        "grant_type": ["authorization_code"],
+        "code": ["code 1"],
+        "redirect_uri": ["r"],
+        "code_verifier": ["v"],
+        "state": ["s"],
+        "resource": ["x"],
+        "client_id": ["id"],
+    }
+
+
+def test_a_device_login_begins_with_the_client_and_what_is_asked_for() -> None:
+    request = device_request(CLIENT, "https://idp.example/device")
+    assert request.url == "https://idp.example/device"
+    assert parse_qs(request.body.decode()) == {"scope": ["a b"], "client_id": ["client-1"]}
+    bare = device_request(OAuthClient("https://t", "id"), "https://idp.example/device")
+    assert bare.body == b"client_id=id"
+    polled = device_token_request(CLIENT, "dev 1")
+    assert parse_qs(polled.body.decode()) == {
+        "grant_type": ["urn:ietf:params:oauth:grant-type:device_code"],
+        "device_code": ["dev 1"],
+        "client_id": ["client-1"],
+    }
 
 
 def test_the_request_is_a_form_with_the_token_and_the_client() -> None:

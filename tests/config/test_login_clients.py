@@ -91,6 +91,11 @@ def test_clients_in_the_environment_are_json_and_replace_the_whole(tmp_path: Pat
             "token_params: {code_verifier: x}",
             "config.yaml:6: oauth.clients[openai][token_params]: must not set code_verifier",
         ),
+        (
+            "token_params: {scope: x}",
+            "config.yaml:6: oauth.clients[openai][token_params]: must not set scope; `scopes` says "
+            "what a login asks for",
+        ),
         ("sends_state: yes", "config.yaml:6: oauth.clients[openai][sends_state]: must be true or"),
     ],
 )
