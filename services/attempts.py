@@ -57,6 +57,8 @@ class Try:
     """Monotonic seconds."""
     secret: str = ""
     """What signs its calls."""
+    sent_at: float = 0.0
+    """When its last call was sent, epoch seconds."""
     admitted: str = ""
     """The address that the breaker has let it ask: as often as it needs to."""
     outcome: Outcome = field(default_factory=Outcome)
@@ -127,7 +129,8 @@ class Attempts:
         call, route, account_id = one.call, one.plan.route, one.lease.account.id
         _credit(one)
         call.record.first_byte_ms = (self._clock.monotonic() - call.request.started) * 1000.0
-        self._breaker.began(origin(route.provider.id, one.row.base_url or ""))
+        address = origin(route.provider.id, one.row.base_url or "")
+        self._breaker.began(address, since=one.sent_at)
         if one.visit is not None:
             one.visit.served(account_id, one.lease.choice, self._first_content_s(one, reply))
             call.record.affinity = one.visit.outcome
@@ -136,7 +139,7 @@ class Attempts:
             reply.drop()
         else:
             # It has begun, so no limit stands in the way; how it ends is another matter.
-            self._pool.succeeded(one.lease, route, since=one.row.at)
+            self._pool.succeeded(one.lease, route, since=one.sent_at)
 
     # --- the way to an answer ---
 
@@ -236,7 +239,7 @@ class Attempts:
             await self._breaker.admit(subject)
             one.admitted = subject
         row = self._row_of(one, base_url)
-        began = self._clock.monotonic()
+        began, one.sent_at = self._clock.monotonic(), self._clock.now()
         try:
             response = await self._transport.send(
                 self._request(one, credentials, base_url),
@@ -247,7 +250,7 @@ class Attempts:
             row.sent = error.sent
             _note_failure(row, error)
             if one.call.met_stale_connection or not isinstance(error, ConnectionLost):
-                self._breaker.saw(subject, error)
+                self._breaker.saw(subject, error, since=one.sent_at)
             raise
         row.status = response.status
         row.first_byte_ms = (self._clock.monotonic() - began) * 1000.0
@@ -292,9 +295,10 @@ class Attempts:
         if error is not None and error.blame is Blame.EGRESS and lease.egress is None:
             _blame_provider(error)
         if row.status is not None and row.base_url is not None:
-            self._breaker.saw(origin(route.provider.id, row.base_url), error)
+            address = origin(route.provider.id, row.base_url)
+            self._breaker.saw(address, error, since=one.sent_at)
         if error is None:
-            self._pool.succeeded(lease, route, since=row.at)
+            self._pool.succeeded(lease, route, since=one.sent_at)
             return
         hide(error, one.secret)
         _note_failure(row, error)

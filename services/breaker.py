@@ -92,8 +92,9 @@ class Breaker:
         rest = self._cooldowns.found(subject, _SCOPES, now)
         return rest is not None and rest.opens_at > now
 
-    def saw(self, subject: str, error: UpstreamError | None) -> None:
-        """Count what came of a call."""
+    def saw(self, subject: str, error: UpstreamError | None, *, since: float | None = None) -> None:
+        """Count what came of a call; `since` is when it was sent, in epoch seconds: one that was on
+        its way before the rest began is nobody's trial."""
         is_failure = error is not None and error.kind in SHARED_FATE
         if error is not None and _says_nothing(error):
             return
@@ -101,21 +102,20 @@ class Breaker:
         counts = self._counts_of(subject)
         counts.add(number, is_failure=is_failure)
         rest = self._cooldowns.found(subject, _SCOPES, now)
-        if rest is not None and rest.opens_at > now:
-            return  # it was on its way before
         if rest is not None:
-            self._tried(rest, now, error if is_failure else None)
+            if _is_trial(rest, since, now):
+                self._tried(rest, now, error if is_failure else None)
         elif error is not None and is_failure and self._is_too_much(counts, number):
             calls, failures = counts.sums(number)
             evidence = f"{failures} of {calls} calls failed in {self._thresholds.window_s:g} s"
             self._open(subject, now, error.kind, evidence, strikes=1)
 
-    def began(self, subject: str) -> None:
+    def began(self, subject: str, *, since: float | None = None) -> None:
         """An answer has begun: that ends a trial well. A stream may go on for long, and the others
         need not wait for its end, with which it is counted."""
         now = self._clock.now()
         rest = self._cooldowns.found(subject, _SCOPES, now)
-        if rest is not None and rest.opens_at <= now:
+        if rest is not None and _is_trial(rest, since, now):
             self._tried(rest, now, None)
 
     def _tried(self, rest: Rest, now: float, error: UpstreamError | None) -> None:
@@ -152,6 +152,12 @@ class Breaker:
 
     def _number(self) -> int:
         return int(self._clock.monotonic() * _BUCKETS / self._thresholds.window_s)
+
+
+def _is_trial(rest: Rest, since: float | None, now: float) -> bool:
+    """Tell whether a call says how it is now. Those that still hang when a provider is back would
+    shut it again, one after the other."""
+    return rest.opens_at <= now and (since is None or since > rest.began_at)
 
 
 def _says_nothing(error: UpstreamError) -> bool:

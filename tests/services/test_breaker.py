@@ -289,3 +289,28 @@ def test_whatever_happens_it_is_never_open_for_long_nor_without_reason(
             assert left_s <= Thresholds().longest_pause_s + 1e-5  # moments have microseconds
             assert failures >= Thresholds().failures
             assert not house.desk.is_benched("acc-1")
+
+
+async def test_calls_that_hung_before_it_opened_do_not_shut_it_again(house: House) -> None:
+    """An outage leaves calls behind that time out one by one, minutes after it is over."""
+    sent_at = house.clock.now()
+    house.clock.advance(1.0)
+    house.fail()
+    house.clock.advance(2.0)
+    assert house.state() == "half-open"
+    house.breaker.saw(HERE, silent(), since=sent_at)
+    assert house.state() == "half-open"
+    house.breaker.saw(HERE, None, since=house.clock.now())
+    assert house.state() == "closed"
+
+
+async def test_a_stream_from_before_that_ends_does_not_say_that_it_is_well(house: House) -> None:
+    sent_at = house.clock.now()
+    house.clock.advance(1.0)
+    house.fail()
+    house.clock.advance(2.0)
+    house.breaker.saw(HERE, None, since=sent_at)
+    house.breaker.began(HERE, since=sent_at)
+    assert house.state() == "half-open"
+    house.breaker.began(HERE, since=house.clock.now())
+    assert house.state() == "closed"

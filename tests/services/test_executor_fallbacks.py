@@ -11,7 +11,7 @@ import pytest
 from models.account import AuthType
 from models.errors import Blame, ConnectFailed, ErrorKind, NoCapacity, NoRoute, UpstreamError
 from models.exchange import ProxyRequest
-from models.rest import EVERY_MODEL
+from models.rest import EVERY_MODEL, origin
 from services.answers import Limits
 from services.executor import Fallbacks
 from tests.builders import make_provider, make_stored
@@ -197,6 +197,24 @@ async def test_what_breaks_while_a_success_is_noted_leaves_no_lease_behind(
         await rig.ask(make_request(stream=True))
     assert rig.pool.inflight(ONE) == 0
     assert rig.transport.all_closed
+
+
+async def test_a_call_from_before_an_outage_does_not_prolong_it() -> None:
+    rig = Rig(lambda _: told(503), 1)
+    slow, breaker = Slow(rig, "key-1"), rig.attempts._breaker
+    hanging = asyncio.create_task(rig.ask(make_request()))
+    await until(lambda: bool(slow.asked))
+    rig.clock.advance(1.0)
+    address = origin("openai", make_provider().offers[0].base_url)
+    for _ in range(10):
+        breaker.saw(address, UpstreamError("silent", kind=ErrorKind.TIMEOUT))
+    rig.clock.advance(2.0)
+    slow.gates["key-1"].set()
+    with pytest.raises(UpstreamError):
+        await hanging
+    rest = rig.cooldowns.found(address, (EVERY_MODEL,), rig.clock.now())
+    assert rest is not None
+    assert (rest.strikes, breaker.is_open(address, rig.clock.now())) == (1, False)
 
 
 # --- hedging --------------------------------------------------------------------------------
