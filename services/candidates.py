@@ -11,7 +11,7 @@ from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from itertools import islice
 from typing import Final, Protocol, TypeAlias
 
@@ -36,7 +36,7 @@ class Rests(Protocol):
     def found(self, subject: str, scopes: Sequence[str], now: float) -> Rest | None: ...
 
 
-class Standing(Enum):
+class Standing(StrEnum):
     """Why a seat is not simply well."""
 
     BARRED = "barred"
@@ -149,7 +149,8 @@ class Candidates:
         best = self.well.priority
         for standing in (Standing.ENDED, Standing.TRIAL):
             shelf = self._shelves[standing]
-            if shelf.priority is not None and (best is None or shelf.priority >= best):
+            priority = shelf.priority
+            if priority is not None and (best is None or priority >= best):
                 self.cursor += 1
                 return next(shelf.walk(self.cursor))
         return None

@@ -1,7 +1,7 @@
 """The accounts of all providers: who serves next, who rests, who waits."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import Final, TypeAlias
@@ -103,7 +103,8 @@ class Pool:
         conversation lives, `home_wait_s` how long it may wait there for a place. `is_local`: this
         request has made its round trip, so turns are counted in this process; `counter` is the
         number it got on that trip, if it asked for one."""
-        return Turn(_Desk(self, route), home, home_wait_s, is_local=is_local, counter=counter)
+        desk = _Desk(self, self._known_of(route))
+        return Turn(desk, home, home_wait_s, is_local=is_local, counter=counter)
 
     def is_able(self, route: Route) -> bool:
         """Whether a walk may lead somewhere, if only home: a glance before it."""
@@ -188,11 +189,20 @@ class Pool:
 
     def picture(self, route: Route) -> Decision:
         """Return what the route's accounts look like now; requests share it until it changes."""
-        return self._known_of(route).pictures.of(self.candidates(route), self.clock.now())
+        known = self._known_of(route)
+        self.refresh(known.candidates)
+        return known.pictures.of(known.candidates, self.clock.now())
 
     def candidates(self, route: Route) -> Candidates:
         """Return who may serve a route now."""
-        return self._known_of(route).candidates
+        candidates = self._known_of(route).candidates
+        self.refresh(candidates)
+        return candidates
+
+    def refresh(self, candidates: Candidates) -> None:
+        """Let candidates take in what happened since the last time."""
+        self._look()
+        candidates.refresh(self.clock.now())
 
     async def count_early(self, route: Route) -> int | None:
         """Return the number of a request that looks for its home by the same round trip; None
@@ -216,13 +226,13 @@ class Pool:
         return route.provider.id, route.model, route.provider.strategy or self._strategy
 
     def _known_of(self, route: Route) -> _Local:
-        self._look()
-        key, now = self._key(route), self.clock.now()
+        """Return what is kept of a route, as it was when it was last refreshed."""
+        key = self._key(route)
         known = self._known.get(key)
         if known is None:
-            return self._begin(key, route, now)
+            self._look()
+            return self._begin(key, route, self.clock.now())
         self._known.move_to_end(key)
-        known.candidates.refresh(now)
         return known
 
     def _look(self) -> None:
@@ -296,20 +306,21 @@ def _may_serve(candidates: Candidates) -> bool:
 class _Desk:
     """The pool as one request sees it: what `services.turn.Turn` asks for."""
 
-    __slots__ = ("_pool", "_route")
+    __slots__ = ("_known", "_pool")
 
-    def __init__(self, pool: Pool, route: Route) -> None:
+    def __init__(self, pool: Pool, known: _Local) -> None:
         self._pool = pool
-        self._route = route
+        self._known = known
 
     def candidates(self) -> Candidates:
-        return self._pool.candidates(self._route)
+        self._pool.refresh(self._known.candidates)
+        return self._known.candidates
 
     def picture(self) -> Decision:
-        return self._pool.picture(self._route)
+        return self._known.pictures.of(self._known.candidates, self._pool.clock.now())
 
     def strikes(self, seat: Seat) -> int:
-        return self._pool.cooldowns.strikes(seat.id, scopes_of(self._route))
+        return self._pool.cooldowns.strikes(seat.id, self._known.scopes)
 
     async def claim(self, rests: Sequence[Rest]) -> bool:
         for rest in rests:
@@ -317,14 +328,14 @@ class _Desk:
                 return False
         return True
 
-    async def take(self, seat: Seat) -> Holding | None:
-        return await self._pool.slots.take(seat)
+    def take(self, seat: Seat) -> Coroutine[object, object, Holding | None]:
+        return self._pool.slots.take(seat)
 
-    async def count(self) -> int:
-        return await self._pool.count(self._route)
+    def count(self) -> Coroutine[object, object, int]:
+        return self._pool.count(self._known.route)
 
-    async def place_at(self, seat: Seat, limit_s: float) -> bool:
-        return await self._pool.place_at(seat, limit_s)
+    def place_at(self, seat: Seat, limit_s: float) -> Coroutine[object, object, bool]:
+        return self._pool.place_at(seat, limit_s)
 
     def now(self) -> float:
         return self._pool.clock.now()

@@ -115,29 +115,23 @@ class Roster:
         """Counts requests."""
         self.tells_use = False
         """Whether somebody wants to know of each request that begins or ends."""
+        self.end = 0
+        """The number of the next change."""
         self._present: tuple[Seat, ...] = ()
         self._log: list[Seat] = []
-        self._begin = 0
-
-    @property
-    def end(self) -> int:
-        """The number of the next change."""
-        return self._begin + len(self._log)
 
     def changed(self, seat: Seat) -> None:
         """Note that a seat is to be looked at again."""
         log = self._log
         log.append(seat)
+        self.end += 1
         if len(log) > max(_MAX_LOG, 4 * len(self.seats)):
-            half = len(log) // 2
-            del log[:half]
-            self._begin += half
+            del log[: len(log) // 2]
 
     def since(self, end: int) -> list[Seat] | None:
         """Return what changed since an end, each once; None when that is not known any more."""
-        if end < self._begin:
-            return None
-        return list(dict.fromkeys(self._log[end - self._begin :]))
+        begin = self.end - len(self._log)
+        return None if end < begin else list(dict.fromkeys(self._log[end - begin :]))
 
     def take(self, seats: Sequence[Seat]) -> None:
         """Take over which accounts there are, in id order."""

@@ -1,7 +1,7 @@
 """One request's walk through the accounts of one route: who is asked first, and who after it."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, Protocol
@@ -52,7 +52,9 @@ class Desk(Protocol):
 
     def candidates(self) -> Candidates: ...
 
-    def picture(self) -> Decision: ...
+    def picture(self) -> Decision:
+        """Return what the candidates were like when they were last asked for."""
+        ...
 
     def strikes(self, seat: Seat) -> int:
         """Return how badly an account did lately."""
@@ -62,13 +64,13 @@ class Desk(Protocol):
         """True when this request may try during these rests."""
         ...
 
-    async def take(self, seat: Seat) -> Holding | None: ...
+    def take(self, seat: Seat) -> Coroutine[object, object, Holding | None]: ...
 
-    async def count(self) -> int:
+    def count(self) -> Coroutine[object, object, int]:
         """Return this request's number, over all replicas."""
         ...
 
-    async def place_at(self, seat: Seat, limit_s: float) -> bool:
+    def place_at(self, seat: Seat, limit_s: float) -> Coroutine[object, object, bool]:
         """Wait until an account that is full may have a place; False when it has none for so
         long."""
         ...
@@ -122,8 +124,11 @@ class Turn:
         """
         if not self._has_begun:
             self._has_begun = True
-            lease = await self._at_home() or await self._on_trial()
-            if lease is not None:
+            if self._home is not None and (lease := await self._at_home(self._home)):
+                return lease
+            candidates = self._desk.candidates()
+            half_open = None if self._borrows else candidates.half_open()
+            if half_open is not None and (lease := await self._tried_out(candidates, half_open)):
                 return lease
         return await self._in_turn() or await self._last_resort()
 
@@ -133,13 +138,13 @@ class Turn:
 
     # --- home -----------------------------------------------------------------------------
 
-    async def _at_home(self) -> Lease | None:
+    async def _at_home(self, home: str) -> Lease | None:
         """Lend the account where the conversation lives; wait for a place there, but not long."""
         desk = self._desk
         deadline = desk.monotonic() + self._home_wait_s
-        while self._home is not None:
+        while True:
             candidates = desk.candidates()
-            seat = candidates.roster.by_id.get(self._home)
+            seat = candidates.roster.by_id.get(home)
             if seat is None:
                 return None
             spot = candidates.spot(seat)
@@ -152,7 +157,6 @@ class Turn:
             if not await desk.place_at(seat, deadline - desk.monotonic()):
                 self._borrows = True
                 return None
-        return None
 
     async def _at_a_resting_home(self, seat: Seat, spot: Spot) -> Lease | None:
         if spot.standing is Standing.BARRED:
@@ -165,13 +169,8 @@ class Turn:
 
     # --- trials ---------------------------------------------------------------------------
 
-    async def _on_trial(self) -> Lease | None:
-        """Lend somebody whose rest has opened, if this request is the one that may try."""
-        candidates = self._desk.candidates()
-        seat = None if self._borrows else candidates.half_open()
-        return None if seat is None else await self._tried_out(candidates, seat)
-
     async def _tried_out(self, candidates: Candidates, seat: Seat) -> Lease | None:
+        """Lend somebody whose rest has opened, if this request is the one that may try."""
         spot = candidates.spot(seat)
         if spot is None or seat.is_full or not await self._desk.claim(spot.rests):
             return None
