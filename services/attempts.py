@@ -127,10 +127,9 @@ class Attempts:
 
     def _note_success(self, one: Try, reply: Reply) -> None:
         call, route, account_id = one.call, one.plan.route, one.lease.account.id
-        _credit(one)
+        if call.record.tries[-1] is not one.row:
+            _credit(one)  # another one has begun meanwhile
         call.record.first_byte_ms = (self._clock.monotonic() - call.request.started) * 1000.0
-        address = origin(route.provider.id, one.row.base_url or "")
-        self._breaker.began(address, since=one.sent_at)
         if one.visit is not None:
             one.visit.served(account_id, one.lease.choice, self._first_content_s(one, reply))
             call.record.affinity = one.visit.outcome
@@ -139,6 +138,7 @@ class Attempts:
             reply.drop()
         else:
             # It has begun, so no limit stands in the way; how it ends is another matter.
+            self._breaker.began(one.admitted, since=one.sent_at)
             self._pool.succeeded(one.lease, route, since=one.sent_at)
 
     # --- the way to an answer ---
@@ -294,9 +294,8 @@ class Attempts:
         route, row, lease = one.plan.route, one.row, one.lease
         if error is not None and error.blame is Blame.EGRESS and lease.egress is None:
             _blame_provider(error)
-        if row.status is not None and row.base_url is not None:
-            address = origin(route.provider.id, row.base_url)
-            self._breaker.saw(address, error, since=one.sent_at)
+        if row.status is not None:
+            self._breaker.saw(one.admitted, error, since=one.sent_at)
         if error is None:
             self._pool.succeeded(lease, route, since=one.sent_at)
             return

@@ -272,15 +272,21 @@ class Cooldowns(RestBook):
             self.release(account_id, group[1], SHARED, reasons=_PASSING)
 
     def _well(self, subject: str, scopes: Sequence[str], since: float | None) -> None:
-        ended: list[ErrorKind] = []
-        if subject in self._rests:
-            now, rests = self._clock.now(), self._rests[subject]
-            for rest in [rests[scope] for scope in scopes if scope in rests]:
-                if rest.opens_at <= now or (since is not None and since > rest.began_at):
-                    self.finish(rest, SUCCEEDED)
-                    ended.append(group_of(rest.reason))
-        self._strikes.succeeded(subject, scopes, ended=LIMITS.intersection(ended))
+        rests = self._rests.get(subject)
+        ended = frozenset[ErrorKind]() if rests is None else self._end(rests, scopes, since)
+        self._strikes.succeeded(subject, scopes, ended=ended)
         self._fate.succeeded(subject, scopes)
+
+    def _end(
+        self, rests: Mapping[str, Rest], scopes: Sequence[str], since: float | None
+    ) -> frozenset[ErrorKind]:
+        """End the rests that a success ends; return of which limits they were."""
+        now, ended = self._clock.now(), list[ErrorKind]()
+        for rest in [rests[scope] for scope in scopes if scope in rests]:
+            if rest.opens_at <= now or (since is not None and since > rest.began_at):
+                self.finish(rest, SUCCEEDED)
+                ended.append(group_of(rest.reason))
+        return LIMITS.intersection(ended)
 
     def _sweep_sometimes(self, now: float) -> None:
         if abs(now - self._swept_at) >= _SWEEP_EVERY_S:

@@ -176,12 +176,9 @@ class Pool:
         """An account served, and so did its proxy; `since` is when the request was sent, in epoch
         seconds."""
         egress = lease.egress
-        self.cooldowns.succeeded(
-            lease.account.id,
-            egress.id if egress is not None else None,
-            self._known_of(route).scopes,
-            since=since,
-        )
+        proxy_id = egress.id if egress is not None else None
+        scopes = self._known_of(route).scopes
+        self.cooldowns.succeeded(lease.account.id, proxy_id, scopes, since=since)
 
     def refusal(self, route: Route) -> NoCapacity:
         """Say why no account of the route can serve, and when one may."""
@@ -330,6 +327,9 @@ class _Desk:
 
     def take(self, seat: Seat) -> Coroutine[object, object, Holding | None]:
         return self._pool.slots.take(seat)
+
+    def look_at(self, seats: Sequence[Seat]) -> Coroutine[object, object, None]:
+        return self._pool.slots.look_at(seats)
 
     def count(self) -> Coroutine[object, object, int]:
         return self._pool.count(self._known.route)
