@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Final
 
@@ -91,6 +91,15 @@ class Slots:
         else:
             self._freed(seat)
         return self._begun(seat, holder)
+
+    async def look_at(self, seats: Sequence[Seat]) -> None:
+        """Find out which accounts are full, by one round trip for all."""
+        limited = [seat for seat in seats if seat.limit > 0]
+        taken = await self._shared.slots_taken([seat.id for seat in limited])
+        for seat, places in zip(limited, taken, strict=True):
+            seat.others = max(places - seat.held, 0)
+            if places >= seat.limit:
+                self._note_full(seat)
 
     def look(self) -> None:
         """Let those be asked again who were full a moment ago."""

@@ -249,13 +249,13 @@ def order_of(
 
 
 def _few(walk: Iterable[Seat], skip: Container[str], wanted: int) -> list[Seat]:
-    found: list[Seat] = []
+    found: dict[str, Seat] = {}
     for seat in walk:
-        if seat.id not in skip and seat not in found:
-            found.append(seat)
+        if seat.id not in skip:
+            found[seat.id] = seat
             if len(found) >= wanted:
                 break
-    return found
+    return list(found.values())
 
 
 # --- weighted ---

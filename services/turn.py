@@ -15,7 +15,13 @@ from services.seats import Key, Seat
 from services.slots import Holding
 
 _ROUNDS: Final = 8
-"""Accounts that turn out to be full, until the request is told that all are."""
+"""Accounts that turn out to be full one by one, until many are looked at together."""
+
+_LOOKS: Final = 4
+"""So often, until the request is told that all are full."""
+
+_LOOKED_AT: Final = 500
+"""Accounts that are looked at together."""
 
 _COMPARED: Final = 8
 """Accounts among which failover prefers one that has not failed lately."""
@@ -65,6 +71,10 @@ class Desk(Protocol):
         ...
 
     def take(self, seat: Seat) -> Coroutine[object, object, Holding | None]: ...
+
+    def look_at(self, seats: Sequence[Seat]) -> Coroutine[object, object, None]:
+        """Find out by one round trip which of these are full."""
+        ...
 
     def count(self) -> Coroutine[object, object, int]:
         """Return this request's number, over all replicas."""
@@ -180,8 +190,12 @@ class Turn:
 
     async def _in_turn(self) -> Lease | None:
         """Lend whose turn it is, or who follows those that were asked before."""
-        for _ in range(_ROUNDS):
+        for at in range(_ROUNDS * (_LOOKS + 1)):
             candidates = self._desk.candidates()
+            if at and at % _ROUNDS == 0:
+                # Other replicas may have filled a long row of them, and somebody behind it is free.
+                await self._desk.look_at(self._coming(candidates, _LOOKED_AT))
+                candidates = self._desk.candidates()
             if not candidates.well.seats:
                 return None
             if self._is_to_count(candidates):
@@ -209,12 +223,16 @@ class Turn:
         """Return whose turn it is; after a failure the next one, if possible one that has not
         failed lately."""
         wanted = 1 if self._last is None else _COMPARED
-        place = self._own_place(candidates) if self._counter is None else self._counter
-        found = candidates.order.few(place, self._last, self._tried, wanted)
+        found = self._coming(candidates, wanted)
         for seat in found if wanted > 1 else ():
             if seat.key[0] == found[0].key[0] and not self._desk.strikes(seat):
                 return seat
         return found[0] if found else None
+
+    def _coming(self, candidates: Candidates, wanted: int) -> list[Seat]:
+        """Return whose turns come now."""
+        place = self._own_place(candidates) if self._counter is None else self._counter
+        return candidates.order.few(place, self._last, self._tried, wanted)
 
     def _own_place(self, candidates: Candidates) -> int:
         """Return where to begin without the shared counter: each such walk one further."""

@@ -91,7 +91,7 @@ def test_a_name_that_could_lead_elsewhere_in_an_address_is_unknown(name: str) ->
             ROUTER.resolve(model)
 
 
-@pytest.mark.parametrize("name", ["\udcff", "gpt-\udc80x", "\ud800"])
+@pytest.mark.parametrize("name", ["\udcff", "gpt-\udc80x"])
 def test_a_name_that_is_no_text_is_unknown(name: str) -> None:
     """Bytes of a header arrive like that; one such name made a whole batch for Redis fail."""
     for model in (f"openai/{name}", f"gpt-{name}"):

@@ -8,6 +8,7 @@ import pytest
 
 from models.account import Strategy
 from repositories.base import SharedState
+from services.seats import Seat
 from services.slots import FULL_S
 from services.turn import Lease
 from tests.builders import make_snapshot, make_stored
@@ -221,3 +222,23 @@ async def _tick(house: House) -> None:
     while True:
         await asyncio.sleep(0.01)
         house.clock.advance(0.01)
+
+
+@pytest.mark.parametrize("strategy", [Strategy.FILL_FIRST, Strategy.ROUND_ROBIN, Strategy.WEIGHTED])
+async def test_who_is_free_is_found_behind_a_long_row_of_those_that_another_replica_filled(
+    strategy: Strategy,
+) -> None:
+    shared = Counting()
+    accounts = [make_stored(number, max_concurrent=1) for number in range(1, 101)]
+    here, there = (House(accounts, shared=shared, strategy=strategy) for _ in range(2))
+    for number in range(99):
+        assert await here.pool.slots.take(seat_of(here, number + 1)) is not None
+    lease = await there.lease()
+    assert lease is not None
+    assert number_of(lease) == 100
+    assert await there.lease() is None
+    assert there.pool.refusal(ROUTE).details["reasons"] == {"at_limit": 100}
+
+
+def seat_of(house: House, number: int) -> Seat:
+    return house.pool.candidates(ROUTE).roster.by_id[account_id(number)]
