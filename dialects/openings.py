@@ -60,8 +60,9 @@ def speaker_of(role: Json) -> Speaker:
 
 def objects(items: Json) -> Iterator[JsonObject]:
     """Yield what of a list is an object; nothing of what is no list."""
-    if isinstance(items, list):
-        yield from (item for item in items if isinstance(item, dict))
+    for item in items if isinstance(items, list) else ():
+        if isinstance(item, dict):
+            yield item
 
 
 class _Text:
@@ -78,16 +79,9 @@ class _Text:
         return "".join(self._pieces)
 
     def take(self, content: Json) -> None:
-        for piece in _texts(content):
-            if self._left <= 0:
-                return
-            self._pieces.append(piece[: self._left])
-            self._left -= len(piece)
-
-
-def _texts(content: Json) -> Iterator[str]:
-    """Yield the texts of a content: a string, or parts with a `text`."""
-    for part in content if isinstance(content, list) else [content]:
-        text = part.get("text") if isinstance(part, dict) else part
-        if isinstance(text, str):
-            yield text
+        """Take the texts of a content: a string, or parts with a `text`."""
+        for part in content if isinstance(content, list) else (content,):
+            text = part.get("text") if isinstance(part, dict) else part
+            if self._left > 0 and isinstance(text, str):
+                self._pieces.append(text[: self._left])
+                self._left -= len(text)

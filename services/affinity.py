@@ -8,7 +8,7 @@ home later; it moves only when its home is gone for longer than any cache lives.
 """
 
 import asyncio
-import hmac
+import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeAlias
 
@@ -40,10 +40,14 @@ _ITS_FAULT: Final = frozenset({Blame.ACCOUNT, Blame.ACCOUNT_MODEL, Blame.FAMILY}
 class Visit:
     """One request's relation to its conversation, on one route."""
 
-    def __init__(self, keeper: "Affinity", route: Route, key_id: str, binding_id: str) -> None:
+    def __init__(
+        self, keeper: "Affinity", route: Route, family: str, key_id: str, binding_id: str
+    ) -> None:
         self._keeper = keeper
         self.route = route
-        self.family = family_of(route)
+        self.family = family
+        self.scope = f"{route.provider.id}/{family}"
+        """What the account's wellness counts for."""
         self.key_id = key_id
         self.binding_id = binding_id
         self.binding: Binding | None = None
@@ -120,10 +124,12 @@ class Affinity:
         if not self._is_enabled or client.operation is not Operation.GENERATE:
             return None
         session = client.session(request.payload)
-        binding_id = self._id(request, session, route)
-        if binding_id is None:
+        parts = _parts(request.session or session.name, session)
+        if parts is None:
             return None
-        visit = Visit(self, route, request.key_id, binding_id)
+        family = family_of(route)
+        binding_id = self._hashed(request.key_id, route.provider.id, family, parts)
+        visit = Visit(self, route, family, request.key_id, binding_id)
         if session.has_history or request.session or session.name:
             await self._look_up(visit, may_begin=not session.has_history)
         return visit
@@ -131,7 +137,7 @@ class Affinity:
     def served(self, visit: Visit, account_id: str, first_byte_s: float | None) -> Outcome:
         """Take in that an account serves a visitor."""
         now, bindings = self._clock.now(), self.bindings
-        self._wellness.served(account_id, _scope(visit), first_byte_s, now)
+        self._wellness.served(account_id, visit.scope, first_byte_s, now)
         known = visit.binding
         if known is None:
             provider_id = visit.route.provider.id
@@ -152,7 +158,7 @@ class Affinity:
 
     def failed(self, visit: Visit, account_id: str) -> None:
         """Take in that an account failed a visitor."""
-        self._wellness.failed(account_id, _scope(visit), self._clock.now())
+        self._wellness.failed(account_id, visit.scope, self._clock.now())
 
     # --- for operators ------------------------------------------------------------------------
 
@@ -171,7 +177,9 @@ class Affinity:
         """Return where a conversation of this name lives; nothing is remembered of the question."""
         if not self._is_enabled:
             return None
-        return await self.bindings.peek(self._hashed(key_id, route, _named(name)), key_id)
+        parts = _named(name)
+        binding_id = self._hashed(key_id, route.provider.id, family_of(route), parts)
+        return await self.bindings.peek(binding_id, key_id)
 
     async def move(self, binding_id: str, account_id: str) -> None:
         """Let a conversation live with another account, which can serve it or cannot.
@@ -236,23 +244,12 @@ class Affinity:
         if self._away_until(account_id, visit.route) is not None:
             return False
         now = self._clock.now()
-        return not self._wellness.is_degraded(account_id, _scope(visit), now)
+        return not self._wellness.is_degraded(account_id, visit.scope, now)
 
-    def _id(self, request: ProxyRequest, session: Session, route: Route) -> str | None:
+    def _hashed(self, key_id: str, provider_id: str, family: str, parts: tuple[str, ...]) -> str:
         """Return the id of the conversation for one key, provider and model family."""
-        named = request.session or session.name
-        if named is not None:
-            parts = _named(named)
-        elif len(session.opening.strip().encode("utf-8", "replace")) >= _MIN_OPENING_BYTES:
-            parts = ("begun", session.system, session.opening)
-        else:
-            return None
-        return self._hashed(request.key_id, route, parts)
-
-    def _hashed(self, key_id: str, route: Route, parts: tuple[str, ...]) -> str:
-        text = "\0".join((key_id, route.provider.id, family_of(route), *parts))
-        digest = hmac.digest(self._salt, text.encode("utf-8", "replace"), "sha256")
-        return digest[:16].hex()
+        text = "\0".join((key_id, provider_id, family, *parts)).encode("utf-8", "replace")
+        return hashlib.blake2b(text, key=self._salt, digest_size=16).hexdigest()
 
 
 def family_of(route: Route) -> str:
@@ -260,9 +257,14 @@ def family_of(route: Route) -> str:
     return route.provider.family_of(route.model) or route.model
 
 
+def _parts(name: str | None, session: Session) -> tuple[str, ...] | None:
+    """Return what tells a conversation from others; None where nothing does."""
+    if name is not None:
+        return _named(name)
+    if len(session.opening.strip().encode("utf-8", "replace")) < _MIN_OPENING_BYTES:
+        return None
+    return ("begun", session.system, session.opening)
+
+
 def _named(name: str) -> tuple[str, ...]:
     return ("named", name[:_MAX_NAME])
-
-
-def _scope(visit: Visit) -> str:
-    return f"{visit.route.provider.id}/{visit.family}"

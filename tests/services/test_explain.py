@@ -136,7 +136,7 @@ async def test_a_conversation_goes_home_and_the_question_leaves_no_trace_of_it(
     (route,) = asked.house.snapshot.router.resolve("gpt-x")
     question = Question("gpt-x", session="talk", key_id="key-1")
     assert (await asked.route(question)).home is None
-    binding = asked.affinity._hashed("key-1", route, ("named", "talk"))
+    binding = asked.affinity._hashed("key-1", "openai", "gpt-x", ("named", "talk"))
     asked.affinity.bindings.begin(binding, "key-1", "openai", "gpt-x", account_id(3))
     await until(lambda: not asked.affinity.bindings.writes)
     other = asking(asked.house, background)  # a replica that knows nothing yet
