@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,14 @@ import pytest
 from dialects.signatures import tagged
 from tests.e2e.harness import Rig, open_rig
 from tests.fakes.formats.base import Seen
-from tests.fakes.provider import Kind
+from tests.fakes.provider import Failure, FakeProvider, Kind
 from tests.fakes.scenarios import Call, Scenario, sign
 
 Item = dict[str, Any]
 
 TURNS = 6
+TIDY = "Tidy up the folder with the letters, please."
+"""Long enough to know a conversation by."""
 SHELL = {"type": "function", "name": "shell", "parameters": {"type": "object", "properties": {}}}
 
 
@@ -53,14 +55,24 @@ async def items_of(rig: Rig, history: list[Item]) -> tuple[list[Item], str]:
     return events[-1]["response"]["output"], response.headers.get("x-aigateway-dropped", "")
 
 
-async def test_a_conversation_of_codex_over_two_organisations_is_answered_to_its_end(
-    rig: Rig,
-) -> None:
+async def two_organisations(rig: Rig) -> FakeProvider:
     provider = await rig.add_provider("chat", accounts=0)
     for key in ("key-1@north", "key-2@south"):
         await rig.add_account("openai", key)
     provider.respond = calling
-    history: list[Item] = [{"type": "message", "role": "user", "content": "Tidy up."}]
+    return provider
+
+
+async def test_a_conversation_of_codex_over_two_organisations_is_answered_to_its_end(
+    tmp_path: Path,
+) -> None:
+    async with open_rig(tmp_path, {"AIGATEWAY_AFFINITY__ENABLED": "false"}) as rig:
+        await _answered_to_its_end(rig)
+
+
+async def _answered_to_its_end(rig: Rig) -> None:
+    provider = await two_organisations(rig)
+    history: list[Item] = [{"type": "message", "role": "user", "content": TIDY}]
     dropped = []
     for turn in range(TURNS):
         items, left_out = await items_of(rig, history)
@@ -80,16 +92,54 @@ async def test_a_conversation_of_codex_over_two_organisations_is_answered_to_its
         assert (row["status"], row["attempts"], row["error_code"]) == (200, 1, None)
 
 
-async def test_accounts_of_one_organisation_keep_their_thoughts(rig: Rig) -> None:
-    provider = await rig.add_provider("chat", accounts=2)
-    provider.respond = calling
-    history: list[Item] = [{"type": "message", "role": "user", "content": "Tidy up."}]
-    for turn in range(TURNS - 1):
+async def test_a_conversation_that_stays_with_its_account_keeps_its_thoughts(rig: Rig) -> None:
+    provider = await two_organisations(rig)
+    assert await left_out_in_turns(rig, TURNS - 1) == [""] * (TURNS - 1)
+    assert list(provider.by_key.values()) == [TURNS - 1]
+
+
+async def test_a_conversation_whose_account_cannot_serve_goes_on_with_another_organisation_s(
+    rig: Rig,
+) -> None:
+    provider = await two_organisations(rig)
+
+    async def limited(home: str) -> None:
+        provider.failures_by_key[home] = Failure(429, headers={"retry-after": "600"})
+
+    dropped = await left_out_in_turns(rig, TURNS - 1, before_the_third=limited)
+    # The thoughts of home are left out for the lender, turn by turn; its own come with them.
+    assert dropped == ["", "", *["signatures"] * (TURNS - 3)]
+    assert {"key-1@north", "key-2@south"} == set(provider.by_key)
+    for row in await rig.logs(TURNS - 1):
+        assert (row["status"], row["error_code"]) == (200, None)
+
+
+async def left_out_in_turns(
+    rig: Rig,
+    turns: int,
+    before_the_third: Callable[[str], Awaitable[None]] | None = None,
+) -> list[str]:
+    """Return what each turn of a conversation has lost."""
+    provider = rig.providers["chat"]
+    history: list[Item] = [{"type": "message", "role": "user", "content": TIDY}]
+    found = []
+    for turn in range(turns):
+        if turn == 2 and before_the_third is not None:
+            await before_the_third(next(iter(provider.by_key)))
         items, left_out = await items_of(rig, history)
         call_id = items[-1]["call_id"]
         history += [*items, {"type": "function_call_output", "call_id": call_id, "output": "ok"}]
-        assert left_out == ""
-        assert len(provider.seen) == turn + 1
+        found.append(left_out)
+    return found
+
+
+async def test_accounts_of_one_organisation_keep_their_thoughts(tmp_path: Path) -> None:
+    async with open_rig(tmp_path, {"AIGATEWAY_AFFINITY__ENABLED": "false"}) as rig:
+        provider = await rig.add_provider("chat", accounts=2)
+        provider.respond = calling
+        assert await left_out_in_turns(rig, TURNS - 1) == [""] * (TURNS - 1)
+        assert len(provider.seen) == TURNS - 1
+        assert len(provider.by_key) == 2
 
 
 # --- the other formats ------------------------------------------------------------------------

@@ -39,7 +39,8 @@ def error_of(path: str, body: bytes) -> dict[str, Any]:
         assert error["status"].isupper()
     elif path.startswith("/v1"):
         assert set(told) == {"error"}
-        assert set(error) - {"reasons"} == {"message", "type", "param", "code"}
+        told_besides = {"reasons", "earliest_recovery", "attempts"}
+        assert set(error) - told_besides == {"message", "type", "param", "code"}
         assert isinstance(error["type"], str)
         assert error["param"] is None or isinstance(error["param"], str)
         assert error["code"] is None or isinstance(error["code"], str)

@@ -14,9 +14,9 @@ from tests.security.requests import PATHS, PLAIN
 
 QUICK = {
     f"AIGATEWAY_COOLDOWN__{name}_S": "0.001"
-    for name in ("RATE_LIMITED", "FAILED", "REJECTED", "EGRESS")
-}
-"""Settings with which a failure keeps nobody waiting."""
+    for name in ("RATE_LIMITED", "FAILED", "REJECTED", "EGRESS", "OVERLOADED", "LONGEST_OVERLOADED")
+} | {"AIGATEWAY_BREAKER__FAILURES": "1000000"}
+"""Settings with which a failure keeps nobody waiting, however many there are."""
 
 
 @dataclass

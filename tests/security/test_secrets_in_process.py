@@ -104,7 +104,7 @@ async def test_exceptions_that_hold_secrets_show_none(
 
     places: tuple[tuple[type, str], ...] = (
         (HttpTransport, "send"),
-        (HttpTransport, "_session_of"),
+        (HttpTransport, "_way"),
         (Tokens, "get"),
     )
     for owner, name in places:
