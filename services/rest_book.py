@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeAlias
 
+from models.errors import ErrorKind
 from models.ports import Clock
 from models.rest import EVERY_MODEL, Rest
 
@@ -23,6 +24,8 @@ FORGOTTEN_S: Final = 600.0
 """So long after its end a rest stays half-open while nobody tries."""
 
 MAX_RESTS: Final = 20_000
+MAX_MISSING: Final = MAX_RESTS // 2
+"""Rests for models that are not there, among them: clients can invent any number."""
 MAX_SCOPES: Final = 200
 """Rests of one subject: clients name the models."""
 MAX_ENDS: Final = 2 * MAX_RESTS
@@ -200,10 +203,11 @@ class RestBook:
         """Write a rest down; False when there is no room."""
         rests = self._rests.get(rest.subject, {})
         if rest.scope not in rests:
-            if self._count >= MAX_RESTS and rest.scope != EVERY_MODEL:
+            room = MAX_MISSING if _is_missing(rest) else MAX_RESTS
+            if self._count >= room and rest.scope != EVERY_MODEL:
                 return False
             if len(rests) >= MAX_SCOPES:
-                self._remove(min(rests.values(), key=lambda rest: rest.until))
+                self._remove(min(rests.values(), key=_weight))
             self._count += 1
         self._rests.setdefault(rest.subject, {})[rest.scope] = rest
         self._changed(rest.subject)
@@ -220,6 +224,15 @@ class RestBook:
     def _changed(self, subject: str) -> None:
         for listener in self.listeners:
             listener(subject)
+
+
+def _is_missing(rest: Rest) -> bool:
+    return rest.reason is ErrorKind.MODEL_NOT_FOUND
+
+
+def _weight(rest: Rest) -> tuple[bool, bool, float]:
+    """Return what decides which rest of a subject goes when there are too many."""
+    return rest.scope == EVERY_MODEL, not _is_missing(rest), rest.until
 
 
 def _fields(rest: Rest) -> dict[str, object]:

@@ -6,6 +6,7 @@ Only the replica in which it happened tells, so it is told once; and what goes o
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from models.errors import ErrorKind
 from models.event import EventKind, Tell
 from models.rest import EVERY_MODEL, Rest
 
@@ -68,4 +69,7 @@ class RestEvents:
 
 
 def _matters(rest: Rest) -> bool:
+    # Clients can name any number of models that are not there.
+    if rest.reason is ErrorKind.MODEL_NOT_FOUND:
+        return False
     return rest.subject_kind != "account" or rest.until - rest.began_at > LONG_S

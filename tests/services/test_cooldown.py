@@ -10,7 +10,7 @@ from models.rest import EVERY_MODEL, NEVER, Rest
 from repositories.shared_memory import MemoryState
 from services.cooldown import Cooldowns
 from services.pauses import Pauses
-from services.rest_book import FORGOTTEN_S, MAX_SCOPES
+from services.rest_book import FORGOTTEN_S, MAX_RESTS, MAX_SCOPES
 from tests.fakes.clock import FakeClock
 from tests.services.resting_rig import (
     Desk,
@@ -458,6 +458,25 @@ def test_many_names_of_models_leave_little_behind(desk: Desk) -> None:
     desk.failed(limited(), "acc-2")
     assert len(desk.cooldowns) == 1
     assert len(desk.cooldowns._strikes) <= 2
+
+
+def test_invented_models_push_out_nothing_that_counts(desk: Desk) -> None:
+    desk.failed(limited(retry_after_s=60), model="busy")
+    desk.failed(rejected())
+    for number in range(2 * MAX_SCOPES):
+        desk.failed(missing(), model=f"invented-{number}")
+    assert desk.is_benched(model="busy")
+    assert desk.is_benched(model="any")
+    assert desk.is_benched(model=f"invented-{2 * MAX_SCOPES - 1}")
+
+
+def test_invented_models_leave_room_for_what_counts(desk: Desk) -> None:
+    for account in range(MAX_RESTS // MAX_SCOPES + 1):
+        for number in range(MAX_SCOPES):
+            desk.failed(missing(), f"acc-{account}", model=f"invented-{number}")
+    assert len(desk.cooldowns) == MAX_RESTS // 2
+    desk.failed(limited(retry_after_s=60), "another", model="busy")
+    assert desk.is_benched("another", model="busy")
 
 
 def test_who_is_gone_is_forgotten(desk: Desk) -> None:

@@ -262,7 +262,7 @@ async def test_a_reset_ends_everything_of_the_account_here_and_in_the_table(
         async with asyncio.timeout(10):
             while await stores.rests.all(0.0):  # noqa: ASYNC110 - the loop writes
                 await asyncio.sleep(0.02)
-    assert world.told == [(EventKind.ACCOUNT_COOLED, ONE)] * 2
+    assert world.told == [(EventKind.ACCOUNT_COOLED, ONE)]
 
 
 async def test_who_is_deleted_is_forgotten_after_a_moment(stores: Repositories) -> None:

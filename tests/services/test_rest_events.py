@@ -9,6 +9,7 @@ from tests.services.resting_rig import (
     Desk,
     disabled,
     limited,
+    missing,
     overloaded,
     rejected,
     unreachable,
@@ -142,4 +143,13 @@ def test_an_outage_is_no_news_of_its_accounts() -> None:
     desk = Heard()
     for number in range(8):
         desk.failed(overloaded(retry_after_s=60), f"acc-{number}")
+    assert desk.kinds == []
+
+
+def test_models_that_somebody_invents_are_no_news() -> None:
+    desk = Heard()
+    for number in range(20):
+        desk.failed(missing(), model=f"invented-{number}")
+    desk.clock.advance(13 * 3600)
+    desk.succeeded()
     assert desk.kinds == []
