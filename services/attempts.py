@@ -127,8 +127,7 @@ class Attempts:
 
     def _note_success(self, one: Try, reply: Reply) -> None:
         call, route, account_id = one.call, one.plan.route, one.lease.account.id
-        if call.record.tries[-1] is not one.row:
-            _credit(one)  # another one has begun meanwhile
+        _credit(one)  # another may have begun meanwhile, even where the last row is this one's
         call.record.first_byte_ms = (self._clock.monotonic() - call.request.started) * 1000.0
         if one.visit is not None:
             one.visit.served(account_id, one.lease.choice, self._first_content_s(one, reply))

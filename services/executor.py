@@ -78,7 +78,8 @@ class Executor:
         """Break off whatever runs; each client is told so, and nobody else is blamed."""
         now = asyncio.get_running_loop().time()
         for scope in self._running:
-            scope.reschedule(now)
+            if scope.when() is None:  # a second cut finds some that are still ending
+                scope.reschedule(now)
         self._answers.cut()
 
     async def open(self, request: ProxyRequest, record: RequestRecord) -> Reply:
