@@ -18,8 +18,9 @@ def tell_attempts(error: GatewayError, record: RequestRecord, *, is_admin: bool)
     An error that several requests share says to each what holds for it.
     """
     details = {name: value for name, value in error.details.items() if name != "attempts"}
-    if record.tries and (error.status >= 500 or error.status == _LIMITED):
-        details["attempts"] = [_told(one, is_admin) for one in record.tries[:_MAX_TOLD]]
+    tries = [one for one in record.tries if one.account_id]
+    if tries and (error.status >= 500 or error.status == _LIMITED):
+        details["attempts"] = [_told(one, is_admin) for one in tries[:_MAX_TOLD]]
     error.details = details
 
 

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-Choice: TypeAlias = Literal["strategy", "affinity", "borrowed", "trial", "failover", "last_resort"]
+Choice: TypeAlias = Literal[
+    "strategy", "affinity", "borrowed", "trial", "failover", "last_resort", "nobody"
+]
 """Why an account was taken: its turn; the conversation lives there; it does, but cannot serve now;
-one try during a rest; others failed; nobody better was left."""
+one try during a rest; others failed; nobody better was left. `nobody`: no account was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,8 @@ class Decision:
 
 @dataclass(slots=True)
 class Attempt:
-    """One call of a provider, or a try of one. Filled on the way; a row of `request_attempts`."""
+    """One call of a provider, or a try of one, or why there was none. Filled on the way; a row of
+    `request_attempts`."""
 
     number: int
     """From 1."""
@@ -40,6 +43,7 @@ class Attempt:
     model: str
     """As the provider knows it."""
     account_id: str
+    """Empty where nobody was asked."""
     proxy_id: str | None
     choice: Choice
     counter: int | None = None

@@ -71,14 +71,15 @@ class DecisionAnswer(Answer):
 
 
 class AttemptAnswer(Answer):
-    """One call of a provider, or a try of one."""
+    """One call of a provider, or a try of one, or why there was none."""
 
     number: int
     at: datetime
     provider_id: str
     model: str
     """As the provider knows it."""
-    account_id: str
+    account_id: str | None
+    """Null when nobody was asked."""
     account_label: str | None
     """Null when it is gone."""
     proxy_id: str | None
@@ -88,7 +89,7 @@ class AttemptAnswer(Answer):
     choice: Choice
     """Why this account: its turn (`strategy`); the conversation lives there (`affinity`); that
     account cannot serve now (`borrowed`); a try during a rest (`trial`); others failed
-    (`failover`); nobody better was left (`last_resort`)."""
+    (`failover`); nobody better was left (`last_resort`). Or no account was asked (`nobody`)."""
     counter: int | None
     """The shared counter's value, where it decided."""
     sent: bool
@@ -147,7 +148,7 @@ def _attempt(
         at=instant(attempt.at),
         provider_id=attempt.provider_id,
         model=attempt.model,
-        account_id=attempt.account_id,
+        account_id=attempt.account_id or None,
         account_label=account_labels.get(attempt.account_id),
         proxy_id=attempt.proxy_id,
         proxy_label=proxy_labels.get(attempt.proxy_id or ""),

@@ -54,6 +54,8 @@ class Visit:
         """What is known of the conversation; None for one that begins."""
         self.home: str | None = None
         """The account that shall serve it, if it can."""
+        self.is_lent = False
+        """Its conversation stays with an account that cannot serve this turn."""
         self.has_asked = False
         """It has made its one round trip to the shared state."""
         self.counter: int | None = None
@@ -146,8 +148,7 @@ class Affinity:
         if known.home == account_id:
             bindings.keep(known)
             return "kept"
-        until = self._away_until(known.home, visit.route)
-        if until is not None and until - now > self._ttl_s:
+        if self._is_gone(known, visit.route):
             bindings.move(known, account_id)
             return "moved"
         if known.lender == account_id or self._can_serve(known.lender, visit):
@@ -217,6 +218,9 @@ class Affinity:
             await self._ask(visit, may_begin=may_begin)
             visit.binding = bindings.find(visit.binding_id)
             visit.home = self._choose(visit)
+        known = visit.binding
+        if known is not None and known.home != visit.home:
+            visit.is_lent = not self._is_gone(known, visit.route)
 
     async def _ask(self, visit: Visit, *, may_begin: bool) -> None:
         """Ask the shared state where a conversation lives; for one that may begin, also for its
@@ -237,6 +241,11 @@ class Affinity:
         return next(
             (one for one in (known.home, known.lender) if self._can_serve(one, visit)), None
         )
+
+    def _is_gone(self, known: Binding, route: Route) -> bool:
+        """Whether a home is away for longer than its conversation is remembered."""
+        until = self._away_until(known.home, route)
+        return until is not None and until - self._clock.now() > self._ttl_s
 
     def _can_serve(self, account_id: str | None, visit: Visit) -> bool:
         if account_id is None:

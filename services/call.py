@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from dialects.base import Dialect
-from models.errors import ErrorKind, UpstreamError
+from models.attempt import Attempt, Decision
+from models.errors import ErrorKind, GatewayError, UpstreamError
 from models.exchange import ProxyRequest, RequestRecord
+from providers.base import Route
 
 # What an account says before it begins to work: another one may be asked at no cost.
 _REFUSALS: Final = frozenset(
@@ -50,6 +52,25 @@ class Call:
         else:
             self.refusals_left -= 1
         return is_costly
+
+    def pass_over(
+        self, route: Route, error: GatewayError, now: float, picture: Decision | None = None
+    ) -> None:
+        """Keep why a route was left without asking anybody; `now` is in epoch seconds."""
+        row = Attempt(
+            len(self.record.tries) + 1,
+            now,
+            route.provider.id,
+            route.model,
+            "",
+            None,
+            "nobody",
+            decision=picture,
+            error_kind=error.kind.value,
+            message=error.message,
+            sent=False,
+        )
+        self.record.tries.append(row)
 
     def may_try(self, now: float) -> bool:
         """Whether another account may be asked."""

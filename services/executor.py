@@ -158,7 +158,7 @@ class Executor:
     async def _over(self, route: Route, call: Call) -> Reply:
         """Plan the request for one route, and let its accounts serve."""
         if not (self._pool.is_able(route) or call.wait_left_s > 0):
-            raise self._pool.refusal(route)
+            raise self._refused(route, call)
         request, client = call.request, call.client
         size_bytes = len(request.body)
         if route.provider.offer_for(client) is None:
@@ -166,7 +166,11 @@ class Executor:
             return await aside(size_bytes, partial(own_answer, request, client, route))
         # Planned before the counter moves: a request that is refused takes nobody's turn.
         planned = partial(make_plan, request, client, route, wants_usage=self._asks_stream_usage)
-        plan = await aside(size_bytes, planned)
+        try:
+            plan = await aside(size_bytes, planned)
+        except BadRequest as error:
+            call.pass_over(route, error, self._clock.now())
+            raise
         visit = await self._affinity.visit(request, client, route)
         return await self._walk(call, plan, visit)
 
@@ -194,7 +198,7 @@ class Executor:
                     break
             except NoCapacity as error:  # the provider is left alone; what it said before counts
                 raise more_telling(failure, error) from None
-        raise self._exhausted(plan.route, failure)
+        raise self._exhausted(plan.route, call, failure)
 
     async def _turn(self, route: Route, visit: Visit | None) -> Turn:
         if visit is None:
@@ -203,6 +207,7 @@ class Executor:
             route,
             home=visit.home,
             home_wait_s=self._limits.home_wait_s,
+            is_lent=visit.is_lent,
             is_local=visit.has_asked,
             counter=visit.counter,
         )
@@ -241,13 +246,21 @@ class Executor:
     def _may_try(self, call: Call) -> bool:
         return call.may_try(self._clock.monotonic())
 
-    def _exhausted(self, route: Route, failure: GatewayError | None) -> GatewayError:
+    def _exhausted(self, route: Route, call: Call, failure: GatewayError | None) -> GatewayError:
         """Return what to say when nobody is left to try."""
-        refusal = self._pool.refusal(route)
         if failure is None:
-            return refusal
+            return self._refused(route, call)
+        refusal = self._pool.refusal(route)
         if failure.kind in RATE_KINDS:
             # Each account named its own wait; the client may come back after the shortest.
             failure.retry_after_s = refusal.retry_after_s
             failure.details = refusal.details
         return failure
+
+    def _refused(self, route: Route, call: Call) -> NoCapacity:
+        """Return what to say where nobody was asked, and keep it: the trace must tell why."""
+        refusal = self._pool.refusal(route)
+        # Of the providers of a model many have no account at all; that explains nothing.
+        if refusal.details.get("reasons"):
+            call.pass_over(route, refusal, self._clock.now(), self._pool.picture(route))
+        return refusal

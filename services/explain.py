@@ -223,7 +223,8 @@ def _chosen(candidates: Candidates, home: Binding | None, counter: int | None) -
     for account_id in (home.home, home.lender) if home is not None else ():
         seat = candidates.roster.by_id.get(account_id or "")
         if seat is not None and _is_at_home(candidates, seat):
-            return Chosen(seat.id, "affinity")
+            is_home = home is not None and account_id == home.home
+            return Chosen(seat.id, "affinity" if is_home else "borrowed")
     first = candidates.order.first(counter or 0)
     if first is not None:
         return Chosen(first.id, "borrowed" if lives else "strategy")

@@ -96,15 +96,23 @@ class Pool:
         *,
         home: str | None = None,
         home_wait_s: float = 0.0,
+        is_lent: bool = False,
         is_local: bool = False,
         counter: int | None = None,
     ) -> Turn:
         """Begin a walk through the accounts of a route. `home` is the account where the
-        conversation lives, `home_wait_s` how long it may wait there for a place. `is_local`: this
+        conversation lives, `home_wait_s` how long it may wait there for a place. `is_lent`: it
+        lives elsewhere, where nobody can serve it now; `home` is who lends itself. `is_local`: this
         request has made its round trip, so turns are counted in this process; `counter` is the
         number it got on that trip, if it asked for one."""
-        desk = _Desk(self, self._known_of(route))
-        return Turn(desk, home, home_wait_s, is_local=is_local, counter=counter)
+        return Turn(
+            _Desk(self, self._known_of(route)),
+            home,
+            home_wait_s,
+            is_lent=is_lent,
+            is_local=is_local,
+            counter=counter,
+        )
 
     def is_able(self, route: Route) -> bool:
         """Whether a walk may lead somewhere, if only home: a glance before it."""

@@ -100,6 +100,7 @@ class Turn:
         "_has_begun",
         "_home",
         "_home_wait_s",
+        "_is_lent",
         "_is_local",
         "_last",
         "_place",
@@ -112,11 +113,13 @@ class Turn:
         home: str | None,
         home_wait_s: float,
         *,
+        is_lent: bool = False,
         is_local: bool = False,
         counter: int | None = None,
     ) -> None:
         self._desk = desk
         self._home = home
+        self._is_lent = is_lent
         self._home_wait_s = home_wait_s
         self._is_local = is_local
         self._place: int | None = None
@@ -159,7 +162,7 @@ class Turn:
                 return None
             spot = candidates.spot(seat)
             if spot is None or spot.standing is Standing.DRAINING:
-                lease = await self._lend(seat, "affinity")
+                lease = await self._lend(seat, "borrowed" if self._is_lent else "affinity")
                 if lease is not None:
                     return lease
             elif spot.standing is not Standing.FULL:
@@ -217,7 +220,7 @@ class Turn:
     def _choice(self) -> Choice:
         if self._last is not None:
             return "failover"
-        return "borrowed" if self._borrows else "strategy"
+        return "borrowed" if self._borrows or self._is_lent else "strategy"
 
     def _chosen(self, candidates: Candidates) -> Seat | None:
         """Return whose turn it is; after a failure the next one, if possible one that has not

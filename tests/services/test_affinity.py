@@ -249,6 +249,25 @@ async def test_who_lends_itself_goes_on_as_long_as_the_home_is_away(redis_url: s
             assert (await stage.turn(later(), "four", replica=replica))[0] == "one"
 
 
+async def test_a_turn_is_lent_while_its_home_comes_back_and_not_when_it_moves() -> None:
+    async with open_stage() as stage:
+        await stage.turn(first(), "one")
+        replica = stage.replicas[0]
+
+        async def seen() -> tuple[str | None, bool]:
+            visit = await replica.visit(later())
+            assert visit is not None
+            return visit.home, visit.is_lent
+
+        assert await seen() == ("one", False)
+        stage.away["one"] = stage.clock.now() + 300
+        assert await seen() == (None, True)
+        await stage.turn(later(), "two")
+        assert await seen() == ("two", True)
+        stage.away["one"] = inf
+        assert await seen() == ("two", False)
+
+
 async def test_a_detour_does_not_change_who_lends_itself() -> None:
     async with open_stage() as stage:
         await stage.turn(first(), "one")

@@ -365,3 +365,27 @@ async def test_a_model_that_every_account_lacks_is_not_found_without_asking_agai
         await rig.ask(make_request())
     assert (caught.value.kind, caught.value.status) == (ErrorKind.MODEL_NOT_FOUND, 404)
     assert len(rig.transport.sent) == 2
+
+
+async def test_a_row_tells_why_a_model_was_left_without_asking_anybody() -> None:
+    rig = two_models(chat_answer)
+    route = rig.snapshot.router.resolve("gpt-x")[0]
+    lease = await (await rig.pool.turn(route)).next()
+    assert lease is not None
+    rig.pool.report(lease, route, UpstreamError("limit", kind=ErrorKind.RATE_LIMIT))
+    lease.release()
+    await rig.ask(asked(STAND_IN))
+    left, served = rig.record.tries
+    assert (left.choice, left.account_id, left.provider_id, left.model) == (
+        "nobody",
+        "",
+        "first",
+        "gpt-x",
+    )
+    assert (left.error_kind, left.sent, left.status) == ("rate_limit", False, None)
+    assert left.message is not None
+    assert left.message.endswith("now: 1 cooling_rate_limit")
+    assert left.decision is not None
+    assert left.decision.excluded == {ONE: "cooling_rate_limit"}
+    assert (served.number, served.provider_id, served.status) == (2, "second", 200)
+    assert rig.record.attempts == 1

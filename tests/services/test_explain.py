@@ -151,6 +151,12 @@ async def test_a_conversation_goes_home_and_the_question_leaves_no_trace_of_it(
     view = await asked.route(question)
     assert view.would_be is not None
     assert (view.would_be.choice, view.would_be.account_id) == ("borrowed", account_id(1))
+    kept = asked.affinity.bindings.find(binding)
+    assert kept is not None
+    asked.affinity.bindings.lend(kept, account_id(2))
+    view = await asked.route(question)
+    assert view.would_be is not None
+    assert (view.would_be.choice, view.would_be.account_id) == ("borrowed", account_id(2))
 
 
 @pytest.mark.parametrize(

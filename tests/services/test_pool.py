@@ -229,6 +229,17 @@ async def test_a_home_that_rests_a_while_is_borrowed_from_and_one_that_rests_lon
     assert (number_of(left), left.choice) == (2, "strategy")
 
 
+@pytest.mark.parametrize("lender", [2, None], ids=["who lends itself", "nobody yet"])
+async def test_a_turn_of_a_conversation_that_lives_elsewhere_is_borrowed(
+    lender: int | None,
+) -> None:
+    house = House(2)
+    home = None if lender is None else account_id(lender)
+    lease = await (await house.pool.turn(ROUTE, home=home, is_lent=True)).next()
+    assert lease is not None
+    assert (number_of(lease), lease.choice) == (lender or 1, "borrowed")
+
+
 async def test_a_home_whose_rest_is_over_is_tried_by_one_of_its_conversations() -> None:
     house = House(2)
     house.rest(1, 60)
