@@ -33,6 +33,10 @@ _MAX_SEATS: Final = 500_000
 """Candidates that are kept, and seats in them: clients name the models. Those unused for longest
 are forgotten; they are found out anew."""
 
+_MAX_GOALS: Final = 200
+"""Routes that requests wait for at the same time. Each event looks at all of them; a client that
+waits for very many models that it made up would keep this process busy with nothing else."""
+
 _Key: TypeAlias = tuple[str, str, Strategy]
 
 
@@ -82,7 +86,7 @@ class Pool:
         self._seen: Snapshot | None = None
         self._known: OrderedDict[_Key, _Local] = OrderedDict()
         self._seats = 0
-        self._waiting = WaitingRoom(self._openings)
+        self._waiting = WaitingRoom(self._openings, max_queues=_MAX_GOALS)
         self._at_homes = WaitingRoom(self._places_at)
         self.slots = Slots(
             shared, clock, self._freed, ttl_s=slot_ttl_s, renew_every_s=slot_renew_every_s

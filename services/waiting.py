@@ -23,10 +23,13 @@ _Waiter: TypeAlias = tuple[float, int, asyncio.Future[None]]
 class WaitingRoom(Generic[K]):
     """Queues, each for something that may be had again."""
 
-    def __init__(self, openings: Callable[[K, bool], int]) -> None:
+    def __init__(
+        self, openings: Callable[[K, bool], int], *, max_queues: int = MAX_WAITING
+    ) -> None:
         """`openings` tells for how many of a queue there is hope now; True asks for doubtful
-        hopes as well."""
+        hopes as well. Beyond `max_queues` nobody begins another one: each event looks at all."""
         self._openings = openings
+        self._max_queues = max_queues
         self._queues: dict[K, list[_Waiter]] = {}
         self._numbers = count()
         self._waiting = 0
@@ -40,7 +43,10 @@ class WaitingRoom(Generic[K]):
 
         `since` says how old the request is: who has tried in vain does not lose its turn.
         """
-        if self._waiting >= MAX_WAITING or limit_s <= 0:
+        is_full = self._waiting >= MAX_WAITING
+        if key not in self._queues:
+            is_full = is_full or len(self._queues) >= self._max_queues
+        if is_full or limit_s <= 0:
             return False
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._queues.setdefault(key, []), (since, next(self._numbers), woken))

@@ -205,6 +205,22 @@ async def test_who_waits_for_a_full_account_after_its_rest_lets_others_go_on() -
     assert house.waiting == 0
 
 
+async def test_who_waits_for_very_many_models_does_not_keep_everybody_busy() -> None:
+    house = House(3)
+    for number in range(1, 4):
+        house.rest(number, 20)
+    routes = [route_of(house.pool._strategy, f"invented-{number}") for number in range(1000)]
+    tasks = [asyncio.create_task(house.pool.until_able(route, LONG_S)) for route in routes]
+    await until(lambda: any(task.done() for task in tasks))
+    assert (house.waiting, len(house.pool._waiting._queues)) == (200, 200)
+    known = asyncio.create_task(house.pool.until_able(routes[0], LONG_S))
+    await until(lambda: house.waiting == 201)
+    for task in (*tasks, known):
+        task.cancel()
+    await asyncio.wait([*tasks, known])
+    assert (house.waiting, house.pool._waiting._queues) == (0, {})
+
+
 async def _tick(house: House) -> None:
     while True:
         await asyncio.sleep(0.01)
