@@ -78,10 +78,13 @@ class Lane:
         breaker_failures: int,
         breaker_pause_s: float,
         first_words: Callable[[], Sequence[Command]] = tuple,
+        said: Callable[[Sequence[Command]], None] = lambda _: None,
     ) -> None:
-        """`first_words` are said to a server that is back before anybody else speaks to it."""
+        """`first_words` are said to a server that is back before anybody else speaks to it; `said`
+        is told which of them it has answered."""
         self._link = link
         self._first_words = first_words
+        self._said = said
         self._timeout_s = timeout_s
         self._failures = breaker_failures
         self._pause_s = breaker_pause_s
@@ -226,8 +229,12 @@ class Lane:
                 await self._link.exchange([("PING",)], limit_s=limit_s)
                 if words := self._first_words():
                     await self._link.exchange(words, limit_s=limit_s)
+                    self._said(words)
             except LinkDown as error:
                 logger.debug("shared state is still away", extra={"error": str(error)})
+                continue
+            except Exception:
+                logger.exception("shared state: a probe failed")
                 continue
             self.is_available = True
             away_s = round(time.monotonic() - lost_at, 3)

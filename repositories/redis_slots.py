@@ -59,7 +59,7 @@ class RedisSlots:
 
     def __init__(self) -> None:
         self._own = Slots()
-        self._forgotten: dict[tuple[str, str], None] = {}
+        self._forgotten: dict[Command, None] = {}
 
     async def take(self, lane: Lane, account_id: str, holder: str, limit: int, ttl_s: float) -> int:
         """Take a place; return how many are taken then, or 0 when all are."""
@@ -112,18 +112,19 @@ class RedisSlots:
 
     def first_words(self) -> list[Command]:
         """Return what a Redis that is back must hear: who holds places here, who gave some up."""
-        forgotten, self._forgotten = self._forgotten, {}
-        return [
-            *(_freeing(account_id, holder) for account_id, holder in forgotten),
-            *_still_held(self._own.held(time.monotonic())),
-        ]
+        return [*self._forgotten, *_still_held(self._own.held(time.monotonic()))]
+
+    def said(self, words: Sequence[Command]) -> None:
+        """It has heard these."""
+        for word in words:
+            self._forgotten.pop(word, None)
 
     def _free(self, lane: Lane, account_id: str, holder: str) -> None:
         if not lane.tell(_freeing(account_id, holder)):
             self._forget_later(account_id, holder)
 
     def _forget_later(self, account_id: str, holder: str) -> None:
-        self._forgotten[account_id, holder] = None
+        self._forgotten[_freeing(account_id, holder)] = None
         if len(self._forgotten) > _MAX_FORGOTTEN:
             del self._forgotten[next(iter(self._forgotten))]
 

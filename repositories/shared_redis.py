@@ -68,6 +68,7 @@ class RedisState:
             breaker_failures=breaker_failures,
             breaker_pause_s=breaker_pause_s,
             first_words=self._slots.first_words,
+            said=self._slots.said,
         )
 
     async def start(self) -> None:
