@@ -213,8 +213,11 @@ def _stand_ins(request: web.Request) -> tuple[tuple[str, ...] | None, bool | Non
 
 def _session(request: web.Request) -> str | None:
     """Return the name of the conversation, None when no header has one."""
-    names = (request.headers.get(header, "").strip() for header in _SESSION)
-    return next((name for name in names if name), None)
+    headers = request.headers
+    for header in _SESSION:
+        if header in headers and (name := headers[header].strip()):
+            return name
+    return None
 
 
 def _about(record: RequestRecord, principal: Principal, request_id: str) -> dict[str, str]:

@@ -40,6 +40,22 @@ _ITS_FAULT: Final = frozenset({Blame.ACCOUNT, Blame.ACCOUNT_MODEL, Blame.FAMILY}
 class Visit:
     """One request's relation to its conversation, on one route."""
 
+    __slots__ = (
+        "_cached_before",
+        "_keeper",
+        "binding",
+        "binding_id",
+        "counter",
+        "family",
+        "has_asked",
+        "home",
+        "is_lent",
+        "key_id",
+        "outcome",
+        "route",
+        "scope",
+    )
+
     def __init__(
         self, keeper: "Affinity", route: Route, family: str, key_id: str, binding_id: str
     ) -> None:

@@ -5,7 +5,7 @@ served by another account. After that nothing is retried: what breaks is told in
 """
 
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -124,12 +124,12 @@ class Answers:
         for response in list(self._streams):
             response.close()
 
-    async def reply(self, given: Accepted) -> Reply:
+    def reply(self, given: Accepted) -> Coroutine[object, object, Reply]:
         """Return the answer once its first content is there.
 
         Raises GatewayError before that; the caller closes the response then.
         """
-        return await (self._stream(given) if given.request.stream else self._whole(given))
+        return self._stream(given) if given.request.stream else self._whole(given)
 
     # --- whole answers ---
 

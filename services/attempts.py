@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -228,9 +228,11 @@ class Attempts:
 
     # --- sending ---
 
-    async def _send(self, one: Try, credentials: Credentials) -> UpstreamResponse:
+    def _send(
+        self, one: Try, credentials: Credentials
+    ) -> Coroutine[object, object, UpstreamResponse]:
         """Send to the provider's address; where that host fails, to the next one it has."""
-        return await sent_to_one_of(one.plan.offer, partial(self._send_to, one, credentials))
+        return sent_to_one_of(one.plan.offer, partial(self._send_to, one, credentials))
 
     async def _send_to(self, one: Try, credentials: Credentials, base_url: str) -> UpstreamResponse:
         subject = origin(one.plan.route.provider.id, base_url)

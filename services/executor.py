@@ -4,7 +4,7 @@ Until the first content is there, another account may serve; after it nothing is
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -212,13 +212,18 @@ class Executor:
             counter=visit.counter,
         )
 
-    async def _tried(
+    def _tried(
+        self, call: Call, plan: Plan, lease: Lease, turn: Turn, visit: Visit | None
+    ) -> Coroutine[object, object, Reply]:
+        """Let one account serve; where it is slow to begin and that is wished, another as well."""
+        if self._limits.hedge_after_s and call.request.stream:
+            return self._hedged(call, plan, lease, turn, visit)
+        return self._attempts.reply(call, plan, lease, visit)
+
+    async def _hedged(
         self, call: Call, plan: Plan, lease: Lease, turn: Turn, visit: Visit | None
     ) -> Reply:
-        """Let one account serve; where it is slow to begin and that is wished, another as well."""
         first = partial(self._attempts.reply, call, plan, lease, visit)
-        if not (self._limits.hedge_after_s and call.request.stream):
-            return await first()
 
         async def second() -> Runner | None:
             other = await turn.next()

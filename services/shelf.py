@@ -49,7 +49,9 @@ class Shelf:
     def walk(self, turn: int, after: Key | None = None) -> Iterator[Seat]:
         """Yield every seat, tier by tier: from the one whose turn it is, or from this key on."""
         seats, keys = self.seats, self._keys
-        for begin, end in self.tiers():
+        end = 0
+        while end < len(keys):
+            begin, end = end, self._tier_end(end)
             if after is not None and after[0] == keys[begin][0]:
                 start = bisect_left(keys, after, begin, end)
             else:

@@ -45,10 +45,11 @@ class _Averages:
 
     def age(self, now: float) -> None:
         """Let what was seen count for less."""
-        kept = 0.5 ** (max(0.0, now - self.at) / _HALF_LIFE_S)
+        if self.errors or self.first_byte_s:
+            kept = 0.5 ** (max(0.0, now - self.at) / _HALF_LIFE_S)
+            self.errors *= kept
+            self.first_byte_s *= kept
         self.at = now
-        self.errors *= kept
-        self.first_byte_s *= kept
 
 
 class Wellness:

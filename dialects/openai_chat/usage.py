@@ -68,6 +68,8 @@ def details_of(usage: JsonObject, key: str) -> JsonObject:
 
 def count(value: Json) -> int | None:
     """Return a plausible count: it must fit the columns that sum it up."""
+    if value is None:
+        return None
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
