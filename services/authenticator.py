@@ -62,14 +62,14 @@ class Authenticator:
             if self._admin_hash is not None and hmac.compare_digest(key_hash, self._admin_hash):
                 return EXTERNAL_ADMIN
             key = known.get(key_hash)
-            if key is not None and self._is_good(key):
+            if key is not None and is_good(key, self._clock.now()):
                 return Principal(key.id, key.name, key.is_admin, key.expires_at)
         return None
 
-    def _is_good(self, key: ApiKey) -> bool:
-        if not key.is_active:
-            return False
-        return key.expires_at is None or key.expires_at > self._clock.now()
+
+def is_good(key: ApiKey, now: float) -> bool:
+    """Tell whether a stored key lets anybody in."""
+    return key.is_active and (key.expires_at is None or key.expires_at > now)
 
 
 def _presented(headers: Mapping[str, str], query_key: str) -> list[str]:

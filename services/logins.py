@@ -6,7 +6,7 @@ start page: whoever learns the state, but has neither that browser nor the key, 
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
@@ -63,14 +63,18 @@ class Logins:
         flows: Flows,
         calls: LoginCalls,
         ends: LoginEnds,
+        is_admin: Callable[[str], bool],
         *,
         public_url: str = "",
     ) -> None:
-        """`public_url`: address of this gateway as browsers reach it; else each caller's own."""
+        """`is_admin`: whether a key of this id may begin logins now, and so end them in a browser.
+
+        `public_url`: address of this gateway as browsers reach it; else each caller's own."""
         self._beginnings = beginnings
         self._flows = flows
         self._calls = calls
         self._ends = ends
+        self._is_admin = is_admin
         self._public_url = public_url.rstrip("/")
 
     def providers(self) -> Sequence[ProviderLogin]:
@@ -116,7 +120,7 @@ class Logins:
 
         Raises NotFound for a login that there is not, was opened, or is over.
         """
-        flow = await self._flows.of_state(state)
+        flow = await self._of_state(state)
         value = secrets.token_urlsafe(32)
         if flow.kind != "code" or not await self._flows.open_in(flow, value):
             raise NotFound("this login was opened before, or is over; begin a new one")
@@ -188,13 +192,21 @@ class Logins:
             raise BadRequest("flow_id: the text belongs to another login", path="flow_id")
         return flow
 
+    async def _of_state(self, state: str) -> OAuthFlow:
+        """Return the login of a browser, which shows no key. Raises NotFound, also once the key
+        that began it is not good any more."""
+        flow = await self._flows.of_state(state)
+        if not self._is_admin(flow.key_id):
+            raise NotFound("the key that began this login is not good any more")
+        return flow
+
     async def _returned(self, provider_id: str, query: str) -> tuple[OAuthFlow, Redirected] | None:
         """Return the login that a browser comes back from; each provider has a page of its own."""
         redirected = read_query(query)
         if redirected is None or redirected.state is None:
             return None
         try:
-            flow = await self._flows.of_state(redirected.state)
+            flow = await self._of_state(redirected.state)
         except NotFound:
             return None
         return (flow, redirected) if flow.provider_id == provider_id else None

@@ -14,6 +14,7 @@ from repositories.base import (
     ProviderRepository,
     SharedState,
 )
+from services.authenticator import EXTERNAL_ADMIN, is_good
 from services.device_logins import DeviceLogins
 from services.guard import AddressGuard
 from services.login_accounts import LoginAccounts
@@ -84,9 +85,15 @@ async def open_oauth(
     )
     calls = LoginCalls(transport, clock, user_agent=user_agent, limit_s=rules.http_timeout_s)
     stored = LoginAccounts(accounts, changed, clock, tell)
+
+    def is_admin(key_id: str) -> bool:
+        keys, now = snapshot().keys.values(), clock.now()
+        good = (key for key in keys if key.id == key_id and is_good(key, now))
+        return key_id == EXTERNAL_ADMIN.key_id or any(key.is_admin for key in good)
+
     async with open_login_ends(table, beginnings, stored) as ends:
         yield OAuth(
-            Logins(beginnings, table, calls, ends, public_url=rules.public_url),
+            Logins(beginnings, table, calls, ends, is_admin, public_url=rules.public_url),
             DeviceLogins(beginnings, table, calls, ends, shared),
             Refreshes(snapshot, accounts, tokens, changed),
         )

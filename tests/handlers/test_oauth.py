@@ -435,6 +435,30 @@ async def test_another_browser_is_only_told_to_paste(rig: Rig) -> None:
     assert (await rig.exchange(PUBLIC_URL + back)).status == 200
 
 
+@pytest.mark.parametrize("change", [None, {"is_active": False}, {"is_admin": False}])
+async def test_a_login_is_over_once_its_key_is_not_good_any_more(
+    rig: Rig, change: dict[str, object] | None
+) -> None:
+    keys = "/api/v1/api-keys"
+    await rig.api.made(keys, {"name": "another", "is_admin": True})
+    made = await rig.api.made(keys, {"name": "leaver", "is_admin": True})
+    headers = {"x-api-key": str(made.json["key"])}
+    body = {"provider_id": "openai"}
+    opened, unopened = [
+        await rig.api.call("POST", f"{BASE}/init", body, headers=headers) for _ in range(2)
+    ]
+    starts = [str(one.json["start_url"]).removeprefix(PUBLIC_URL) for one in (opened, unopened)]
+    _, told, _ = await _visit(rig, starts[0])
+    back = rig.idp.redirected(told["Location"]).removeprefix(PUBLIC_URL)
+    cookie = told["Set-Cookie"].partition(";")[0]
+    method = "DELETE" if change is None else "PATCH"
+    assert (await rig.api.call(method, f"{keys}/{made.id}", change)).status < 300
+    assert (await _visit(rig, starts[1]))[0] == 400
+    assert (await _visit(rig, back, headers={"Cookie": cookie}))[0] == 400
+    assert rig.idp.asked_paths == []
+    assert (await rig.api.get("/api/v1/accounts")).json["total"] == 0
+
+
 async def test_a_login_opened_directly_ends_by_pasting(rig: Rig) -> None:
     begun = await rig.begin()
     back = rig.idp.redirected(str(begun.json["authorize_url"]))

@@ -18,6 +18,7 @@ from openapi.oauth import DeviceBegin, LoginBegin, LoginExchange
 from repositories.base import OAuthFlow
 from repositories.open import Repositories, open_repositories
 from repositories.shared_memory import MemoryState
+from services.authenticator import EXTERNAL_ADMIN
 from services.guard import AddressGuard
 from services.oauth import LoginRules, OAuth
 from services.snapshot import Snapshots
@@ -26,6 +27,7 @@ from tests.fakes.login_idp import LoginIdp
 from tests.handlers.oauth_rig import running_oauth
 from tests.waiting import until
 
+KEY_ID = EXTERNAL_ADMIN.key_id
 ORIGIN = "https://gateway.example"
 CALLBACK = f"{ORIGIN}/oauth/callback/openai"
 BODY = LoginBegin(provider_id="openai")
@@ -105,38 +107,38 @@ def pasted(text: str) -> LoginExchange:
 
 
 async def test_a_login_survives_a_switch_of_replicas(replicas: Replicas) -> None:
-    begun = await replicas.one.logins.begin(BODY, "key-1", ORIGIN)
+    begun = await replicas.one.logins.begin(BODY, KEY_ID, ORIGIN)
     assert begun.start_url is not None
     opened = await replicas.two.logins.open(begun.start_url.rpartition("/")[2])
     assert opened.authorize_url == begun.authorize_url
     query = replicas.idp.redirected(opened.authorize_url).partition("?")[2]
     page, spent = await replicas.one.logins.callback("openai", query, {opened.cookie: opened.value})
     assert (page, spent) == ("done", opened.cookie)
-    flow = await replicas.two.logins.flow(begun.flow.id, "key-1")
+    flow = await replicas.two.logins.flow(begun.flow.id, KEY_ID)
     assert replicas.two.logins.status(flow) == "done"
     assert [account.id for account in await replicas.accounts()] == [flow.account_id]
 
 
 async def test_a_device_login_survives_a_switch_of_replicas(replicas: Replicas) -> None:
-    flow, device = await replicas.one.devices.begin(DeviceBegin(provider_id="openai"), "key-1")
+    flow, device = await replicas.one.devices.begin(DeviceBegin(provider_id="openai"), KEY_ID)
     replicas.idp.device_answers = ["slow_down"]
-    slowed = await replicas.two.devices.poll(flow.id, "key-1")
+    slowed = await replicas.two.devices.poll(flow.id, KEY_ID)
     assert slowed.retry_after_s == 10
     replicas.idp.agree(device.user_code)
     replicas.clock.advance(9)
-    assert (await replicas.one.devices.poll(flow.id, "key-1")).flow.outcome is None
+    assert (await replicas.one.devices.poll(flow.id, KEY_ID)).flow.outcome is None
     replicas.clock.advance(1)
-    assert (await replicas.one.devices.poll(flow.id, "key-1")).flow.outcome == "done"
+    assert (await replicas.one.devices.poll(flow.id, KEY_ID)).flow.outcome == "done"
     assert replicas.idp.counts["calls"] == 2
 
 
 async def test_of_many_who_bring_one_answer_one_trades_it(replicas: Replicas) -> None:
     replicas.idp.latency_s = 0.05
-    begun = await replicas.one.logins.begin(BODY, "key-1", ORIGIN)
+    begun = await replicas.one.logins.begin(BODY, KEY_ID, ORIGIN)
     body = pasted(replicas.idp.redirected(begun.authorize_url))
     ended = await asyncio.gather(
         *(
-            replica.logins.exchange(body, "key-1")
+            replica.logins.exchange(body, KEY_ID)
             for replica in (replicas.one, replicas.two)
             for _ in range(5)
         ),
@@ -150,12 +152,11 @@ async def test_of_many_who_bring_one_answer_one_trades_it(replicas: Replicas) ->
 async def test_two_logins_of_one_person_at_once_are_one_account(replicas: Replicas) -> None:
     replicas.idp.latency_s = 0.05
     begun = [
-        await replica.logins.begin(BODY, "key-1", ORIGIN)
-        for replica in (replicas.one, replicas.two)
+        await replica.logins.begin(BODY, KEY_ID, ORIGIN) for replica in (replicas.one, replicas.two)
     ]
     flows = await asyncio.gather(
         *(
-            replica.logins.exchange(pasted(replicas.idp.redirected(one.authorize_url)), "key-1")
+            replica.logins.exchange(pasted(replicas.idp.redirected(one.authorize_url)), KEY_ID)
             for replica, one in zip((replicas.one, replicas.two), begun, strict=True)
         )
     )
@@ -167,9 +168,9 @@ async def test_two_logins_of_one_person_at_once_are_one_account(replicas: Replic
 async def test_a_caller_that_leaves_does_not_lose_the_login(replicas: Replicas) -> None:
     """A code cannot be traded twice, so what has begun goes on."""
     replicas.idp.latency_s = 0.1
-    begun = await replicas.one.logins.begin(BODY, "key-1", ORIGIN)
+    begun = await replicas.one.logins.begin(BODY, KEY_ID, ORIGIN)
     text = replicas.idp.redirected(begun.authorize_url)
-    leaving = asyncio.create_task(replicas.one.logins.exchange(pasted(text), "key-1"))
+    leaving = asyncio.create_task(replicas.one.logins.exchange(pasted(text), KEY_ID))
     await until(lambda: replicas.idp.asked)
     leaving.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -178,14 +179,14 @@ async def test_a_caller_that_leaves_does_not_lose_the_login(replicas: Replicas) 
         while not await replicas.accounts():  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.01)
     async with asyncio.timeout(10):
-        while (await replicas.two.logins.flow(begun.flow.id, "key-1")).outcome != "done":  # noqa: ASYNC110 - nobody tells
+        while (await replicas.two.logins.flow(begun.flow.id, KEY_ID)).outcome != "done":  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.01)
 
 
 async def test_a_state_is_worthless_where_flows_are_kept_under_another_key(
     replicas: Replicas,
 ) -> None:
-    begun = await replicas.one.logins.begin(BODY, "key-1", ORIGIN)
+    begun = await replicas.one.logins.begin(BODY, KEY_ID, ORIGIN)
     row = await replicas.stores.oauth_flows.get(begun.flow.id)
     assert row is not None
     state = (begun.start_url or "").rpartition("/")[2]
@@ -211,16 +212,16 @@ async def test_guesses_at_the_public_pages_never_reach_the_database(
 async def test_a_login_whose_account_is_deleted_meanwhile_makes_no_other(
     replicas: Replicas,
 ) -> None:
-    begun = await replicas.one.logins.begin(BODY, "key-1", ORIGIN)
+    begun = await replicas.one.logins.begin(BODY, KEY_ID, ORIGIN)
     text = replicas.idp.redirected(begun.authorize_url)
-    account_id = (await replicas.one.logins.exchange(pasted(text), "key-1")).account_id
+    account_id = (await replicas.one.logins.exchange(pasted(text), KEY_ID)).account_id
     again = await replicas.one.logins.begin(
-        LoginBegin(provider_id="openai", account_id=account_id), "key-1", ORIGIN
+        LoginBegin(provider_id="openai", account_id=account_id), KEY_ID, ORIGIN
     )
     await replicas.stores.accounts.delete(account_id or "")
     text = replicas.idp.redirected(again.authorize_url)
     with pytest.raises(NotFound, match="there is no account"):
-        await replicas.one.logins.exchange(pasted(text), "key-1")
-    flow = await replicas.one.logins.flow(again.flow.id, "key-1")
+        await replicas.one.logins.exchange(pasted(text), KEY_ID)
+    flow = await replicas.one.logins.flow(again.flow.id, KEY_ID)
     assert (flow.outcome, await replicas.accounts()) == ("not_found", [])
     assert replicas.idp.counts["calls"] == 1  # nothing was traded for it
