@@ -307,12 +307,12 @@ async def bring_proxies(house: House) -> None:
         body = {"lines": "\n".join(lines), "dry_run": dry_run}
         told = await stage.api("POST", "/proxies/import", body)
         assert (told["created"] + told["exists"], told["invalid"]) == (4, 6)
-    for body in (
+    for odd in (
         {"lines": [bad]},
         {"lines": "x", "scheme": [bad]},
         {"lines": lines[0], "scheme": bad},
     ):
-        await stage.api("POST", "/proxies/import", body)
+        await stage.api("POST", "/proxies/import", odd)
     await stage.api("GET", "/proxies/export")
     for proxy in (await stage.api("GET", "/proxies"))["data"]:
         await stage.api("POST", f"/proxies/{proxy['id']}/test")
@@ -336,11 +336,7 @@ async def fail_on_purpose(house: House) -> None:
             test = {"kind": kind, "model": "claude-fake"}
             await stage.api("POST", f"/accounts/{account}/test", test)
         for path in ("/v1/messages", "/v1/chat/completions"):
-            answer = await stage.rig.post(path, ask)
-            await stage.seen.note(answer)
-            traced = answer.headers["x-request-id"]
-        await stage.rig.logs(1)
-        await stage.api("GET", f"/requests/{traced}/trace")
+            await stage.seen.note(await stage.rig.post(path, ask))
         for action in ("disable", "enable", "drain"):
             given = None if action == "enable" else {"reason": "because"}
             await stage.api("POST", f"/accounts/{account}/{action}", given)

@@ -1,4 +1,4 @@
-"""Clients without an admin key learn nothing of accounts, proxies and addresses, however it fails."""
+"""Who has no admin key learns nothing of accounts, proxies and addresses, however it fails."""
 
 import json
 from pathlib import Path
