@@ -15,7 +15,7 @@ from dialects import DIALECTS
 from handlers.listed import listed_endpoints
 from models.errors import ErrorKind, GatewayError
 from openapi.document import plain_path
-from providers.failures import verdict_for
+from providers.verdicts import verdict_for
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]

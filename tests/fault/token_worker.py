@@ -35,7 +35,7 @@ class Orders:
     journal_dir: str
     account_id: str
     requests: int
-    times: dict[str, float] = field(default_factory=dict)
+    times: dict[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> str:
         return json.dumps(asdict(self))

@@ -7,9 +7,9 @@ import pytest
 
 from dialects import DIALECTS
 from models.errors import ErrorKind, StreamBroken, TimedOut, UpstreamError
+from models.rest import EVERY_MODEL
 from providers import glm
 from services.answers import Limits
-from services.cooldown import EVERY_MODEL
 from tests.builders import make_provider, make_stored
 from tests.fakes.formats import chat, messages
 from tests.fakes.scenarios import Scenario, compact

@@ -17,8 +17,8 @@ from models.errors import (
     UpstreamError,
 )
 from models.json_types import JsonObject
+from models.rest import EVERY_MODEL
 from providers.antigravity.discovery import ProjectDiscovery
-from services.cooldown import EVERY_MODEL
 from tests.builders import assigned, make_egress, make_provider, make_stored
 from tests.fakes.transport import Answer, Sent, whole
 from tests.services.executor_rig import Rig, Script, chat_answer, make_request

@@ -133,7 +133,6 @@ async def test_a_conversation_goes_home_and_the_question_leaves_no_trace_of_it(
     shared: SharedState, background: Background
 ) -> None:
     asked = asking(house_of(3, shared), background)
-    (route,) = asked.house.snapshot.router.resolve("gpt-x")
     question = Question("gpt-x", session="talk", key_id="key-1")
     assert (await asked.route(question)).home is None
     binding = asked.affinity._hashed("key-1", "openai", "gpt-x", ("named", "talk"))

@@ -18,7 +18,12 @@ from services.sealed import TokenRecord
 
 VAULT = Vault.of(bytes(range(32)))
 CLIENT = OAuthClient(
-    "https://idp.example/token", "c", "canary-secret", ("a", "b"), "json", {"x": "y"}
+    "https://idp.example/token",
+    "c",
+    "canary-secret",
+    ("a", "b"),
+    token_body="json",
+    token_params={"x": "y"},
 )
 
 

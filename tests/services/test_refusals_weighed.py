@@ -4,7 +4,7 @@ import pytest
 
 from models.account import StoredAccount
 from models.errors import BadRequest, ErrorKind, NoCapacity
-from services.cooldown import EVERY_MODEL, Rest
+from models.rest import EVERY_MODEL, Rest
 from tests.builders import make_provider, make_stored
 from tests.services.executor_rig import Rig, chat_answer, make_request
 
