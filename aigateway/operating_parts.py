@@ -91,7 +91,7 @@ def make_gateway(ground: Ground, parts: ServingParts, oauth: OAuth, affinity: Af
             has_outside_admin_key=ground.settings.security.admin_key is not None,
         ),
         providers=Providers(stores.providers, guard, changed, clock),
-        rests=Rests(resting.cooldowns, resting.provider_of, clock),
+        rests=Rests(resting.cooldowns, resting.provider_of, resting.label_of, clock),
         statistics=Statistics(stores.stats, stores.egress, ground.shared, clock),
         affinity=affinity,
         events=ground.events,

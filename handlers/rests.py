@@ -40,4 +40,4 @@ async def _end(request: web.Request) -> web.Response:
 
 
 def _answer(shown: ShownRest) -> RestEntry:
-    return RestEntry.of(shown.rest, provider_id=shown.provider_id, now=shown.now)
+    return RestEntry.of(shown.rest, provider_id=shown.provider_id, label=shown.label, now=shown.now)

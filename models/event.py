@@ -45,6 +45,11 @@ class Event:
     before. Ids do not say that, as replicas store in batches. 0 until it is stored."""
 
 
+def called(what: str, label: str | None, name: str) -> str:
+    """Return what a message calls an account or a proxy: by its label, without one by its id."""
+    return f"{what} {label!r}" if label else f"{what} {name}"
+
+
 class Tell(Protocol):
     """Takes an event at once and never raises: `services/events.py`."""
 

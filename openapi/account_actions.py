@@ -4,12 +4,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from openapi.fields import Answer, Body, ModelName, Reason
+from openapi.fields import Answer, ModelName, OptionalBody, Reason
 
 _LONGEST_S = 30 * 86_400.0
 
 
-class AccountTest(Body):
+class AccountTest(OptionalBody):
     """What to ask the provider for."""
 
     kind: Literal["generate", "models"] = "generate"
@@ -43,13 +43,13 @@ class AccountTestAnswer(Answer):
     """What to do, such as an address to open."""
 
 
-class AccountDisable(Body):
+class AccountDisable(OptionalBody):
     """Switching an account off."""
 
     reason: Reason | None = None
 
 
-class AccountDrain(Body):
+class AccountDrain(OptionalBody):
     """Letting an account end what it has begun."""
 
     reason: Reason | None = None

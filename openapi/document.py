@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from models.json_types import Json, JsonObject
 from openapi.common import ErrorAnswer
+from openapi.fields import OptionalBody
 from openapi.formats import FORMATS, Format
 
 _REF: Final = "#/components/schemas/{model}"
@@ -203,9 +204,13 @@ def _operation(route: Route, schemas: dict[str, Json]) -> JsonObject:
     if parameters := [*_path_parameters(route), *_query_parameters(route, schemas)]:
         operation["parameters"] = parameters
     if (content := _request_content(route, vendor)) is not None:
-        operation["requestBody"] = {"required": True, "content": content}
+        operation["requestBody"] = {"required": not _is_optional(route), "content": content}
     operation["responses"] = {str(route.status): _success(route, vendor), **_errors(route, vendor)}
     return operation
+
+
+def _is_optional(route: Route) -> bool:
+    return isinstance(route.request, type) and issubclass(route.request, OptionalBody)
 
 
 def _security(route: Route) -> list[Json]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 
 from models.egress import EgressHealth
-from openapi.fields import Answer, Body, Capacity, Priority, Slug
+from openapi.fields import Answer, Body, Capacity, OptionalBody, Priority, Slug
 from openapi.proxy_lists import MAX_LINES, count_lines
 
 MAX_LIST_CHARS = 4 * 1024 * 1024
@@ -109,7 +109,7 @@ class ProbeAnswer(Answer):
     quarantined_until: datetime | None
 
 
-class RehomeBody(Body):
+class RehomeBody(OptionalBody):
     """Whether accounts really move."""
 
     dry_run: bool = True

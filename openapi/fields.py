@@ -47,6 +47,10 @@ class Body(BaseModel):
     )
 
 
+class OptionalBody(Body):
+    """A request body that may be left out: each of its fields has a default."""
+
+
 def _without_defaults(schema: JsonDict) -> None:
     properties = schema.get("properties")
     if isinstance(properties, dict):

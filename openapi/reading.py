@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from models.errors import BadRequest, Unprocessable
-from openapi.fields import Body
+from openapi.fields import Body, OptionalBody
 
 B = TypeVar("B", bound=Body)
 
@@ -20,6 +20,8 @@ _MAX_INNER_PART = 24
 
 def read_json(model: type[B], body: bytes) -> B:
     """Read a JSON body. Raises BadRequest for other text, Unprocessable for wrong fields."""
+    if not body and issubclass(model, OptionalBody):
+        return model()
     try:
         # The stricter parser first: no NaN, no lone surrogates, no byte order mark.
         orjson.loads(body)

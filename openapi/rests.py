@@ -32,6 +32,8 @@ class RestEntry(Answer):
     """Account id, proxy id, or provider and address."""
     kind: Literal["account", "proxy", "provider"]
     provider_id: str | None
+    label: str | None
+    """Of the account or proxy; null where it has none."""
     scope: str
     """`*` for everything, a model, or `family:` and a family of models."""
     state: Literal["resting", "half_open", "needs_operator"]
@@ -48,7 +50,9 @@ class RestEntry(Answer):
     """How many rests in a row this is."""
 
     @classmethod
-    def of(cls, rest: Rest, *, provider_id: str | None, now: float) -> "RestEntry":
+    def of(
+        cls, rest: Rest, *, provider_id: str | None, label: str | None, now: float
+    ) -> "RestEntry":
         """Show a rest."""
         is_open = rest.opens_at <= now
         state: Literal["resting", "half_open"] = "half_open" if is_open else "resting"
@@ -56,6 +60,7 @@ class RestEntry(Answer):
             subject=rest.subject,
             kind=rest.subject_kind,
             provider_id=provider_id,
+            label=label,
             scope=rest.scope,
             state="needs_operator" if rest.needs_operator else state,
             began_at=instant(rest.began_at),

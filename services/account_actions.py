@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 
 from models.account import Account
-from models.event import EventKind, Tell
+from models.event import EventKind, Tell, called
 from models.json_types import JsonObject
 from models.ports import Clock
 from models.rest import NEVER, Rest
@@ -80,7 +80,7 @@ class AccountActions:
         details: JsonObject = {} if reason is None else {"reason": reason}
         self._tell(
             kind,
-            f"account {account.label or account.id} {what}",
+            f"{called('account', account.label, account.id)} {what}",
             provider_id=account.provider_id,
             account_id=account.id,
             details=details,

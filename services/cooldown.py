@@ -11,7 +11,15 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from models.account import AuthType
-from models.errors import Blame, ErrorKind, UpstreamError
+from models.errors import (
+    Blame,
+    ConnectFailed,
+    ConnectionLost,
+    ErrorKind,
+    StreamBroken,
+    TimedOut,
+    UpstreamError,
+)
 from models.ports import Clock
 from models.rest import EVERY_MODEL, NEVER, Rest, family_scope
 from providers.base import Route
@@ -325,4 +333,8 @@ def _same_s(error: UpstreamError) -> float:
 def _evidence(error: UpstreamError) -> str:
     if error.evidence:
         return error.evidence[:_EVIDENCE_CHARS]
-    return "" if error.upstream_status is None else f"status {error.upstream_status}"
+    if error.upstream_status is not None:
+        return f"status {error.upstream_status}"
+    # Our own words of what happened on the way; a provider's may repeat what a client wrote.
+    is_ours = isinstance(error, ConnectFailed | ConnectionLost | TimedOut | StreamBroken)
+    return error.message[:_EVIDENCE_CHARS] if is_ours else ""

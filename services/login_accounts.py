@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from auth.identity import masked
 from models.account import Account, AuthType, Credentials, EgressPolicy, StoredAccount, TokenState
 from models.errors import Conflict, NotFound
-from models.event import EventKind, Tell
+from models.event import EventKind, Tell, called
 from models.ids import new_id
 from models.ports import Clock
 from repositories.base import UNSET, AccountChange, AccountRepository
@@ -131,7 +131,7 @@ class LoginAccounts:
         )
         self._tell(
             EventKind.ACCOUNT_LOGGED_IN,
-            "a new account logged in" if is_new else "the account logged in again",
+            f"{called('account', account.label, account.id)} logged in{'' if is_new else ' again'}",
             provider_id=account.provider_id,
             account_id=account.id,
             proxy_id=account.proxy_id,

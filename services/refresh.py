@@ -24,7 +24,7 @@ from models.errors import (
     NoCapacity,
     NotFound,
 )
-from models.event import EventKind, Tell, tell_nobody
+from models.event import EventKind, Tell, called, tell_nobody
 from models.ids import new_id
 from models.ports import Clock, Transport
 from repositories.base import AccountRepository
@@ -291,7 +291,8 @@ class Refresher:
             )
             self._tell(
                 EventKind.ACCOUNT_NEEDS_LOGIN,
-                f"the provider takes the account's refresh token no more ({reason})",
+                f"{called('account', account.label, account.id)} needs a login: the provider takes "
+                f"its refresh token no more ({reason})",
                 provider_id=account.provider_id,
                 account_id=account.id,
                 details={"reason": reason},

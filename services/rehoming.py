@@ -12,7 +12,7 @@ from typing import Final
 
 from models.account import Account
 from models.egress import EgressProxy
-from models.event import EventKind, Tell
+from models.event import EventKind, Tell, called
 from models.ports import Clock
 from repositories.base import EgressRepository
 from services.egress_conditions import EgressConditions
@@ -103,8 +103,8 @@ class Rehoming:
             )
             self._tell(
                 EventKind.ACCOUNT_REHOMED,
-                f"account {one.account.label!r} moved from proxy {_label(proxies, left)} "
-                f"to {_label(proxies, one.proxy_id)}",
+                f"{called('account', one.account.label, one.account.id)} moved from "
+                f"{_called(proxies, left)} to {_called(proxies, one.proxy_id)}",
                 provider_id=one.account.provider_id,
                 account_id=one.account.id,
                 proxy_id=one.proxy_id,
@@ -112,6 +112,6 @@ class Rehoming:
             )
 
 
-def _label(proxies: Mapping[str, EgressProxy], proxy_id: str) -> str:
+def _called(proxies: Mapping[str, EgressProxy], proxy_id: str) -> str:
     proxy = proxies.get(proxy_id)
-    return repr(proxy.label) if proxy is not None and proxy.label else proxy_id
+    return called("proxy", proxy.label if proxy is not None else None, proxy_id)

@@ -119,7 +119,10 @@ class RestBook:
         # As exact as the database keeps it, so that it is known again after a restart.
         rest = replace(rest, began_at=round(began_at, 6), until=round(rest.until, 6))
         if self._put(rest):
-            logger.info("cooling down", extra=_fields(rest))
+            if rest.needs_operator:
+                logger.warning("rests until an operator ends it", extra=_fields(rest))
+            else:
+                logger.info("cooling down", extra=_fields(rest))
             for follower in self.followers:
                 follower.began(rest, before)
         return rest
@@ -236,10 +239,12 @@ def _weight(rest: Rest) -> tuple[bool, bool, float]:
 
 
 def _fields(rest: Rest) -> dict[str, object]:
+    seconds = None if rest.needs_operator else round(rest.until - rest.began_at, 1)
     return {
         "subject": rest.subject,
+        "kind": rest.subject_kind,
         "scope": rest.scope,
         "reason": rest.reason.value,
-        "seconds": round(rest.until - rest.began_at, 1),
+        "seconds": seconds,
         "evidence": rest.evidence,
     }

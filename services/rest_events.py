@@ -4,10 +4,11 @@ Only the replica in which it happened tells, so it is told once; and what goes o
 """
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Final
 
 from models.errors import ErrorKind
-from models.event import EventKind, Tell
+from models.event import EventKind, Tell, called
 from models.rest import EVERY_MODEL, Rest
 
 LONG_S: Final = 60.0
@@ -28,10 +29,17 @@ _ENDED: Final[Mapping[str, EventKind]] = {
 class RestEvents:
     """A follower of the book."""
 
-    def __init__(self, tell: Tell, provider_of: Callable[[str], str | None]) -> None:
-        """`provider_of` names the provider of an account."""
+    def __init__(
+        self,
+        tell: Tell,
+        provider_of: Callable[[str], str | None],
+        label_of: Callable[[str], str | None] = lambda _subject: None,
+    ) -> None:
+        """`provider_of` names the provider of an account, `label_of` is what an operator calls an
+        account or a proxy."""
         self._tell_it = tell
         self._provider_of = provider_of
+        self._label_of = label_of
 
     def began(self, rest: Rest, before: Rest | None) -> None:
         """Tell of a rest unless it only goes on."""
@@ -53,9 +61,10 @@ class RestEvents:
         account_id = rest.subject if subject_kind == "account" else None
         why = rest.evidence or rest.reason.value if evidence is None else evidence
         where = "" if rest.scope == EVERY_MODEL else f" for {rest.scope}"
+        who = called(subject_kind, self._label_of(rest.subject), rest.subject)
         self._tell_it(
             kind,
-            f"{subject_kind} {rest.subject} {what}{where}: {why}",
+            f"{who} {what}{where}: {why}",
             provider_id=rest.origin_provider_id or self._provider_of(rest.subject),
             account_id=account_id,
             proxy_id=rest.subject if subject_kind == "proxy" else None,
@@ -63,9 +72,14 @@ class RestEvents:
                 "scope": rest.scope,
                 "reason": rest.reason.value,
                 "evidence": why,
-                "until": None if rest.needs_operator else rest.until,
+                "until": None if rest.needs_operator else _shown(rest.until),
             },
         )
+
+
+def _shown(moment: float) -> str:
+    at = datetime.fromtimestamp(moment, UTC)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _matters(rest: Rest) -> bool:

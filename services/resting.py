@@ -44,7 +44,7 @@ class Resting:
         self._kept = KeptRests(repository, self.cooldowns, clock)
         self._listed: Mapping[str, frozenset[str]] = {}
         self.cooldowns.followers.append(self._kept)
-        self.cooldowns.followers.append(RestEvents(tell, self.provider_of))
+        self.cooldowns.followers.append(RestEvents(tell, self.provider_of, self.label_of))
         if self._is_shared:
             self.cooldowns.followers.append(self._sharing)
 
@@ -89,6 +89,13 @@ class Resting:
         """Return the provider of an account; None of who is none."""
         stored = self._snapshot().accounts.get(account_id)
         return None if stored is None else stored.account.provider_id
+
+    def label_of(self, subject: str) -> str | None:
+        """Return what an operator calls an account or a proxy; None of who is none."""
+        snapshot = self._snapshot()
+        stored, proxy = snapshot.accounts.get(subject), snapshot.proxies.get(subject)
+        label = stored.account.label if stored is not None else proxy.label if proxy else None
+        return label or None
 
     async def aclose(self) -> None:
         """Tell and write what waits."""

@@ -20,6 +20,7 @@ class ShownRest:
 
     rest: Rest
     provider_id: str | None
+    label: str | None
     now: float
 
 
@@ -27,11 +28,17 @@ class Rests:
     """The rests that this process knows, which are those of all replicas."""
 
     def __init__(
-        self, cooldowns: Cooldowns, provider_of: Callable[[str], str | None], clock: Clock
+        self,
+        cooldowns: Cooldowns,
+        provider_of: Callable[[str], str | None],
+        label_of: Callable[[str], str | None],
+        clock: Clock,
     ) -> None:
-        """`provider_of` names the provider of an account."""
+        """`provider_of` names the provider of an account, `label_of` is what an operator calls an
+        account or a proxy."""
         self._cooldowns = cooldowns
         self._provider_of = provider_of
+        self._label_of = label_of
         self._clock = clock
 
     def page(self, query: RestQuery) -> Page[ShownRest]:
@@ -61,4 +68,4 @@ class Rests:
 
     def _shown(self, rest: Rest, now: float) -> ShownRest:
         provider_id = rest.origin_provider_id or self._provider_of(rest.subject)
-        return ShownRest(rest, provider_id, now)
+        return ShownRest(rest, provider_id, self._label_of(rest.subject), now)

@@ -251,7 +251,7 @@ async def running_api(
                 stores.keys, PEPPER, changed, clock, has_outside_admin_key=has_outside_admin_key
             ),
             providers=Providers(stores.providers, guard, changed, clock),
-            rests=Rests(cooldowns, {"c" * 32: "openai"}.get, clock),
+            rests=Rests(cooldowns, {"c" * 32: "openai"}.get, {"c" * 32: "ann"}.get, clock),
             statistics=Statistics(stores.stats, stores.egress, shared, clock),
             affinity=affinity,
             explain=Explain(

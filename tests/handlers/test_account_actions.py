@@ -51,9 +51,9 @@ async def test_operators_hear_of_it(api: Api) -> None:
             await asyncio.sleep(0.01)
     told = [(one["kind"], one["message"], one["details"], one["account_id"]) for one in found.data]
     assert told == [
-        ("account.draining", "account ann drains", {"reason": "because"}, account_id),
-        ("account.enabled", "account ann was switched on", {}, account_id),
-        ("account.disabled", "account ann was switched off", {"reason": "because"}, account_id),
+        ("account.draining", "account 'ann' drains", {"reason": "because"}, account_id),
+        ("account.enabled", "account 'ann' was switched on", {}, account_id),
+        ("account.disabled", "account 'ann' was switched off", {"reason": "because"}, account_id),
     ]
 
 

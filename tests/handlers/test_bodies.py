@@ -37,6 +37,14 @@ async def test_what_is_not_json_is_a_bad_request(api: Api, raw: bytes) -> None:
         assert (told.status, told.error["code"]) == (400, "invalid_request"), path
 
 
+async def test_a_body_whose_fields_all_have_defaults_may_be_left_out(api: Api) -> None:
+    account_id = (await api.made(ACCOUNTS, account_body())).id
+    for action in ("drain", "disable"):
+        told = await api.call("POST", f"{ACCOUNTS}/{account_id}/{action}", raw=b"")
+        assert told.status == 200, action
+    assert told.json["is_active"] is False
+
+
 @pytest.mark.parametrize("raw", [b"null", b"[]", b'"text"', b"5", b"true"])
 async def test_json_that_is_no_object_is_refused_as_a_whole(api: Api, raw: bytes) -> None:
     told = await api.call("POST", ACCOUNTS, raw=raw)

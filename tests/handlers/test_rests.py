@@ -30,6 +30,7 @@ async def test_a_rest_is_shown_with_every_field(api: Api) -> None:
                 "subject": ACCOUNT,
                 "kind": "account",
                 "provider_id": "openai",
+                "label": "ann",
                 "scope": "family:opus",
                 "state": "resting",
                 "began_at": "2027-01-15T08:00:00Z",

@@ -508,11 +508,21 @@ def test_listeners_hear_of_whom_something_changed(desk: Desk) -> None:
 
 def test_evidence_says_what_was_read() -> None:
     desk = Desk()
-    for account, error in (("acc-1", used_up(60)), ("acc-2", broken()), ("acc-3", limited())):
+    for account, error in (
+        ("acc-1", used_up(60)),
+        ("acc-2", broken()),
+        ("acc-3", limited()),
+        ("acc-4", silent()),
+    ):
         desk.failed(error, account)
         desk.failed(error, account)
     found = {rest.subject: rest.evidence for rest in desk.cooldowns.active(desk.clock.now())}
-    assert found == {"acc-1": "5h window rejected", "acc-2": "status 500", "acc-3": ""}
+    assert found == {
+        "acc-1": "5h window rejected",
+        "acc-2": "status 500",
+        "acc-3": "",
+        "acc-4": "too slow",
+    }
 
 
 def test_a_provider_that_cannot_be_reached_is_not_held_against_one_account(desk: Desk) -> None:
@@ -536,3 +546,15 @@ def test_errors_of_requests_and_unknown_ones_bench_nobody(desk: Desk) -> None:
     for kind in ErrorKind:
         desk.failed(UpstreamError("x", blame=Blame.REQUEST, kind=kind))
     assert len(desk.cooldowns) == 0
+
+
+def test_the_log_warns_of_who_waits_for_an_operator(caplog: pytest.LogCaptureFixture) -> None:
+    desk = Desk()
+    with caplog.at_level("INFO", logger="services.rest_book"):
+        desk.failed(limited())
+        desk.failed(disabled(), "acc-2")
+    told = [(entry.levelname, entry.getMessage(), entry.seconds) for entry in caplog.records]  # type: ignore[attr-defined] # a field of the event
+    assert told == [
+        ("INFO", "cooling down", 1.0),
+        ("WARNING", "rests until an operator ends it", None),
+    ]

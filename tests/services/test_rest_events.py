@@ -24,8 +24,8 @@ class Heard(Desk):
         super().__init__()
         self.kinds: list[str] = []
         self.last: dict[str, object] = {}
-        provider_of = {"acc-1": "openai"}.get
-        self.cooldowns.followers.append(RestEvents(self.tell, provider_of))
+        provider_of, label_of = {"acc-1": "openai"}.get, {"acc-1": "ann's"}.get
+        self.cooldowns.followers.append(RestEvents(self.tell, provider_of, label_of))
 
     def tell(
         self,
@@ -52,7 +52,7 @@ def test_an_account_that_cools_for_long_and_recovers_is_told_once_each() -> None
     rest = desk.failed(used_up(3600))
     assert rest is not None
     assert desk.last == {
-        "message": "account acc-1 rests: 5h window rejected",
+        "message": 'account "ann\'s" rests: 5h window rejected',
         "provider_id": "openai",
         "account_id": "acc-1",
         "proxy_id": None,
@@ -60,7 +60,7 @@ def test_an_account_that_cools_for_long_and_recovers_is_told_once_each() -> None
             "scope": "*",
             "reason": "quota",
             "evidence": "5h window rejected",
-            "until": rest.until,
+            "until": "2027-01-15T09:00:15.500Z",
         },
     }
     for _ in range(3):
