@@ -1,5 +1,6 @@
 """Logins under way: who may end which, once, and until when."""
 
+import asyncio
 import hmac
 from collections.abc import Mapping
 from dataclasses import replace
@@ -28,6 +29,7 @@ class Flows:
         self._repository = repository
         self._key = key
         self._clock = clock
+        self._turn = asyncio.Lock()
         self.ttl_s = ttl_s
 
     def new_state(self) -> str:
@@ -45,7 +47,10 @@ class Flows:
         account_id: str | None,
         ttl_s: float,
     ) -> OAuthFlow:
-        """Store a login. `secret`: its state or device code, by which it is found again."""
+        """Store a login. `secret`: its state or device code, by which it is found again.
+
+        Raises 429 when the key has too many logins under way.
+        """
         now = self._clock.now()
         flow = OAuthFlow(
             id=hashed(secret, self._key),
@@ -58,7 +63,9 @@ class Flows:
             created_at=now,
             expires_at=now + ttl_s,
         )
-        await self._repository.create(flow)
+        async with self._turn:  # of many that begin at once, no more than there is room for
+            await self.check_room(key_id)
+            await self._repository.create(flow)
         return flow
 
     async def check_room(self, key_id: str) -> None:

@@ -183,6 +183,15 @@ async def test_a_key_has_so_many_logins_under_way_and_no_more(rig: Rig) -> None:
     await rig.begin()
 
 
+async def test_of_many_logins_that_begin_at_once_no_more_begin(rig: Rig) -> None:
+    body = {"provider_id": "openai"}
+    begun = await asyncio.gather(
+        *(rig.api.call("POST", f"{BASE}/init", body) for _ in range(2 * MAX_PENDING))
+    )
+    statuses = sorted(told.status for told in begun)
+    assert statuses == [201] * MAX_PENDING + [429] * MAX_PENDING
+
+
 # --- pasted -----------------------------------------------------------------------------------
 
 
