@@ -38,8 +38,12 @@ def follow_changes(
     resting.run(background)
     snapshots.listeners.append(resting.follow)
     snapshots.listeners.append(lambda snapshot: parts.quotas.keep(snapshot.accounts.keys()))
-    snapshots.listeners.append(lambda _: background.spawn("models", catalog.refresh_missing()))
-    background.spawn("models", catalog.refresh_missing())
+
+    def look_for_models() -> None:
+        background.spawn("models", catalog.refresh_missing(), is_spare=True)
+
+    snapshots.listeners.append(lambda _: look_for_models())
+    look_for_models()
 
 
 def post_events(ground: Ground, gateway: Gateway, background: Background, owner: str) -> None:
@@ -75,7 +79,7 @@ def add_jobs(
         await stores.quotas.delete_orphans()
 
     schedule.every("tokens.due", _TOKENS_S, parts.tokens.refresh_due)
-    schedule.every("catalog", settings.catalog.refresh_s, catalog.refresh)
+    schedule.every("catalog", settings.catalog.refresh_s, catalog.refresh, is_spare=True)
     schedule.every("egress.recalculate", _DAY_S, stores.egress.recalculate)
     schedule.every("accounts.drained", DRAINED_EVERY_S, gateway.account_care.draining.end)
     schedule.every("retention", _HOUR_S, forget)
@@ -85,6 +89,6 @@ def add_jobs(
 def _add_egress_jobs(ground: Ground, gateway: Gateway, schedule: Schedule) -> None:
     care = gateway.egress_care
     if ground.settings.egress.probe_urls:
-        schedule.every("egress.probe", care.probes.round_s, care.probes.round)
+        schedule.every("egress.probe", care.probes.round_s, care.probes.round, is_spare=True)
     if care.rehoming.round_s:
         schedule.every("egress.rehome", care.rehoming.round_s, care.rehoming.overdue)

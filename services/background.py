@@ -22,15 +22,20 @@ class Background:
     def __init__(self) -> None:
         self._works: set[asyncio.Task[None]] = set()
         self._loops: set[asyncio.Task[None]] = set()
+        """And what is spare."""
         self._is_closing = False
 
-    def spawn(self, name: str, work: Coroutine[object, object, object]) -> None:
-        """Run something that ends by itself; shutdown waits for it. Its errors are logged."""
+    def spawn(
+        self, name: str, work: Coroutine[object, object, object], *, is_spare: bool = False
+    ) -> None:
+        """Run something that ends by itself; shutdown waits for it, unless it is spare: nothing
+        is lost where that breaks off. Its errors are logged."""
         if self._is_closing:
             logger.debug("too late to begin", extra={"task": name})
             work.close()
             return
-        self._keep(self._works, asyncio.create_task(_logged(name, work), name=name))
+        where = self._loops if is_spare else self._works
+        self._keep(where, asyncio.create_task(_logged(name, work), name=name))
 
     def loop(self, name: str, body: Callable[[], Awaitable[None]]) -> None:
         """Run something that never ends; begun anew when it breaks, cancelled at shutdown."""
@@ -38,7 +43,8 @@ class Background:
             self._keep(self._loops, asyncio.create_task(_again_and_again(name, body), name=name))
 
     async def aclose(self, limit_s: float) -> None:
-        """Cancel the loops and let the rest end, for so long; what is left then is cancelled."""
+        """Cancel what may break off and let the rest end, for so long; what is left then is
+        cancelled."""
         self._is_closing = True
         for task in self._loops:
             task.cancel()

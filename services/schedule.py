@@ -37,6 +37,7 @@ class _Job:
     period_s: float
     work: Callable[[], Awaitable[object]]
     limit_s: float
+    is_spare: bool
     slot: str = ""
     """The last slot that this replica or another has taken."""
     is_running: bool = False
@@ -61,13 +62,15 @@ class Schedule:
         work: Callable[[], Awaitable[object]],
         *,
         limit_s: float = LIMIT_S,
+        is_spare: bool = False,
     ) -> None:
-        """Do `work` once in each period, beginning now if nobody has in this one yet.
+        """Do `work` once in each period, beginning now if nobody has in this one yet; shutdown
+        does not wait for what is spare.
 
         Periods are counted from the epoch. Work that fails, is cut off after `limit_s` or dies with
         its process is done again in the next period, not in this one: it may have done half.
         """
-        job = _Job(name, period_s, work, limit_s)
+        job = _Job(name, period_s, work, limit_s, is_spare)
         wake_s = min(period_s, WAKE_EVERY_S)
         self._scheduler.add_job(
             self._wake,
@@ -92,7 +95,8 @@ class Schedule:
     async def _wake(self, job: _Job) -> None:
         if not job.is_running and self._slot(job) != job.slot:
             job.is_running = True
-            self._background.spawn(f"job.{job.name}", self._take_turn(job))
+            turn = self._take_turn(job)
+            self._background.spawn(f"job.{job.name}", turn, is_spare=job.is_spare)
 
     def _slot(self, job: _Job) -> str:
         """Return the begin of the period that holds now."""

@@ -191,3 +191,23 @@ def _stores(request: pytest.FixtureRequest) -> dict[str, str]:
         "database_url": request.getfixturevalue("mysql_url"),
         "redis_url": request.getfixturevalue("redis_url"),
     }
+
+
+async def test_a_provider_that_does_not_tell_its_models_holds_up_no_stop(tmp_path: Path) -> None:
+    asked = asyncio.Event()
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await reader.read()  # to the end: a client that leaves
+        writer.close()
+
+    server = await asyncio.start_server(hang, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, open_cluster(tmp_path) as cluster:
+        body = {"id": "silent", "name": "silent", "dialect": "messages", "base_url": url}
+        await cluster.api("POST", "/providers", body)
+        await cluster.add_account("silent", "key-0")
+        async with asyncio.timeout(30):
+            await asked.wait()
+        assert await cluster.stop() == 0
+        assert "cancelled at shutdown" not in cluster.log.read_text()

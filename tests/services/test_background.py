@@ -19,6 +19,23 @@ async def test_shutdown_waits_for_work_that_was_begun() -> None:
     assert done == ["work"]
 
 
+async def test_shutdown_does_not_wait_for_what_is_spare(caplog: pytest.LogCaptureFixture) -> None:
+    began, ended = asyncio.Event(), []
+
+    async def work() -> None:
+        began.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append("broken off")
+
+    async with open_background(limit_s=60) as keeper:
+        keeper.spawn("spare", work(), is_spare=True)
+        await began.wait()
+    assert ended == ["broken off"]
+    assert caplog.records == []
+
+
 async def test_work_that_does_not_end_is_cancelled_after_the_limit(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
