@@ -400,7 +400,8 @@ class Events(Frozen):
     """Each event is posted there, in order. Empty: nowhere."""
 
     webhook_secret: WebhookSecret | None = None
-    """Signs what is posted: HMAC-SHA256 over time and body, in `x-aigateway-signature`."""
+    """Signs what is posted: HMAC-SHA256 over time and body, in `x-aigateway-signature`; 16 to 512
+    characters."""
 
 
 class OAuth(Frozen):

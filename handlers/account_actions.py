@@ -4,6 +4,7 @@ from functools import partial
 
 from aiohttp import web
 
+from handlers.account_answers import account_answer
 from handlers.bodies import answer, body, path_id
 from handlers.endpoint import Access, Endpoint
 from handlers.keys import GATEWAY
@@ -65,19 +66,19 @@ async def _test(request: web.Request) -> web.Response:
 
 async def _enable(request: web.Request) -> web.Response:
     account = await request.app[GATEWAY].account_care.actions.enable(path_id(request))
-    return answer(AccountAnswer.of(account))
+    return account_answer(request, account)
 
 
 async def _disable(request: web.Request) -> web.Response:
     account_id, asked = path_id(request), await body(request, AccountDisable)
     account = await request.app[GATEWAY].account_care.actions.disable(account_id, asked)
-    return answer(AccountAnswer.of(account))
+    return account_answer(request, account)
 
 
 async def _drain(request: web.Request) -> web.Response:
     account_id, asked = path_id(request), await body(request, AccountDrain)
     account = await request.app[GATEWAY].account_care.actions.drain(account_id, asked)
-    return answer(AccountAnswer.of(account))
+    return account_answer(request, account)
 
 
 def _shown(found: Tested) -> AccountTestAnswer:

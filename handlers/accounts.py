@@ -4,7 +4,8 @@ from functools import partial
 
 from aiohttp import web
 
-from handlers.bodies import answer, body, listing, nothing, path_id, query
+from handlers.account_answers import account_answer, shows_accounts
+from handlers.bodies import body, listing, nothing, path_id, query
 from handlers.endpoint import Access, Endpoint
 from handlers.keys import GATEWAY
 from openapi.accounts import (
@@ -66,28 +67,28 @@ def endpoints() -> list[Endpoint]:
 
 async def _list(request: web.Request) -> web.Response:
     page = await request.app[GATEWAY].accounts.page(query(request, AccountQuery))
-    return listing(page, AccountAnswer.of, AccountList)
+    return listing(page, shows_accounts(request), AccountList)
 
 
 async def _create(request: web.Request) -> web.Response:
     account = await request.app[GATEWAY].accounts.create(await body(request, AccountCreate))
-    return answer(AccountAnswer.of(account), status=201, location=f"{_ALL}/{account.id}")
+    return account_answer(request, account, status=201, location=f"{_ALL}/{account.id}")
 
 
 async def _get(request: web.Request) -> web.Response:
-    return answer(AccountAnswer.of(await request.app[GATEWAY].accounts.get(path_id(request))))
+    return account_answer(request, await request.app[GATEWAY].accounts.get(path_id(request)))
 
 
 async def _patch(request: web.Request) -> web.Response:
     changes = await body(request, AccountPatch)
     account = await request.app[GATEWAY].accounts.patch(path_id(request), changes)
-    return answer(AccountAnswer.of(account))
+    return account_answer(request, account)
 
 
 async def _replace(request: web.Request) -> web.Response:
     whole = await body(request, AccountReplace)
     account = await request.app[GATEWAY].accounts.replace(path_id(request), whole)
-    return answer(AccountAnswer.of(account))
+    return account_answer(request, account)
 
 
 async def _delete(request: web.Request) -> web.Response:
@@ -96,4 +97,4 @@ async def _delete(request: web.Request) -> web.Response:
 
 
 async def _reset(request: web.Request) -> web.Response:
-    return answer(AccountAnswer.of(await request.app[GATEWAY].accounts.reset(path_id(request))))
+    return account_answer(request, await request.app[GATEWAY].accounts.reset(path_id(request)))

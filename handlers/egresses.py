@@ -1,12 +1,15 @@
 """`/api/v1/proxies`."""
 
+from collections.abc import Callable
 from functools import partial
 
 from aiohttp import web
 
+from handlers.account_answers import shows_accounts
 from handlers.bodies import answer, body, listing, nothing, path_id, query
 from handlers.endpoint import Access, Endpoint
 from handlers.keys import GATEWAY
+from models.account import Account
 from models.egress import EgressProxy
 from openapi.accounts import AccountAnswer, AccountList
 from openapi.common import PageQuery
@@ -119,12 +122,12 @@ async def _delete(request: web.Request) -> web.Response:
 async def _assignments(request: web.Request) -> web.Response:
     asked = query(request, PageQuery)
     page = await request.app[GATEWAY].egresses.assignments(path_id(request), asked)
-    return listing(page, AccountAnswer.of, AccountList)
+    return listing(page, shows_accounts(request), AccountList)
 
 
 async def _all_assignments(request: web.Request) -> web.Response:
     page = await request.app[GATEWAY].egresses.all_assignments(query(request, PageQuery))
-    return listing(page, _shown, AssignmentsList)
+    return listing(page, partial(_shown, shows_accounts(request)), AssignmentsList)
 
 
 async def _recalculate(request: web.Request) -> web.Response:
@@ -141,11 +144,11 @@ def _shown_proxy(
     return answer(shown, status=status, location=location)
 
 
-def _shown(assignments: Assignments) -> AssignmentsAnswer:
+def _shown(show: Callable[[Account], AccountAnswer], assignments: Assignments) -> AssignmentsAnswer:
     proxy = assignments.proxy
     return AssignmentsAnswer(
         proxy_id=proxy.id,
         max_accounts=proxy.max_accounts,
         assigned=proxy.assigned,
-        accounts=[AccountAnswer.of(account) for account in assignments.accounts],
+        accounts=[show(account) for account in assignments.accounts],
     )

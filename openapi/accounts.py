@@ -12,6 +12,7 @@ from pydantic import (
 
 from models.account import (
     Account,
+    AccountState,
     AuthType,
     Credentials,
     EgressPolicy,
@@ -255,6 +256,8 @@ class AccountAnswer(Answer):
     auth_type: AuthType
     metadata: Metadata
     is_active: bool
+    state: AccountState
+    """How it is now; `/api/v1/quota/accounts` tells its rests and limits."""
     priority: int
     models: list[str] | None
     max_concurrent: int
@@ -281,7 +284,7 @@ class AccountAnswer(Answer):
     updated_at: datetime
 
     @classmethod
-    def of(cls, account: Account) -> "AccountAnswer":
+    def of(cls, account: Account, state: AccountState) -> "AccountAnswer":
         """Show an account."""
         return cls(
             id=account.id,
@@ -290,6 +293,7 @@ class AccountAnswer(Answer):
             auth_type=account.auth_type,
             metadata=account.metadata,
             is_active=account.is_active,
+            state=state,
             priority=account.priority,
             models=None if account.models is None else list(account.models),
             max_concurrent=account.max_concurrent,

@@ -15,6 +15,7 @@ class QuotaQuery(PageQuery):
 
     provider_id: Slug | None = None
     account_id: Id | None = None
+    state: AccountState | None = None
 
 
 class QuotaWindowAnswer(Answer):

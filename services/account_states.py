@@ -39,9 +39,9 @@ def _standing(account: Account, proxies: Mapping[str, EgressProxy]) -> AccountSt
 
 
 def in_force(rests: Sequence[Rest], now: float) -> dict[str, list[Rest]]:
-    """Return the rests during which nobody may try, by subject."""
+    """Return the rests that are not over, by subject; that one request may try ends none."""
     found: dict[str, list[Rest]] = {}
     for rest in rests:
-        if rest.opens_at > now:
+        if rest.until > now:
             found.setdefault(rest.subject, []).append(rest)
     return found

@@ -108,16 +108,22 @@ class QuotaReports:
     def accounts(self, query: QuotaQuery) -> Page[AccountQuota]:
         """Return accounts that match, in id order, with their limits."""
         snapshot = self._snapshot()
+        rests, state_of = self._in_force(), self.states()
         found = [
             stored
             for account_id, stored in sorted(snapshot.accounts.items())
             if query.account_id in (None, account_id)
             and query.provider_id in (None, stored.account.provider_id)
+            and (query.state is None or query.state == state_of(stored.account))
         ]
         shown = found[query.offset : query.offset + query.limit]
-        rests = self._in_force()
         data = [self._quota_of(snapshot, stored, rests) for stored in shown]
         return Page(data, len(found), query.limit, query.offset)
+
+    def states(self) -> Callable[[Account], AccountState]:
+        """Return what tells how an account is now."""
+        proxies, rests = self._snapshot().proxies, self._in_force()
+        return lambda account: state_of(account, proxies, rests)
 
     async def reset(self, account_id: str) -> AccountQuota:
         """Forget what is known of an account's limits, and end the rests that they began.

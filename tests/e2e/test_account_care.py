@@ -406,6 +406,6 @@ async def test_two_gateways_show_the_same_limits_and_drain_an_account_once(
                 await asyncio.sleep(0.1)
         messages = [one["message"] for one in await events(first, 2)]
         assert messages == [
-            "account account key-0 was drained (deadline)",
+            "account 'account key-0' was drained (deadline)",
             "account 'account key-0' drains",
         ]

@@ -1,6 +1,8 @@
 import pytest
 
 from models.account import EgressPolicy
+from models.errors import ErrorKind
+from models.rest import EVERY_MODEL, Rest
 from tests.handlers.api import OAUTH_DATA, UNKNOWN_ID, Api, account_body, proxy_body, running_api
 
 ALL = "/api/v1/accounts"
@@ -20,6 +22,7 @@ async def test_a_new_account_is_shown_with_every_field_and_without_its_credentia
         "auth_type": "api_key",
         "metadata": {"owner": "ann"},
         "is_active": True,
+        "state": "available",
         "priority": 3,
         "models": ["gpt-5", "o3"],
         "max_concurrent": 0,
@@ -39,6 +42,20 @@ async def test_a_new_account_is_shown_with_every_field_and_without_its_credentia
         "updated_at": "2027-01-15T08:00:00Z",
     }
     assert (await api.get(f"{ALL}/{told.id}")).json == told.json
+
+
+async def test_the_list_tells_how_each_account_is(api: Api) -> None:
+    well = (await api.made(ALL, account_body(label="well"))).id
+    rests = (await api.made(ALL, account_body(label="rests"))).id
+    off = (await api.made(ALL, account_body(label="off", is_active=False))).id
+    now = api.clock.now()
+    rest = Rest(rests, EVERY_MODEL, now, now + 60, ErrorKind.QUOTA)
+    api.gateway.rests._cooldowns.begin(rest)
+    told = {one["id"]: one["state"] for one in (await api.get(ALL)).data}
+    assert told == {well: "available", rests: "cooling", off: "inactive"}
+    assert (await api.get(f"{ALL}/{rests}")).json["state"] == "cooling"
+    quota = "/api/v1/quota/accounts?state=cooling"
+    assert [one["account_id"] for one in (await api.get(quota)).data] == [rests]
 
 
 async def test_credentials_are_stored_as_given(api: Api) -> None:
@@ -290,6 +307,7 @@ async def test_put_sets_left_out_fields_back_but_keeps_the_credential(api: Api) 
         "priority": 0,
         "models": None,
         "is_active": True,
+        "state": "available",
     }
     stored = await api.stores.accounts.get(created.id)
     assert stored is not None

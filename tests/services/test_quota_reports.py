@@ -57,7 +57,7 @@ class House:
         pytest.param({}, {"scope": "gpt-x"}, "limited", id="rests for a model"),
         pytest.param({}, {}, "cooling", id="rests"),
         pytest.param({}, {"until": 0.0}, "available", id="a rest that is over"),
-        pytest.param({}, {"trial_at": 0.0}, "available", id="a rest that is half-open"),
+        pytest.param({}, {"trial_at": 0.0}, "cooling", id="a rest that one request may try"),
         pytest.param({}, {"until": NEVER}, "needs_operator", id="disabled at its provider"),
         pytest.param({"is_draining": True}, None, "draining", id="drains"),
         pytest.param({"is_active": False}, {}, "inactive", id="switched off"),
@@ -78,6 +78,14 @@ def test_an_account_is_told_in_one_word(
         house.rest(**rest)  # type: ignore[arg-type] # names of fields
     (shown,) = house.reports.accounts(QuotaQuery()).data
     assert shown.state == state
+
+
+def test_accounts_are_listed_by_state() -> None:
+    house = House([make_stored(1), make_stored(2), make_stored(3)])
+    house.rest(TWO)
+    for state, ids in (("cooling", [TWO]), ("available", [ONE, f"{3:032x}"]), ("draining", [])):
+        page = house.reports.accounts(QuotaQuery.model_validate({"state": state}))
+        assert ([shown.account.id for shown in page.data], page.total) == (ids, len(ids))
 
 
 def test_an_account_behind_a_dead_proxy_is_told_so() -> None:
