@@ -40,6 +40,7 @@ logger = logging.getLogger(__name__)
 _ERROR_BODY_BYTES: Final = 1 << 20
 _ERROR_BODY_S: Final = 10.0
 _UNAUTHORIZED: Final = 401
+_UNAVAILABLE: Final = 503
 
 
 @dataclass(slots=True)
@@ -262,11 +263,22 @@ class Attempts:
     def _row_of(self, one: Try, base_url: str) -> Attempt:
         """Return the row of a call that is about to be sent: each has one of its own."""
         if one.row.base_url is not None:
+            if one.row.base_url != base_url:
+                self._passed_over(one)
             self._end_row(one)
             one.row = self._row(one.call, one.plan, one.lease)
             one.began = self._clock.monotonic()
         one.row.base_url, one.row.sent = base_url, True
         return one.row
+
+    def _passed_over(self, one: Try) -> None:
+        """Count the answer of an address that was left for the next one."""
+        row = one.row
+        if row.base_url is not None and row.status is not None:
+            is_failure = row.status == _UNAVAILABLE
+            error = UpstreamError("unavailable", kind=ErrorKind.OVERLOADED) if is_failure else None
+            address = origin(one.plan.route.provider.id, row.base_url)
+            self._breaker.saw(address, error, since=one.sent_at)
 
     def _request(self, one: Try, credentials: Credentials, base_url: str) -> UpstreamRequest:
         plan, request = one.plan, one.call.request

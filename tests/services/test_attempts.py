@@ -1,6 +1,7 @@
 """What calls of a provider say of it: to the breaker, to who pays, to the client."""
 
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 
@@ -8,7 +9,7 @@ from models.account import AuthType
 from models.errors import ConnectionLost, ErrorKind, NoCapacity, UpstreamError
 from models.rest import EVERY_MODEL, Rest, origin
 from services.answers import Limits
-from tests.builders import assigned, make_egress, make_stored
+from tests.builders import assigned, make_egress, make_provider, make_stored
 from tests.fakes.formats.chat import chat_stream
 from tests.fakes.provider import error_body
 from tests.fakes.scenarios import Scenario
@@ -109,6 +110,20 @@ async def test_what_the_provider_said_is_told_rather_than_that_it_is_left_alone_
     # Four calls each; the third request opens it with its second and learns it with its third.
     assert told == [(502, 4), (502, 4), (502, 3), (503, 1)]
     assert len(rig.transport.sent) == 10
+
+
+async def test_an_address_that_is_always_passed_over_is_left_alone() -> None:
+    provider = make_provider()
+    offer = replace(provider.main, mirrors=("http://second.test",))
+    rig = Rig(lambda _: whole(b"", 500), 2, providers=[replace(provider, offers=(offer,))])
+    rig.transport.script = lambda sent: (
+        chat_answer(sent) if "second.test" in sent.request.url else whole(b"", 503)
+    )
+    for _ in range(30):
+        assert b"w\xc3\xb6rld" in await rig.ask(make_request())
+    first = [sent for sent in rig.transport.sent if "second.test" not in sent.request.url]
+    assert len(first) == 10
+    assert is_left_alone(rig)
 
 
 # --- pages ----------------------------------------------------------------------------------
