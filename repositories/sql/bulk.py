@@ -6,6 +6,7 @@ lose the row.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
 from math import isfinite
 from operator import attrgetter
 from sys import maxsize
@@ -23,6 +24,8 @@ Fit: TypeAlias = Callable[[object], object]
 # More than any answer has, and far from where a column that sums such counts would overflow.
 _MAX_COUNT: Final = 10**12
 _MAX_INTEGER: Final = 2**31 - 1
+# A statement takes 32,766 parameters (SQLite since 3.32, of 2020).
+_TOGETHER: Final = 100
 
 
 class Rows(Generic[T]):
@@ -49,15 +52,23 @@ class Rows(Generic[T]):
         ]
         self._mosts = [(at, _most(kind)) for at, kind in kinds if isinstance(kind, Integer)]
         self._fits = [(at, fit) for at, kind in kinds if (fit := _fit(kind)) is not None]
-        self._statements: dict[str, str] = {}
+        self._statements: dict[tuple[str, int], str] = {}
+        """By the mark of a parameter and the number of rows."""
 
     def insert(self, connection: Connection, things: Iterable[T]) -> None:
-        """Insert one row for each thing."""
-        rows = [self._row(thing) for thing in things]
-        if rows:
-            connection.exec_driver_sql(self._statement(connection.dialect.paramstyle), rows)
+        """Insert one row for each thing.
 
-    def _row(self, thing: T) -> tuple[object, ...]:
+        Many by one statement: with each, SQLite's driver lets the event loop go on, and then waits
+        for its turn again. For every row that would cost both more than the row itself.
+        """
+        rows = [self._row(thing) for thing in things]
+        mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+        for start in range(0, len(rows), _TOGETHER):
+            part = rows[start : start + _TOGETHER]
+            values = tuple(chain.from_iterable(part))
+            connection.exec_driver_sql(self._statement(mark, len(part)), values)
+
+    def _row(self, thing: T) -> list[object]:
         """Return the values of a thing as its columns can hold them.
 
         Nearly all text and numbers are fine as they are: that is seen here, without a call.
@@ -76,14 +87,18 @@ class Rows(Generic[T]):
         for at, fit in self._fits:
             if (value := row[at]) is not None:
                 row[at] = fit(value)
-        return tuple(row)
+        return row
 
-    def _statement(self, paramstyle: str) -> str:
-        if paramstyle not in self._statements:
-            marks = ", ".join(["?" if paramstyle == "qmark" else "%s"] * len(self._names))
+    def _statement(self, mark: str, count: int) -> str:
+        """Return what inserts so many rows."""
+        found = self._statements.get((mark, count))
+        if found is None:
             names = ", ".join(self._names)
-            self._statements[paramstyle] = f"INSERT INTO {self._table} ({names}) VALUES ({marks})"  # noqa: S608 - our own names
-        return self._statements[paramstyle]
+            row = f"({', '.join([mark] * len(self._names))})"
+            rows = ", ".join([row] * count)
+            found = f"INSERT INTO {self._table} ({names}) VALUES {rows}"  # noqa: S608 - our own names
+            self._statements[mark, count] = found
+        return found
 
 
 def count_of(value: int) -> int:

@@ -250,7 +250,7 @@ OURS = {
     ),
     ("engine.py", "PRAGMA busy_timeout = {}"),  # a constant
     ("engine.py", "PRAGMA foreign_keys = {}"),  # 0 or 1
-    ("bulk.py", "INSERT INTO {} ({}) VALUES ({})"),  # our tables, columns and marks
+    ("bulk.py", "INSERT INTO {} ({}) VALUES {}"),  # our tables, columns and marks
     ("migrate.py", "CREATE DATABASE IF NOT EXISTS {} CHARACTER SET utf8mb4"),  # quoted
 }
 RUNNERS = {"text", "DDL", "exec_driver_sql", "execute", "executemany"}
