@@ -30,8 +30,8 @@ class CandidateAnswer(Answer):
     """Null when it is gone."""
     outcome: Literal["taken", "passed_over", "excluded"]
     reason: str
-    """Taken: the `choice`. Passed over: `not_its_turn`, or `tried_in_attempt_N`. Excluded: why it
-    could not serve."""
+    """Taken: the `choice`. Passed over: `not_its_turn`, `tried_in_attempt_N`, or `not_asked` where
+    nobody was. Excluded: why it could not serve."""
 
 
 class DecisionAnswer(Answer):
@@ -185,7 +185,9 @@ def _candidate(
     """Show an account that could serve: the one that was taken, or another."""
     is_taken = account_id == attempt.account_id
     number = before.get(account_id)
-    passed = "not_its_turn" if number is None else f"tried_in_attempt_{number}"
+    passed = "not_its_turn" if attempt.account_id else "not_asked"
+    if number is not None:
+        passed = f"tried_in_attempt_{number}"
     return CandidateAnswer(
         account_id=account_id,
         account_label=labels.get(account_id),

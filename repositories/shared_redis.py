@@ -56,7 +56,7 @@ class RedisState:
     def __init__(
         self, url: str, *, timeout_s: float, breaker_failures: int, breaker_pause_s: float
     ) -> None:
-        self._connection = _connections(url)
+        self._connection, self._database = _connections(url)
         self._timeout_s = timeout_s
         self._subscriptions: set[AbstractConnection] = set()
         self._is_closed = False
@@ -161,7 +161,7 @@ class RedisState:
         return await self._slots.taken(self._lane, account_ids)
 
     async def publish(self, channel: str, message: bytes) -> None:
-        await self._ask(("PUBLISH", channel, message))
+        await self._ask(("PUBLISH", self._named(channel), message))
 
     async def subscribe(self, channel: str) -> AsyncGenerator[bytes, None]:
         """Yield messages from now on. What is published during an outage is lost."""
@@ -195,13 +195,17 @@ class RedisState:
             self._lane.complain(replies[0])
         return replies[0]
 
+    def _named(self, channel: str) -> str:
+        """Redis tells messages to all its databases; other gateways may live in those."""
+        return f"{channel}@{self._database}"
+
     @contextlib.asynccontextmanager
     async def _subscription(self, channel: str) -> AsyncIterator[AbstractConnection]:
         connection = self._connection()
         self._subscriptions.add(connection)
         try:
             async with asyncio.timeout(max(1.0, self._timeout_s)):
-                await connection.send_command("SUBSCRIBE", channel)
+                await connection.send_command("SUBSCRIBE", self._named(channel))
             yield connection
         finally:
             self._subscriptions.discard(connection)
@@ -281,8 +285,9 @@ def _number(value: Reply) -> int:
     return int(value) if isinstance(value, bytes) and value.isdigit() else 0
 
 
-def _connections(url: str) -> Callable[[], AbstractConnection]:
-    """Return what makes connections to an address, with the defaults of redis-py undone.
+def _connections(url: str) -> tuple[Callable[[], AbstractConnection], int]:
+    """Return what makes connections to an address, with the defaults of redis-py undone, and the
+    number of its database.
 
     Those are 10 retries and 5 s of patience. Our own deadlines are around every use.
     """
@@ -298,4 +303,4 @@ def _connections(url: str) -> Callable[[], AbstractConnection]:
         "retry_on_timeout": False,
         "driver_info": None,
     }
-    return partial(pool.connection_class, **options)
+    return partial(pool.connection_class, **options), int(options.get("db") or 0)

@@ -81,11 +81,7 @@ class Breaker:
         rest = self._cooldowns.found(subject, _SCOPES, now)
         if rest is None or (rest.opens_at <= now and await self._cooldowns.claim_trial(rest)):
             return
-        raise NoCapacity(
-            "the provider fails for everybody and is left alone for a moment",
-            retry_after_s=max(rest.opens_at - now, _MIN_RETRY_S),
-            details={"reasons": {"breaker_open": 1}},
-        )
+        raise left_alone(rest.opens_at - now)
 
     def is_open(self, subject: str, now: float) -> bool:
         """Tell whether nobody is to be asked there."""
@@ -163,3 +159,12 @@ def _is_trial(rest: Rest, since: float | None, now: float) -> bool:
 def _says_nothing(error: UpstreamError) -> bool:
     """Tell whether a failure is no word of the provider: it was not reached, or not asked."""
     return error.blame is Blame.EGRESS or error.kind in (ErrorKind.EGRESS, ErrorKind.CANCELLED)
+
+
+def left_alone(lasts_s: float) -> NoCapacity:
+    """Return what to say while an address is left alone for so long."""
+    return NoCapacity(
+        "the provider fails for everybody and is left alone for a moment",
+        retry_after_s=max(lasts_s, _MIN_RETRY_S),
+        details={"reasons": {"breaker_open": 1}},
+    )

@@ -6,13 +6,14 @@ from typing import Final, TypeAlias
 
 from dialects.base import ModelEntry
 from models.account import StoredAccount, TokenState
-from models.errors import GatewayError, NotFound
+from models.errors import GatewayError, NotFound, UpstreamError
 from models.json_types import JsonObject
 from models.ports import Clock
 from models.quota import QuotaWindow
 from providers.base import Provider, Step
 from repositories.base import ProviderRepository
 from services.account_calls import AccountCalls
+from services.cooldown import evidence_of
 from services.snapshot import Snapshot
 
 logger = logging.getLogger(__name__)
@@ -98,7 +99,10 @@ class Catalog:
             if rows:
                 await self._providers.store_models(provider.id, rows, now=self._clock.now())
         except GatewayError as error:
-            logger.info("model list not read", extra={"provider": provider.id, "error": error.code})
+            logger.info(
+                "model list not read",
+                extra={"provider": provider.id, "error": error.code, "evidence": _evidence(error)},
+            )
 
     async def _fetch(self, provider: Provider) -> list[ModelEntry]:
         """Ask through the first account that can; raises the last one's error if none can.
@@ -140,3 +144,7 @@ class Catalog:
         windows = listing.quotas(payload, self._clock.now())
         self._probed(stored.account.id, provider, windows)
         return listing.read(payload)
+
+
+def _evidence(error: GatewayError) -> str:
+    return evidence_of(error) if isinstance(error, UpstreamError) else error.message

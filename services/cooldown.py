@@ -271,7 +271,7 @@ class Cooldowns(RestBook):
             until = known.until + TICK_S
             return replace(known, began_at=now, until=until, trial_at=trial_at, strikes=strikes)
         trial_at = self._pauses.trial_at(now, until, now)
-        return Rest(*case.key, now, until, error.kind, _evidence(error), trial_at, strikes)
+        return Rest(*case.key, now, until, error.kind, evidence_of(error), trial_at, strikes)
 
     def _lift(self, group: Group) -> None:
         """The provider fails for everybody: nobody is to blame, and nothing of it counts."""
@@ -330,7 +330,8 @@ def _same_s(error: UpstreamError) -> float:
     return _SAME_S if error.pause_s is None else _SAME_WINDOW_S
 
 
-def _evidence(error: UpstreamError) -> str:
+def evidence_of(error: UpstreamError) -> str:
+    """Return what is known of a failure in a few words, none of which a client wrote."""
     if error.evidence:
         return error.evidence[:_EVIDENCE_CHARS]
     if error.upstream_status is not None:

@@ -18,6 +18,7 @@ from providers.base import Offer, Route
 from repositories.base import SharedState
 from services.affinity import Affinity
 from services.bindings import Binding
+from services.breaker import left_alone
 from services.candidates import Candidates, Standing
 from services.pool import Pool
 from services.refusals import refused
@@ -168,18 +169,29 @@ class Explain:
         counter = await self._counter(route)
         # From here on nothing is awaited: all that follows is of one moment.
         candidates = self._pool.candidates(route)
-        would_be = _chosen(candidates, home, counter)
+        addresses = self._addresses(route, client)
+        outage = self._outage(addresses)
+        would_be = _chosen(candidates, home, counter) if outage is None else None
+        refusal = self._pool.refusal(route) if would_be is None else None
         return RouteView(
             route,
             None if client is None else _way(route, client),
-            self._addresses(route, client),
+            addresses,
             self._pool.picture(route),
             counter,
             home,
             would_be,
             _is_trial_due(candidates),
-            None if would_be is not None else self._pool.refusal(route),
+            outage or refusal,
         )
+
+    def _outage(self, addresses: Sequence[Address]) -> NoCapacity | None:
+        """Return what a client is told while every address of a provider is left alone."""
+        opens_at = [one.opens_at for one in addresses if one.state == "open"]
+        ends = [moment for moment in opens_at if moment is not None]
+        if not ends or len(ends) < len(addresses):
+            return None
+        return left_alone(min(ends) - self._clock.now())
 
     async def _counter(self, route: Route) -> int | None:
         """Look at the number that decides, without taking one."""

@@ -55,7 +55,11 @@ class Beginnings:
         """Raises Unprocessable for what cannot be, NoCapacity without a way out."""
         login = self.logins.get(body.provider_id)
         if login is None:
-            raise refused("provider_id", "oauth.clients has no client for this provider")
+            known = ", ".join(sorted(self.logins)) or "nobody"
+            raise refused(
+                "provider_id",
+                f"oauth.clients has no client for {body.provider_id!r}; it has for: {known}",
+            )
         if kind not in login.flows:
             address = "authorize_url" if kind == "code" else "device_url"
             raise refused("provider_id", f"its client has no {address}")

@@ -50,6 +50,25 @@ async def test_replicas_see_each_others_values_counts_and_messages(
         assert heard.result() == b"hello"
 
 
+async def test_gateways_in_other_databases_of_one_redis_hear_nothing(
+    replicas: list[SharedState], redis_url: str, redis_prefix: str
+) -> None:
+    channel = f"{redis_prefix}news"
+    address, _, number = redis_url.rpartition("/")
+    other_url = f"{address}/{1 if number == '0' else 0}"
+    async with (
+        open_shared(other_url, timeout_s=5) as other,
+        aclosing(replicas[0].subscribe(channel)) as listener,
+        asyncio.timeout(10),
+    ):
+        heard = asyncio.ensure_future(anext(listener))
+        while not heard.done():
+            await other.publish(channel, b"not for you")
+            await replicas[1].publish(channel, b"for you")
+            await asyncio.wait([heard], timeout=0.02)
+        assert heard.result() == b"for you"
+
+
 def test_the_counter_unused_for_longest_is_forgotten() -> None:
     counters = Counters(limit=2)
     for key in ("a", "b", "a", "c"):

@@ -245,3 +245,18 @@ async def test_ten_thousand_accounts_are_not_all_listed(background: Background) 
     view = await asked.route()
     assert len(view.picture.eligible) + len(view.picture.excluded) == 200
     assert view.picture.counts["available"] == 10_000
+
+
+async def test_while_every_address_of_a_provider_is_left_alone_nobody_is_next(
+    background: Background,
+) -> None:
+    asked = asking(house_of(2), background)
+    (route,) = asked.house.snapshot.router.resolve("gpt-x")
+    address = origin(route.provider.id, route.provider.main.base_url)
+    asked.house.rest(address, 8)
+    view = await asked.route()
+    assert [one.state for one in view.addresses] == ["open"]
+    assert view.would_be is None
+    assert view.refusal is not None
+    assert (view.refusal.status, view.refusal.retry_after_s) == (503, 8)
+    assert view.refusal.details["reasons"] == {"breaker_open": 1}

@@ -14,6 +14,7 @@ from models.rest import EVERY_MODEL, Rest
 from repositories.base import SharedState
 from repositories.shared import open_shared
 from repositories.shared_memory import MemoryState
+from repositories.shared_redis import RedisState
 from services.rest_book import FORGOTTEN_S, SKEW_S
 from services.rest_messages import read, written
 from services.rest_sharing import CHANNEL, ENDS, EVERY_S, RESTS, RestSharing
@@ -61,6 +62,7 @@ class Replica(Desk):
 
     def __init__(self, shared: SharedState, clock: FakeClock) -> None:
         super().__init__(clock, shared)
+        self.shared = shared
         self.sharing = RestSharing(shared, self.cooldowns, clock)
         self.cooldowns.followers.append(self.sharing)
 
@@ -120,12 +122,23 @@ async def states(request: pytest.FixtureRequest) -> AsyncIterator[Callable[[], S
         yield lambda: made.pop()
 
 
+async def listening(state: SharedState, count: int) -> None:
+    """Wait until so many replicas hear each other: what is told before is lost to them."""
+    async with asyncio.timeout(10):
+        while isinstance(state, RedisState):
+            match await state._ask(("PUBSUB", "NUMSUB", state._named(CHANNEL))):
+                case [_, int(heard)] if heard >= count:
+                    return
+            await asyncio.sleep(0.01)
+
+
 async def test_a_rest_here_is_a_rest_there_and_so_is_its_end(
     states: Callable[[], SharedState],
 ) -> None:
     clock = FakeClock()
     here, there, late = (Replica(states(), clock) for _ in range(3))
     async with here.running(), there.running():
+        await listening(here.shared, 2)
         rest = here.failed(used_up(HOUR))
         await until(lambda: there.rest() == rest)
         assert there.is_benched()
