@@ -6,8 +6,6 @@ import time
 class SystemClock:
     """Time of this machine."""
 
-    def now(self) -> float:
-        return time.time()
-
-    def monotonic(self) -> float:
-        return time.monotonic()
+    # The functions themselves: a request asks for the time two dozen times.
+    now = staticmethod(time.time)
+    monotonic = staticmethod(time.monotonic)

@@ -109,7 +109,8 @@ class Attempts:
         except BaseException as error:
             self._failed(one, error)
             raise
-        reply.finish = partial(_both, reply.finish, partial(self._over, one))
+        over = partial(self._over, one)
+        reply.finish = over if reply.chunks is None else partial(_both, reply.finish, over)
         try:
             self._note_success(one, reply)
         except BaseException:

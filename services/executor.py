@@ -200,10 +200,10 @@ class Executor:
                 raise more_telling(failure, error) from None
         raise self._exhausted(plan.route, call, failure)
 
-    async def _turn(self, route: Route, visit: Visit | None) -> Turn:
+    def _turn(self, route: Route, visit: Visit | None) -> Coroutine[object, object, Turn]:
         if visit is None:
-            return await self._pool.turn(route)
-        return await self._pool.turn(
+            return self._pool.turn(route)
+        return self._pool.turn(
             route,
             home=visit.home,
             home_wait_s=self._limits.home_wait_s,

@@ -64,11 +64,8 @@ def _name(prefix: str, subject: str, fact: str) -> str:
 
 
 def _as_they_are(headers: Mapping[str, str], prefix: str) -> dict[str, str]:
-    found = {
-        name.lower(): value
-        for name, value in headers.items()
-        if name.lower().startswith(prefix) and _NAME.fullmatch(name.lower())
-    }
+    named = [(name.lower(), value) for name, value in headers.items()]
+    found = dict([one for one in named if one[0].startswith(prefix) and _NAME.fullmatch(one[0])])
     kept = [(name, value) for name, value in found.items() if _VALUE.fullmatch(value)]
     return dict(kept[:_MAX_HEADERS])
 
