@@ -16,8 +16,10 @@ _DAY_S = 86_400
 class RestAnswer(Answer):
     """The pause that followed a failure."""
 
+    subject: str | None
+    """Who rests: an account, a proxy or an address of the provider."""
     scope: str | None
-    """Who rests, and for which models: `*`, a model, or `family:...`."""
+    """For which models: `*`, a model, or `family:...`."""
     until: datetime | None
     """Null when only an operator ends it."""
 
@@ -174,8 +176,11 @@ def _rest(attempt: Attempt) -> RestAnswer | None:
         return None
     # The database holds no later moment than the last day of the calendar.
     is_for_ever = attempt.rest_until >= NEVER - _DAY_S
+    subject, _, scope = (attempt.rest_scope or "").partition(" ")
     return RestAnswer(
-        scope=attempt.rest_scope, until=None if is_for_ever else instant(attempt.rest_until)
+        subject=subject or None,
+        scope=scope or None,
+        until=None if is_for_ever else instant(attempt.rest_until),
     )
 
 

@@ -79,6 +79,10 @@ class EgressConditions:
         """Count a probe that went well: it ends a quarantine that began before."""
         self._cooldowns.succeeded(_NOBODY, proxy_id, (), since=since)
 
+    def anew(self, proxy_id: str) -> None:
+        """It has another address: what was found of the old one counts no more."""
+        self._cooldowns.release(proxy_id, EVERY_MODEL, "its address was changed")
+
     def _heard(self, subject: str) -> None:
         if subject not in self._proxies():
             return

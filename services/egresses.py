@@ -185,6 +185,8 @@ class Egresses:
         )
         proxy = await self._egress.update(proxy_id, change)
         await self._changed()
+        if proxy.url != stored.url:
+            self._conditions.anew(proxy_id)
         return proxy
 
     async def _check(self, url: str | None, provider_id: str | None) -> None:

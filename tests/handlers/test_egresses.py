@@ -2,6 +2,8 @@ import asyncio
 
 import pytest
 
+from models.errors import ErrorKind
+from models.rest import EVERY_MODEL, Rest
 from tests.handlers.api import UNKNOWN_ID, Api, account_body, proxy_body
 
 ALL = "/api/v1/proxies"
@@ -89,6 +91,25 @@ async def test_one_address_has_one_spelling(api: Api) -> None:
     assert told.json["url"] == "http://User:***@exit.example.com:3128"
     again = await api.call("POST", ALL, proxy_body(url="http://User:Pass@exit.example.com:3128"))
     assert again.status == 409
+
+
+@pytest.mark.parametrize(
+    ("change", "health"),
+    [
+        pytest.param({"url": "http://192.0.2.77:3128"}, "healthy", id="another address"),
+        pytest.param({"label": "new"}, "quarantined", id="another label"),
+    ],
+)
+async def test_a_proxy_with_another_address_is_in_quarantine_no_more(
+    api: Api, change: dict[str, object], health: str
+) -> None:
+    created = await api.made(ALL, proxy_body())
+    now = api.clock.now()
+    rest = Rest(created.id, EVERY_MODEL, now, now + 600, ErrorKind.EGRESS)
+    api.gateway.rests._cooldowns.begin(rest)
+    path = f"{ALL}/{created.id}"
+    assert (await api.get(path)).json["health"] == "quarantined"
+    assert (await api.call("PATCH", path, change)).json["health"] == health
 
 
 async def test_patch_changes_what_it_names_and_put_replaces(api: Api) -> None:

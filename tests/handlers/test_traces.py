@@ -54,7 +54,7 @@ async def made_request(api: Api, **changes: object) -> tuple[RequestRecord, str,
         error_kind="rate_limit",
         blame="account_model",
         message="too many requests",
-        rest_scope="gpt-5",
+        rest_scope=f"{first} gpt-5",
         rest_until=now + 60,
         first_byte_ms=12.5,
         latency_ms=13.0,
@@ -126,7 +126,7 @@ async def test_a_trace_tells_each_attempt_and_why_each_account_was_taken_or_not(
         "error_kind": "rate_limit",
         "blame": "account_model",
         "message": "too many requests",
-        "rest": {"scope": "gpt-5", "until": "2027-01-15T08:01:00Z"},
+        "rest": {"subject": first, "scope": "gpt-5", "until": "2027-01-15T08:01:00Z"},
     }
     decision = served["decision"]
     assert isinstance(decision, dict)
@@ -189,7 +189,7 @@ async def test_a_rest_that_only_an_operator_ends_has_no_end(api: Api) -> None:
     await api.stores.stats.store([one])
     told = await api.get(f"{url(one.id)}/trace")
     (shown,) = items(told.json["attempts"])
-    assert shown["rest"] == {"scope": None, "until": None}
+    assert shown["rest"] == {"subject": None, "scope": None, "until": None}
 
 
 async def test_a_request_that_is_not_stored_yet_is_found_in_memory(api: Api) -> None:
