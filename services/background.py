@@ -35,7 +35,10 @@ class Background:
             work.close()
             return
         where = self._loops if is_spare else self._works
-        self._keep(where, asyncio.create_task(_logged(name, work), name=name))
+        task = asyncio.create_task(_logged(name, work), name=name)
+        # One that is cancelled before its first step would leave the work unbegun, and be told so.
+        task.add_done_callback(lambda _: work.close())
+        self._keep(where, task)
 
     def loop(self, name: str, body: Callable[[], Awaitable[None]]) -> None:
         """Run something that never ends; begun anew when it breaks, cancelled at shutdown."""

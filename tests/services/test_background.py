@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import logging
 
 import pytest
@@ -34,6 +35,15 @@ async def test_shutdown_does_not_wait_for_what_is_spare(caplog: pytest.LogCaptur
         await began.wait()
     assert ended == ["broken off"]
     assert caplog.records == []
+
+
+async def test_what_is_broken_off_before_its_first_step_is_no_complaint() -> None:
+    async def work() -> None:
+        raise AssertionError("too late")
+
+    async with open_background() as keeper:
+        keeper.spawn("spare", work(), is_spare=True)
+    gc.collect()  # who was never awaited says so here
 
 
 async def test_work_that_does_not_end_is_cancelled_after_the_limit(
