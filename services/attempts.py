@@ -3,17 +3,15 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from models.account import Credentials, StoredAccount
+from models.account import Credentials
 from models.attempt import Attempt
 from models.errors import (
     Blame,
     ConnectionLost,
     ErrorKind,
-    GatewayError,
     UpstreamError,
 )
 from models.exchange import UpstreamRequest
@@ -21,7 +19,7 @@ from models.ports import Clock, Transport, UpstreamResponse
 from models.rest import origin
 from providers.base import build_request
 from services.affinity import Visit
-from services.answers import Accepted, Answers, Limits, Outcome, Reply
+from services.answers import Accepted, Answers, Limits, Reply
 from services.aside import aside
 from services.breaker import Breaker
 from services.call import Call
@@ -32,6 +30,7 @@ from services.pool import Lease, Pool
 from services.quotas import Quotas
 from services.rate_limits import limits_told
 from services.tokens import Tokens
+from services.tries import Try, note_failure
 from services.unwrapped import Unwrapped
 from services.veil import hide
 
@@ -41,32 +40,6 @@ _ERROR_BODY_BYTES: Final = 1 << 20
 _ERROR_BODY_S: Final = 10.0
 _UNAUTHORIZED: Final = 401
 _UNAVAILABLE: Final = 503
-
-
-@dataclass(slots=True)
-class Try:
-    """One account at work for one request."""
-
-    call: Call
-    plan: Plan
-    lease: Lease
-    visit: Visit | None
-    stored: StoredAccount
-    row: Attempt
-    """Of the call of the provider that is on its way, or was last."""
-    began: float
-    """Monotonic seconds."""
-    secret: str = ""
-    """What signs its calls."""
-    sent_at: float = 0.0
-    """When its last call was sent, epoch seconds."""
-    admitted: str = ""
-    """The address that the breaker has let it ask: as often as it needs to."""
-    outcome: Outcome = field(default_factory=Outcome)
-    """What its answer says of itself."""
-    serves: bool = False
-    """Whether its answer is the client's; of those that race only one is."""
-    is_over: bool = False
 
 
 class Attempts:
@@ -105,7 +78,7 @@ class Attempts:
         one = self._begun(call, plan, lease, visit)
         try:
             reply = await self._served(one)
-            _win(one, reply)
+            one.win(reply)
         except BaseException as error:
             self._failed(one, error)
             raise
@@ -123,13 +96,13 @@ class Attempts:
             if isinstance(error, UpstreamError):
                 self._judge(one, error)
             else:
-                _note_failure(one.row, error)
+                note_failure(one.row, error)
         finally:
             self._over(one)
 
     def _note_success(self, one: Try, reply: Reply) -> None:
         call, route, account_id = one.call, one.plan.route, one.lease.account.id
-        _credit(one)  # another may have begun meanwhile, even where the last row is this one's
+        one.credit()  # another may have begun meanwhile, even where the last row is this one's
         call.record.first_byte_ms = (self._clock.monotonic() - call.request.started) * 1000.0
         if one.visit is not None:
             one.visit.served(account_id, one.lease.choice, self._first_content_s(one, reply))
@@ -148,7 +121,7 @@ class Attempts:
         row = self._row(call, plan, lease)
         one = Try(call, plan, lease, visit, lease.stored, row, self._clock.monotonic())
         call.record.attempts += 1
-        _credit(one)
+        one.credit()
         return one
 
     def _row(self, call: Call, plan: Plan, lease: Lease) -> Attempt:
@@ -251,7 +224,7 @@ class Attempts:
             )
         except UpstreamError as error:
             row.sent = error.sent
-            _note_failure(row, error)
+            note_failure(row, error)
             if one.call.met_stale_connection or not isinstance(error, ConnectionLost):
                 self._breaker.saw(subject, error, since=one.sent_at)
             raise
@@ -314,7 +287,7 @@ class Attempts:
             self._pool.succeeded(lease, route, since=one.sent_at)
             return
         hide(error, one.secret)
-        _note_failure(row, error)
+        note_failure(row, error)
         self._quotas.failed(lease.account.id, route, error)
         if one.visit is not None:
             one.visit.failed(lease.account.id, error)
@@ -367,45 +340,11 @@ async def _diagnosed(plan: Plan, response: UpstreamResponse) -> UpstreamError:
     return error
 
 
-def _win(one: Try, reply: Reply) -> None:
-    """Let an answer be the client's. Raises CancelledError for who comes second in a race, as if
-    it had been broken off a moment earlier."""
-    if one.call.is_served:
-        reply.drop()
-        raise asyncio.CancelledError
-    one.call.is_served = one.serves = True
-
-
-def _credit(one: Try) -> None:
-    """Say in the request's record who serves it, or tries to; of those that race, the winner."""
-    if one.call.is_served and not one.serves:
-        return
-    record, plan, lease = one.call.record, one.plan, one.lease
-    record.provider_id = plan.route.provider.id
-    record.upstream_model = plan.route.model
-    record.account_id = lease.account.id
-    record.proxy_id = lease.egress.id if lease.egress is not None else None
-    record.mode = plan.mode
-
-
 def _blame_provider(error: UpstreamError) -> None:
     """Without a proxy nobody stands between us and the provider: its page is as good as a 500."""
     error.blame = Blame.PROVIDER
     if error.kind is ErrorKind.EGRESS:
         error.kind = ErrorKind.UPSTREAM
-
-
-def _note_failure(row: Attempt, error: BaseException) -> None:
-    match error:
-        case UpstreamError():
-            row.error_kind, row.blame = error.kind.value, error.blame.value
-            row.message = error.evidence or error.message
-        case GatewayError():
-            row.error_kind, row.message = error.kind.value, error.message
-        case asyncio.CancelledError():
-            row.error_kind = ErrorKind.CANCELLED.value
-        case _:
-            row.error_kind = ErrorKind.INTERNAL.value
 
 
 def _both(first: Callable[[], None], second: Callable[[], None]) -> None:

@@ -260,7 +260,6 @@ request_attempts = _table(
     Column("first_byte_ms", Double),
     Column("latency_ms", Double, nullable=False),
     Index(None, "at"),
-    Index(None, "account_id", "at"),
 )
 
 decisions = _table(

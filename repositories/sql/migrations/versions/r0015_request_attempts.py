@@ -9,7 +9,7 @@ down_revision = "0014"
 
 
 def upgrade() -> None:
-    """Create the table and its indexes."""
+    """Create the table and its index."""
     create_table(
         "request_attempts",
         Column("request_id", String(32), nullable=False),
@@ -35,4 +35,3 @@ def upgrade() -> None:
         PrimaryKeyConstraint("request_id", "number", name="pk_request_attempts"),
     )
     create_index("request_attempts", "at")
-    create_index("request_attempts", "account_id", "at")
