@@ -131,7 +131,7 @@ async def head_without_end(exchange: Exchange) -> None:
     with contextlib.suppress(ConnectionError):
         while not exchange.writer.is_closing():
             await exchange.send(b"x-more: " + b"a" * 99 + b"\r\n")
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
 
 
 async def huge_header(exchange: Exchange) -> None:
