@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 
@@ -152,7 +153,11 @@ async def test_a_listener_that_takes_nothing_is_cut_off_and_the_others_are_not(
 ) -> None:
     monkeypatch.setattr(events_module, "_WRITE_LIMIT_S", 0.1)
     server = api.client.server
-    reader, writer = await asyncio.open_connection(server.host, server.port, limit=1024)
+    near = socket.socket()
+    near.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # else the system may take it all
+    near.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(near, (server.host, server.port))
+    reader, writer = await asyncio.open_connection(sock=near, limit=1024)
     writer.write(f"GET {STREAM} HTTP/1.1\r\nHost: x\r\nx-api-key: {ADMIN_KEY}\r\n\r\n".encode())
     assert b"200" in await reader.readline()
     async with listening(api) as other:
