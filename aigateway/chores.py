@@ -35,6 +35,7 @@ def follow_changes(
     background.loop("pool.slots", parts.pool.slots.keep)
     background.loop("quotas", care.quota_sync.run)
     background.loop("draining", care.draining.beat)
+    background.loop("metrics", gateway.metrics.run)
     resting.run(background)
     snapshots.listeners.append(resting.follow)
     snapshots.listeners.append(lambda snapshot: parts.quotas.keep(snapshot.accounts.keys()))

@@ -6,6 +6,7 @@ imported by the command that needs them.
 """
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -47,6 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    # Imports make much and drop nothing: the collector would only slow them (aigateway/app.py
+    # turns it on again). Asking every installed package for plugins of pydantic takes as long.
+    gc.disable()
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from aigateway.serving import serve
 
     given = {"server.host": options.host, "server.port": options.port}

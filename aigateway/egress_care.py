@@ -45,7 +45,12 @@ def _probes(ground: Ground, conditions: EgressConditions) -> EgressProbes:
 
     def open_way() -> AbstractAsyncContextManager[Transport]:
         connect_timeout_s = _CONNECT_SHARE * chosen.probe_timeout_s
-        return open_transport(ground.guard, connect_timeout_s=connect_timeout_s, reach=reach)
+        return open_transport(
+            ground.guard,
+            connect_timeout_s=connect_timeout_s,
+            reach=reach,
+            client=ground.settings.upstream.client,
+        )
 
     plan = ProbePlan(
         urls=chosen.probe_urls,

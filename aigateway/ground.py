@@ -15,7 +15,7 @@ from config.settings import Settings
 from models.clock import SystemClock
 from models.egress import EgressProxy
 from models.errors import GatewayError
-from models.ports import Clock
+from models.ports import Clock, Transport
 from models.provider import StoredProvider
 from providers import BUILTIN
 from providers.base import Provider
@@ -29,7 +29,7 @@ from services.pauses import Pauses
 from services.recorder import Recorder, open_recorder
 from services.resting import Resting, open_resting
 from services.snapshot import Snapshot, Snapshots
-from services.transport import HttpTransport, open_transport
+from services.transport import open_transport
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Ground:
     shared: SharedState
     recorder: Recorder
     events: Events
-    transport: HttpTransport
+    transport: Transport
     snapshots: Snapshots
     resting: Resting
 
@@ -150,13 +150,12 @@ def _recorder(
     )
 
 
-def _transport(
-    settings: Settings, guard: AddressGuard
-) -> AbstractAsyncContextManager[HttpTransport]:
+def _transport(settings: Settings, guard: AddressGuard) -> AbstractAsyncContextManager[Transport]:
     return open_transport(
         guard,
         connect_timeout_s=settings.retry.connect_timeout_s,
         idle_timeout_s=settings.retry.idle_timeout_s,
+        client=settings.upstream.client,
     )
 
 

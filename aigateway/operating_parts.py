@@ -7,19 +7,23 @@ from aigateway.egress_care import egress_care
 from aigateway.ground import USER_AGENT, Ground
 from aigateway.login_rules import login_rules
 from aigateway.master_key import key_pepper
+from aigateway.metrics_parts import make_metrics
 from aigateway.serving_parts import ServingParts, make_explain
 from models.account import EgressPolicy
 from services.accounts import Accounts
+from services.admission import Admission
 from services.affinity import Affinity
 from services.authenticator import Authenticator
 from services.egress_care import EgressCare
 from services.egresses import Egresses
 from services.event_feed import EventFeed
+from services.executor import Executor
 from services.gateway import Gateway
 from services.health import Health
 from services.keys import Keys
 from services.oauth import OAuth, open_oauth
 from services.providers import Providers
+from services.request_meter import RequestMeter
 from services.rests import Rests
 from services.statistics import Statistics
 from services.stored_responses import Keeping, StoredResponses
@@ -66,11 +70,19 @@ def make_stored_responses(ground: Ground) -> StoredResponses:
     return StoredResponses(ground.shared, ground.vault, keeping)
 
 
-def make_gateway(ground: Ground, parts: ServingParts, oauth: OAuth, affinity: Affinity) -> Gateway:
+def make_gateway(
+    ground: Ground,
+    parts: ServingParts,
+    oauth: OAuth,
+    affinity: Affinity,
+    executor: Executor,
+    meter: RequestMeter,
+    admission: Admission,
+) -> Gateway:
     """Return the use cases."""
     stores, guard, clock = ground.repositories, ground.guard, ground.clock
     changed, resting = ground.snapshots.changed, ground.resting
-    care = egress_care(ground)
+    care, health = egress_care(ground), _health(ground)
     return Gateway(
         accounts=Accounts(
             stores.accounts,
@@ -99,7 +111,8 @@ def make_gateway(ground: Ground, parts: ServingParts, oauth: OAuth, affinity: Af
         traces=Traces(stores.stats, stores.attempts, ground.recorder.find, ground.snapshot),
         explain=make_explain(ground, parts.pool, affinity),
         oauth=oauth,
-        health=_health(ground),
+        health=health,
+        metrics=make_metrics(ground, executor, meter, admission, care.conditions, health),
     )
 
 

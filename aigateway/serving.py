@@ -1,24 +1,21 @@
 """`aigateway serve`: what is checked before the port opens, and in how many processes."""
 
 import asyncio
+import gc
 import logging
 import os
 import resource
+import socket
 from collections.abc import Callable, Mapping
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 from aigateway.client_keys import has_admin_key
 from aigateway.master_key import open_vault
-from aigateway.supervisor import (
-    WORKER_VARIABLE,
-    Pauses,
-    reserve_port,
-    run_workers,
-    stop_with_parent,
-    worker_command,
-)
+from aigateway.supervisor import WORKER_VARIABLE, Pauses, reserve_port, run_workers
 from config.logs import configure_logging
-from config.settings import Settings
+from config.settings import EventLoop, Settings
 
 logger = logging.getLogger(__name__)
 
@@ -32,15 +29,8 @@ class Refused(Exception):
 
 def serve(settings: Settings, *, workers: int, demo: bool) -> int:
     """Serve until told to stop; return the exit code. Raises Refused."""
-    worker = worker_number(os.environ)
-    configure_logging(
-        settings.logs.level, settings.logs.format, secrets=settings.secrets(), worker=worker
-    )
     # Credentials are in our memory: a crash must not write it to a file.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if worker is not None:
-        stop_with_parent(os.environ)
-        return _serve_here(settings, worker=worker, demo=False)
     check_workers(settings, workers, demo=demo)
     check_data_dir(settings.data_dir)
     open_vault(settings)
@@ -110,23 +100,49 @@ def check_port(host: str, port: int) -> None:
 def _serve_here(settings: Settings, *, worker: int | None, demo: bool) -> int:
     from aigateway.app import run_server
 
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=_loop_factory(settings.server.event_loop)) as runner:
         runner.run(run_server(settings, worker=worker, reuse_port=worker is not None, demo=demo))
     return 0
 
 
 def _serve_in_workers(settings: Settings, workers: int) -> int:
-    host = settings.server.host
-    with reserve_port(host, settings.server.port) as reserved:
+    server = settings.server
+    with reserve_port(server.host, server.port) as reserved:
         port = reserved.getsockname()[1]
-        logger.info("serving", extra={"host": host, "port": port, "workers": workers})
-        stop_s = settings.server.drain_delay_s + settings.server.drain_timeout_s + _STOP_MARGIN_S
-        command = worker_command(["--host", host, "--port", str(port)])
-        return run_workers(workers, command, pauses=Pauses(stop_s=stop_s))
+        logger.info("serving", extra={"host": server.host, "port": port, "workers": workers})
+        stop_s = server.drain_delay_s + server.drain_timeout_s + _STOP_MARGIN_S
+        # Port 0 has become a number, the same for all.
+        agreed = settings.model_copy(update={"server": server.model_copy(update={"port": port})})
+        _import_for_all(settings)
+        work = partial(_work, agreed, reserved)
+        return run_workers(workers, work, pauses=Pauses(stop_s=stop_s))
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return uvloop's factory where it is installed; None means asyncio's own."""
+def _import_for_all(settings: Settings) -> None:
+    """Import what workers need before they are forked: it is in memory once, and there at once."""
+    from repositories.sql.engine import import_driver
+
+    for module in ("aigateway.app", "repositories.shared_redis"):
+        import_module(module)
+    import_driver(settings.database_url)
+    _loop_factory(settings.server.event_loop)
+    # The collector would write into every object, and so give each worker a copy of it.
+    gc.freeze()
+    gc.enable()
+
+
+def _work(settings: Settings, reserved: socket.socket, index: int) -> int:
+    """Be one worker."""
+    reserved.close()
+    logs = settings.logs
+    configure_logging(logs.level, logs.format, secrets=settings.secrets(), worker=index)
+    return _serve_here(settings, worker=index, demo=False)
+
+
+def _loop_factory(chosen: EventLoop) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return uvloop's factory where it is wanted and installed; None means asyncio's own."""
+    if chosen == "asyncio":
+        return None
     try:
         import uvloop
     except ImportError:

@@ -27,12 +27,15 @@ from handlers.catalog import ModelList
 from handlers.endpoint import Endpoint
 from handlers.inference import Inference
 from handlers.stored_responses import StoredResponseRoutes
+from models.exchange import RequestRecord
+from services.admission import Admission
 from services.authenticator import Authenticator
 from services.background import Background, open_background
 from services.catalog import Catalog
 from services.conversations import Conversations
 from services.executor import Executor
 from services.gateway import Gateway
+from services.request_meter import RequestMeter
 from services.schedule import open_schedule
 from services.stored_responses import StoredResponses
 
@@ -51,22 +54,14 @@ class House:
     catalog: Catalog
     authenticator: Authenticator
     stored_responses: StoredResponses
+    admission: Admission
+    inference: Inference
     gateway: Gateway
 
     def model_endpoints(self) -> list[Endpoint]:
         """The routes that clients of models call."""
-        settings = self.ground.settings
-        inference = Inference(
-            self.executor,
-            self.ground.recorder.record,
-            DIALECTS,
-            self.ground.clock,
-            max_body_bytes=settings.server.max_body_bytes,
-            strict=settings.translation.strict,
-            memories=dict.fromkeys(_REMEMBERED, Conversations(self.stored_responses)),
-        )
         return [
-            *inference.endpoints(),
+            *self.inference.endpoints(),
             *StoredResponseRoutes(self.stored_responses).endpoints(),
             *ModelList(self.catalog, DIALECTS).endpoints(),
         ]
@@ -91,20 +86,57 @@ async def open_house(settings: Settings) -> AsyncGenerator[House, None]:
             ground.clock,
             probed=parts.quotas.probed,
         )
-        gateway = make_gateway(ground, parts, oauth, affinity)
+        executor, meter = make_executor(ground, parts, affinity), RequestMeter()
+        admission = _admission(ground, executor)
+        gateway = make_gateway(ground, parts, oauth, affinity, executor, meter, admission)
+        await gateway.metrics.begin()
+        stack.push_async_callback(gateway.metrics.tell)
         follow_changes(ground, parts, gateway, catalog, background)
         post_events(ground, gateway, background, owner)
         schedule = await enter(
             open_schedule(ground.repositories.jobs, background, ground.clock, owner=owner)
         )
         add_jobs(ground, parts, gateway, catalog, schedule)
+        stored_responses = make_stored_responses(ground)
         yield House(
             ground,
             parts,
             background,
-            make_executor(ground, parts, affinity),
+            executor,
             catalog,
             make_authenticator(ground),
-            make_stored_responses(ground),
+            stored_responses,
+            admission,
+            _inference(ground, executor, stored_responses, meter, admission),
             gateway,
         )
+
+
+def _admission(ground: Ground, executor: Executor) -> Admission:
+    server = ground.settings.server
+    return Admission(lambda: executor.calls, max_calls=server.max_calls, max_lag_s=server.max_lag_s)
+
+
+def _inference(
+    ground: Ground,
+    executor: Executor,
+    stored_responses: StoredResponses,
+    meter: RequestMeter,
+    admission: Admission,
+) -> Inference:
+    settings = ground.settings
+
+    def record(one: RequestRecord) -> None:
+        meter.count(one)
+        ground.recorder.record(one)
+
+    return Inference(
+        executor,
+        record,
+        DIALECTS,
+        ground.clock,
+        max_body_bytes=settings.server.max_body_bytes,
+        admits=admission.admits,
+        strict=settings.translation.strict,
+        memories=dict.fromkeys(_REMEMBERED, Conversations(stored_responses)),
+    )

@@ -5,16 +5,17 @@ or cut key is told from an unknown one without a look into the database.
 """
 
 import hashlib
-import hmac
 import re
 import secrets
 import string
 import zlib
+from collections.abc import Callable
 
 _PREFIX = "ak_"
 _SECRET_LENGTH = 32  # 32 x log2(62) = 190.5 bits
 _SUM_LENGTH = 6  # 62**6 > 2**32
 _DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_BLOCK_BYTES = 64  # of SHA-256
 _SHAPE = re.compile(rf"{_PREFIX}[0-9A-Za-z]{{{_SECRET_LENGTH + _SUM_LENGTH}}}", re.ASCII)
 
 
@@ -37,7 +38,26 @@ def hash_key(key: str, pepper: bytes) -> bytes:
     A slow hash would buy nothing against 190 random bits; the pepper lies outside the database
     and makes a stolen copy of it useless. Any text has a hash, also one that is not a key.
     """
-    return hmac.digest(pepper, key.encode("utf-8", "surrogatepass"), hashlib.sha256)
+    return key_hasher(pepper)(key)
+
+
+def key_hasher(pepper: bytes) -> Callable[[str], bytes]:
+    """Return what `hash_key` does with one pepper, which is taken in only once.
+
+    HMAC (RFC 2104 section 2): both of its hashes begin with the pepper.
+    """
+    block = pepper if len(pepper) <= _BLOCK_BYTES else hashlib.sha256(pepper).digest()
+    block = block.ljust(_BLOCK_BYTES, b"\0")
+    inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+    outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+
+    def hashed(key: str) -> bytes:
+        of_key, of_hash = inner.copy(), outer.copy()
+        of_key.update(key.encode("utf-8", "surrogatepass"))
+        of_hash.update(of_key.digest())
+        return of_hash.digest()
+
+    return hashed
 
 
 def hint(key: str) -> str:

@@ -2,25 +2,24 @@
 
 Authlib's primitives know the form of the messages; what the answers mean is decided here.
 Sources: RFC 6749 sections 4.1, 5 and 6, RFC 7636, RFC 8628, and what public token endpoints are
-seen to answer.
+seen to answer. Authlib is imported by the first login or refresh.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, quote_plus, urlencode
 
 import orjson
-from authlib.common.urls import add_params_to_uri
-from authlib.oauth2.auth import ClientAuth
-from authlib.oauth2.rfc6749.parameters import prepare_grant_uri, prepare_token_request
-from authlib.oauth2.rfc6749.wrappers import OAuth2Token
 
 from auth.jwt import claims_of
 from auth.token_failures import RefreshFailed, number_of, read_failure
 from models.account import Credentials, OAuthClient
 from models.exchange import UpstreamRequest
 from models.json_types import Json, JsonObject
+
+if TYPE_CHECKING:
+    from authlib.oauth2.auth import ClientAuth
 
 ISSUED_AT: Final = "issued_at"
 """Name among `Credentials.facts`: when the access token was got, epoch seconds UTC as text."""
@@ -102,6 +101,9 @@ def authorize_url(
     params: Sequence[tuple[str, str]] = (),
 ) -> str:
     """Return the address where a browser logs in. Source: RFC 6749 section 4.1.1, RFC 7636."""
+    from authlib.common.urls import add_params_to_uri
+    from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
+
     address: str = prepare_grant_uri(
         url,
         client.client_id,
@@ -118,6 +120,8 @@ def authorize_url(
 def _token_request(
     client: OAuthClient, grant: str, fields: Mapping[str, str], user_agent: str
 ) -> UpstreamRequest:
+    from authlib.oauth2.rfc6749.parameters import prepare_token_request
+
     extra = {name: text for name, text in client.token_params.items() if name not in _OUR_FIELDS}
     form = prepare_token_request(grant, **fields, **extra)
     return _post(client, client.token_url, form, user_agent)
@@ -139,7 +143,9 @@ def _post(client: OAuthClient, url: str, form: str, user_agent: str) -> Upstream
     return UpstreamRequest("POST", url, lowered, body)
 
 
-def _authentication(client: OAuthClient) -> ClientAuth:
+def _authentication(client: OAuthClient) -> "ClientAuth":
+    from authlib.oauth2.auth import ClientAuth
+
     if not client.client_secret or client.client_auth == "none":
         return ClientAuth(client.client_id, None, "none")
     if client.client_auth == "basic":
@@ -156,6 +162,8 @@ def read_token(
 
     Raises RefreshRejected, RefreshThrottled or RefreshFailed.
     """
+    from authlib.oauth2.rfc6749.wrappers import OAuth2Token
+
     payload = read_object(body)
     if payload is None or not 200 <= status < 300 or "access_token" not in payload:
         raise read_failure(status, headers, payload, now)

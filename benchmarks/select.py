@@ -2,7 +2,8 @@
 
 Pools of both sizes take turns, so that a busy machine slows both. With failures each request
 meets one: its account begins a rest, another one is chosen, and the rest ends. Shared state is in
-this process: what is measured is our own code, not a round trip.
+this process: what is measured is our own code, not a round trip. What the steps around the choice
+cost tells `benchmarks.path`.
 """
 
 import argparse
@@ -54,11 +55,11 @@ class Bench:
 
     def __init__(self, accounts: int, strategy: Strategy, *, limit: int, fails: bool) -> None:
         provider = replace(BUILTIN[0], strategy=strategy)
-        stored = [_stored(provider.id, number, limit) for number in range(accounts)]
+        entries = [stored(provider.id, number, limit) for number in range(accounts)]
         snapshot = Snapshot(
             1,
-            {one.account.id: one for one in stored},
-            {provider.id: tuple(stored)},
+            {one.account.id: one for one in entries},
+            {provider.id: tuple(entries)},
             {},
             {},
             Router({provider.id: provider}, {}),
@@ -79,7 +80,7 @@ class Bench:
         return (time.process_time() - began) / REQUESTS * 1e6
 
     async def _request(self) -> None:
-        turn = await self.pool.turn(self._route)
+        turn = self.pool.desk(self._route).walk()
         while (lease := await turn.next()) is None:  # noqa: ASYNC110 - a task gives places back
             await asyncio.sleep(0)
         if not self._fails:
@@ -97,7 +98,8 @@ class Bench:
         self._cooldowns.release(account_id, EVERY_MODEL, "the benchmark goes on")
 
 
-def _stored(provider_id: str, number: int, limit: int) -> StoredAccount:
+def stored(provider_id: str, number: int, limit: int) -> StoredAccount:
+    """Return one account of many."""
     account = Account(
         f"{number:032x}",
         provider_id,

@@ -13,5 +13,5 @@ class Frozen(BaseModel):
         validate_default=True,
         allow_inf_nan=False,
         hide_input_in_errors=True,
-        use_attribute_docstrings=True,
+        defer_build=True,  # sections are checked with the whole, never by themselves
     )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Union, get_args, get_origin
 
@@ -39,6 +40,17 @@ class Key:
     is_optional: bool
     """Empty means None rather than an empty text."""
     field: FieldInfo
+    model: type[BaseModel]
+    """The group that it belongs to."""
+
+    @property
+    def meaning(self) -> str:
+        """What stands under the field, as one line.
+
+        Read from the source when somebody asks, which only documents do: pydantic's own
+        `use_attribute_docstrings` would read it at every start.
+        """
+        return " ".join(_texts(self.model).get(self.name, "").split())
 
     @property
     def dotted(self) -> str:
@@ -56,7 +68,7 @@ class Key:
         model = _entry_type(self.bare)
         if not isinstance(model, type) or not issubclass(model, BaseModel):
             return {}
-        return {name: _key(self.dotted, name, field) for name, field in model.model_fields.items()}
+        return _keys(self.dotted, model)
 
 
 def _all_keys() -> dict[str, dict[str, Key]]:
@@ -64,15 +76,23 @@ def _all_keys() -> dict[str, dict[str, Key]]:
     for section, section_field in Settings.model_fields.items():
         model = section_field.annotation
         if isinstance(model, type) and issubclass(model, BaseModel):
-            sections[section] = {
-                name: _key(section, name, field) for name, field in model.model_fields.items()
-            }
+            sections[section] = _keys(section, model)
     return sections
 
 
-def _key(section: str, name: str, field: FieldInfo) -> Key:
-    bare, is_optional = _strip(field.annotation)
-    return Key(section, name, _kind(bare), bare, is_optional, field)
+def _keys(section: str, model: type[BaseModel]) -> dict[str, Key]:
+    keys: dict[str, Key] = {}
+    for name, field in model.model_fields.items():
+        bare, is_optional = _strip(field.annotation)
+        keys[name] = Key(section, name, _kind(bare), bare, is_optional, field, model)
+    return keys
+
+
+@cache
+def _texts(model: type[BaseModel]) -> Mapping[str, str]:
+    from pydantic._internal._docs_extraction import extract_docstrings_from_cls
+
+    return extract_docstrings_from_cls(model, use_inspect=True)
 
 
 def _strip(annotation: object) -> tuple[object, bool]:

@@ -78,9 +78,8 @@ def _sections() -> Iterator[str]:
 
 
 def _entry(key: Key) -> str:
-    meaning = " ".join((key.field.description or "").split())
     facts = (f"`{key.variable}`", _type(key), f"default {_default(key)}")
-    entry = f"### `{key.dotted}`\n\n{meaning}\n\n{' · '.join(facts)}\n"
+    entry = f"### `{key.dotted}`\n\n{key.meaning}\n\n{' · '.join(facts)}\n"
     rows = "\n".join(map(_row, key.columns.values()))
     return f"{entry}\n{_TABLE_HEAD}{rows}\n" if rows else entry
 
@@ -89,9 +88,8 @@ _TABLE_HEAD = "| Key of each entry | Type | Default | Meaning |\n|---|---|---|--
 
 
 def _row(column: Key) -> str:
-    meaning = " ".join((column.field.description or "").split())
     default = "required" if column.field.is_required() else _default(column)
-    return f"| `{column.name}` | {_type(column)} | {default} | {meaning} |"
+    return f"| `{column.name}` | {_type(column)} | {default} | {column.meaning} |"
 
 
 def _type(key: Key) -> str:

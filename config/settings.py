@@ -7,7 +7,7 @@ the process runs.
 
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeAlias
 from urllib.parse import unquote
 
 from pydantic import Field, model_validator
@@ -32,6 +32,8 @@ from config.fields import (
 )
 from config.frozen import Frozen
 from config.login_client import LoginClients
+
+EventLoop: TypeAlias = Literal["uvloop", "asyncio"]
 
 
 class Server(Frozen):
@@ -61,12 +63,23 @@ class Server(Frozen):
     stall_timeout_s: Seconds = 60
     """A client that takes nothing of its answer for this long is cut off."""
 
+    max_calls: Count = 10_000
+    """Model calls under way at once in one process, streams included; further ones get 503."""
+
+    max_lag_s: SecondsOrZero = 0.01
+    """CPU time that a round of the event loop may take, for so long everybody waits: when more
+    calls come than can begin in it, the others get 503 at once. 0: they wait."""
+
     drain_delay_s: SecondsOrZero = 0
     """After SIGTERM the gateway reports itself not ready but still accepts for this time, so that
     a load balancer can turn away first. 5 fits most; 0 when nothing stands in front."""
 
     drain_timeout_s: SecondsOrZero = 300
     """Running requests get this long to end at shutdown; what is left is cut with an error."""
+
+    event_loop: EventLoop = "uvloop"
+    """What runs everything: `uvloop`, which is faster, or Python's own `asyncio`. Where uvloop
+    is not installed it is `asyncio`."""
 
 
 class Database(Frozen):
@@ -279,6 +292,14 @@ class Retry(Frozen):
     """Largest answer that is read whole (not streamed), after decompression."""
 
 
+class Upstream(Frozen):
+    """What speaks HTTP with providers."""
+
+    client: Literal["own", "aiohttp"] = "own"
+    """`own`: our own client, much cheaper for each call; `aiohttp`: the library's, should a
+    provider or a proxy not get along with ours."""
+
+
 class Cooldown(Frozen):
     """How long an account rests after a failure that names no time itself."""
 
@@ -451,6 +472,7 @@ class Settings(Frozen):
     affinity: Affinity = Field(default_factory=Affinity)
     egress: Egress = Field(default_factory=Egress)
     retry: Retry = Field(default_factory=Retry)
+    upstream: Upstream = Field(default_factory=Upstream)
     cooldown: Cooldown = Field(default_factory=Cooldown)
     breaker: Breaker = Field(default_factory=Breaker)
     tokens: Tokens = Field(default_factory=Tokens)

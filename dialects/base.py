@@ -9,16 +9,17 @@ Two ways lead through it:
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final, Protocol, TypeAlias
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from models.chat import ChatRequest, ChatResponse
 from models.errors import ErrorKind, GatewayError, UpstreamError
 from models.events import Event
 from models.json_types import JsonObject
 from models.profile import Profile
+from models.record import record
 from models.session import Session
 from models.usage import Usage
 
@@ -35,15 +36,14 @@ class Operation(StrEnum):
 NO_ADDRESS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Inspected:
+class Inspected(NamedTuple):
     """What the raw path must know of a request, after its strict checks."""
 
     model: str
     stream: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Encoded:
     """A request in a provider's format, with what the way back must know."""
 
@@ -66,7 +66,7 @@ dialect names the model in the body, it sets it to `Profile.model`: the payload 
 client as it is."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ReplyContext:
     """What an answer's encoder must know of the request it answers."""
 
@@ -78,7 +78,7 @@ class ReplyContext:
     """Epoch seconds, for answers whose upstream does not say."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ErrorBody:
     """A complete error answer in a client's dialect."""
 
@@ -88,7 +88,7 @@ class ErrorBody:
     """`retry-after` (whole seconds, rounded up) and `x-should-retry` where they apply."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ErrorFacts:
     """What a provider's error body says, in neutral words."""
 
@@ -99,7 +99,7 @@ class ErrorFacts:
     param: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ModelEntry:
     """One model of a model list."""
 
@@ -132,7 +132,6 @@ class Encoder(Protocol):
 class Sniffer(Protocol):
     """Looks at a raw stream without changing it, but for one frame it was told to drop."""
 
-    usage: Usage
     ended: bool
     """The end marker was seen."""
     finished: bool
@@ -141,6 +140,11 @@ class Sniffer(Protocol):
     """Content that a user would miss was seen: from here on nothing is retried."""
     error: UpstreamError | None
     """An error event inside the stream (decoded facts; blame ACCOUNT_MODEL until diagnosed)."""
+
+    @property
+    def usage(self) -> Usage:
+        """What the stream told of it so far."""
+        ...
 
     def feed(self, frames: bytes) -> bytes:
         """Take whole frames (up to a blank line) and return those to forward. Never raises.

@@ -1,16 +1,16 @@
 """Requests that are counted instead of answered, and the answers that hold a count alone."""
 
 from collections.abc import Collection
-from dataclasses import replace
 
 from dialects.base import Encoded
-from models.chat import ChatRequest, ChatResponse, FinishReason, Sampling
+from models.chat import NO_SAMPLING, ChatRequest, ChatResponse, FinishReason
+from models.record import replace
 from models.usage import Usage
 
 
 def to_count(request: ChatRequest) -> ChatRequest:
     """Return the request without what only steers its answer."""
-    return replace(request, stream=False, max_tokens=None, stop=(), sampling=Sampling())
+    return replace(request, stream=False, max_tokens=None, stop=(), sampling=NO_SAMPLING)
 
 
 def only(encoded: Encoded, fields: Collection[str]) -> Encoded:

@@ -27,6 +27,8 @@ _UPPER_BOUNDS: tuple[Effort, ...] = ("none", "minimal", "low", "medium", "high")
 
 def parse_effort(value: object) -> Effort | None:
     """Return `value` if it is a word of the scale."""
+    if value is None:
+        return None
     return next((effort for effort in _ORDER if effort == value), None)
 
 

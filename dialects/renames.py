@@ -1,13 +1,13 @@
 """Gives tool calls of an answer the names back that the client knows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from dialects.arguments import arguments_text, read_arguments
 from dialects.properties import renamed_arguments
 from models.chat import ChatResponse
 from models.content import Part, ToolCall
-from models.events import Delta, Event, PartEnd, PartStart
+from models.events import Delta, Deltas, Event, PartEnd, PartStart
+from models.record import replace
 
 
 class Restorer:
@@ -37,6 +37,9 @@ class Restorer:
                 return [PartStart(self._named(call))]
             case Delta() if self._call:
                 self._held.append(event.text)
+                return []
+            case Deltas() if self._call:
+                self._held += event.texts
                 return []
             case PartEnd() if self._call:
                 text = self._arguments("".join(self._held), self._call)

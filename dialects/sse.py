@@ -32,6 +32,11 @@ class Parser:
 
     def feed(self, data: bytes) -> list[ServerEvent]:
         """Return the events that `data` completes."""
+        frames = self.frames(data)
+        return [event for frame in frames if (event := read_frame(frame)) is not None]
+
+    def frames(self, data: bytes) -> list[bytes]:
+        """Return the frames that `data` completes, for `read_frame`."""
         if self._skip_lf and data:
             self._skip_lf = False
             data = data.removeprefix(b"\n")
@@ -42,7 +47,7 @@ class Parser:
             return []
         if self._at_start:
             data = self._without_bom(data)
-        return self._frames(data)
+        return self._completed(data)
 
     def end(self) -> list[ServerEvent]:
         """Return the event that the stream ended in without its blank line, if any.
@@ -62,7 +67,7 @@ class Parser:
         self._at_start = len(head) < len(_BOM) and _BOM.startswith(head)
         return head if self._at_start else head.removeprefix(_BOM)
 
-    def _frames(self, data: bytes) -> list[ServerEvent]:
+    def _completed(self, data: bytes) -> list[bytes]:
         pieces = self._pieces
         if pieces:
             seam = data.startswith(b"\n") and pieces[-1].endswith(b"\n")
@@ -76,9 +81,7 @@ class Parser:
         frames = data.split(b"\n\n")
         if rest := frames.pop():
             self._hold(rest)
-        if len(data) > self._limit_bytes:
-            frames = self._within_limit(frames)
-        return [event for frame in frames if (event := read_frame(frame)) is not None]
+        return frames if len(data) <= self._limit_bytes else self._within_limit(frames)
 
     def _within_limit(self, frames: list[bytes]) -> list[bytes]:
         """Return the frames before the first that is too long."""

@@ -1,13 +1,13 @@
 """Stop sequences applied by the gateway, for providers that take none or too few."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from models.chat import ChatResponse, FinishReason
 from models.content import Text
 from models.errors import BadRequest
 from models.events import (
     Delta,
+    Deltas,
     Event,
     Failed,
     Finish,
@@ -18,6 +18,7 @@ from models.events import (
     collect,
     replay,
 )
+from models.record import replace
 from models.usage import NO_USAGE
 
 # What we may have to look for ourselves in every piece of an answer must be cheap to look for.
@@ -27,6 +28,8 @@ _MAX_CHARACTERS = 500
 
 def checked_stops(stops: Sequence[str], path: str) -> tuple[str, ...]:
     """Return a client's stop sequences, each once, empty ones left out. Raises BadRequest."""
+    if not stops:
+        return ()
     unique = tuple(dict.fromkeys(stop for stop in stops if stop))
     if len(unique) > _MAX_STOPS or any(len(stop) > _MAX_CHARACTERS for stop in unique):
         limits = f"{_MAX_STOPS} stop sequences of {_MAX_CHARACTERS} characters"
@@ -61,6 +64,8 @@ class StopFilter:
                 return [opened, *(self._text(Delta(text.text)) if text.text else [])]
             case Delta() if self._in_text:
                 return self._text(event)
+            case Deltas() if self._in_text:
+                return [kept for text in event.texts for kept in self.feed(Delta(text))]
             case PartEnd() if self._in_text:
                 self._in_text = False
                 return [*self._flush(), event]

@@ -27,7 +27,7 @@ async def body(request: web.Request, model: type[B], *, max_bytes: int = MAX_BOD
 
     Raises 400 for malformed JSON, 408, 413, 415 for anything but JSON, 422 for wrong fields.
     """
-    check_type(request)
+    check_type(request.headers.get("content-type"))
     return read_json(model, await read_body(request, max_bytes=max_bytes))
 
 

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from email.message import Message
+from functools import lru_cache
 from typing import Final
 
 from aiohttp import web
@@ -11,6 +13,7 @@ from handlers.inflate import CODINGS, inflated
 from models.errors import BadRequest, ErrorKind, GatewayError, PayloadTooLarge
 
 _IDENTITY: Final = frozenset({"", "identity"})
+_UTF_8: Final = frozenset({"utf-8", "utf8"})
 
 
 JSON: Final = frozenset({"application/json"})
@@ -35,12 +38,24 @@ class Pace:
 PACE: Final = web.AppKey("pace", Pace)
 
 
-def check_type(request: web.Request, types: frozenset[str] = JSON) -> None:
+def check_type(content_type: str | None, types: frozenset[str] = JSON) -> None:
     """Raise BadRequest with status 415 for anything but JSON. Without a type it is taken for it."""
-    if "Content-Type" in request.headers and request.content_type not in types:
+    if content_type is None:
+        return
+    kind, charset = _read_type(content_type)
+    if kind not in types:
         raise BadRequest("the body must be application/json", status=415)
-    if (request.charset or "utf-8").lower() not in {"utf-8", "utf8"}:
+    if charset not in _UTF_8:
         raise BadRequest("the body must be UTF-8", status=415)
+
+
+@lru_cache(maxsize=256)
+def _read_type(content_type: str) -> tuple[str, str]:
+    """Return the type and the character set that a header names."""
+    message = Message()
+    message["content-type"] = content_type
+    charset = message.get_param("charset", "utf-8")
+    return message.get_content_type(), str(charset).lower()
 
 
 async def read_body(request: web.Request, *, max_bytes: int) -> bytes:

@@ -15,11 +15,11 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from handlers.double_names import forgiving_parser
+from handlers.plain_connection import Lane, PlainConnection
+from handlers.stalls import StallWatch
+from handlers.told import SERVER
 
 logger = logging.getLogger(__name__)
-
-SERVER: Final = "aigateway"
-"""All that answers tell of our software: versions help only those who look for holes."""
 
 _SHAPES: Final = (
     # Both dialects' clients find their fields: the path, and so the dialect, may be unreadable.
@@ -36,15 +36,14 @@ class TimedConnection(RequestHandler):
     request; between requests aiohttp's keep-alive limit rules.
     """
 
-    __slots__ = ("_head_timeout_s", "_head_timer", "_stall_timeout_s", "_stall_timer")
+    __slots__ = ("_head_timeout_s", "_head_timer", "_stall")
 
     def __init__(self, manager: "TimedServer", **kwargs: Any) -> None:  # noqa: ANN401 - aiohttp's own
         super().__init__(manager, **kwargs)
         self._parser = forgiving_parser(self)
         self._head_timeout_s = manager.head_timeout_s
         self._head_timer: asyncio.TimerHandle | None = None
-        self._stall_timeout_s = manager.stall_timeout_s
-        self._stall_timer: asyncio.TimerHandle | None = None
+        self._stall = StallWatch(self._loop, manager.stall_timeout_s)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -59,15 +58,16 @@ class TimedConnection(RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._stop_timer()
-        self._stop_stall_timer()
+        self._stall.end()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._watch_reader()
+        if self.transport is not None:
+            self._stall.begin(self.transport)
 
     def resume_writing(self) -> None:
-        self._stop_stall_timer()
+        self._stall.end()
         super().resume_writing()
 
     def handle_error(
@@ -103,27 +103,6 @@ class TimedConnection(RequestHandler):
             self._head_timer.cancel()
             self._head_timer = None
 
-    def _stop_stall_timer(self) -> None:
-        if self._stall_timer is not None:
-            self._stall_timer.cancel()
-            self._stall_timer = None
-
-    def _watch_reader(self) -> None:
-        if self.transport is not None:
-            unread = self.transport.get_write_buffer_size()
-            self._stall_timer = self._loop.call_later(
-                self._stall_timeout_s, self._check_reader, unread
-            )
-
-    def _check_reader(self, unread_before: int) -> None:
-        self._stall_timer = None
-        if self.transport is None:
-            return
-        if self.transport.get_write_buffer_size() < unread_before:
-            self._watch_reader()
-        else:
-            self.transport.abort()  # closing would wait for the client once more
-
     def _head_is_late(self) -> None:
         self._head_timer = None
         if self._current_request is None and not self._messages:
@@ -131,10 +110,15 @@ class TimedConnection(RequestHandler):
 
 
 class TimedServer(web.Server):
-    """Makes timed connections."""
+    """Makes timed connections, and plain ones, which become timed ones where that is needed."""
 
     def __init__(
-        self, server: web.Server, *, head_timeout_s: float, stall_timeout_s: float
+        self,
+        server: web.Server,
+        *,
+        head_timeout_s: float,
+        stall_timeout_s: float,
+        lane: Lane | None,
     ) -> None:
         super().__init__(
             server.request_handler,
@@ -145,9 +129,29 @@ class TimedServer(web.Server):
         )
         self.head_timeout_s = head_timeout_s
         self.stall_timeout_s = stall_timeout_s
+        self._lane = lane
+        self._make_timed = self._timed  # made once, not for each connection
 
-    def __call__(self) -> RequestHandler:
+    def __call__(self) -> asyncio.Protocol:  # type: ignore[override] # aiohttp only listens with it
+        if self._lane is None:
+            return self._timed()
+        return PlainConnection(self._lane, self._loop, self._make_timed)
+
+    def pre_shutdown(self) -> None:
+        super().pre_shutdown()
+        for connection in self._plain():
+            connection.close()
+
+    async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - aiohttp calls it
+        limit_s = timeout or 0.0
+        closing = [connection.shutdown(limit_s) for connection in self._plain()]
+        await asyncio.gather(super().shutdown(timeout), *closing)
+
+    def _timed(self) -> RequestHandler:
         return TimedConnection(self, loop=self._loop, **self._kwargs)
+
+    def _plain(self) -> list[PlainConnection]:
+        return [] if self._lane is None else list(self._lane.connections)
 
 
 class TimedRunner(web.AppRunner):
@@ -161,7 +165,9 @@ class TimedRunner(web.AppRunner):
         stall_timeout_s: float = 300.0,
         keepalive_timeout_s: float = 75.0,
         shutdown_timeout_s: float = 60.0,
+        lane: Lane | None = None,
     ) -> None:
+        """`lane`: serves plain model calls; without one aiohttp serves them all."""
         super().__init__(
             app,
             handler_cancellation=True,
@@ -173,6 +179,7 @@ class TimedRunner(web.AppRunner):
         )
         self._head_timeout_s = head_timeout_s
         self._stall_timeout_s = stall_timeout_s
+        self._lane = lane
 
     def end_connections(self) -> None:
         """Close the connections that serve nothing now, and the others after their answer.
@@ -187,4 +194,5 @@ class TimedRunner(web.AppRunner):
             await super()._make_server(),
             head_timeout_s=self._head_timeout_s,
             stall_timeout_s=self._stall_timeout_s,
+            lane=self._lane,
         )

@@ -1,49 +1,54 @@
 """How the events of a stream are put on the wire."""
 
-from collections.abc import Mapping
-from typing import Final, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
 
 from dialects.base import Dialect
 from dialects.gemini.array import ArrayWriter
 from handlers.callers import GEMINI, family
+from models.ports import Sink
 
 _SSE: Final = "text/event-stream; charset=utf-8"
 _JSON: Final = "application/json; charset=utf-8"
 
 
-class Framing(Protocol):
-    """Turns whole server-sent events into what the client reads."""
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """Between whole server-sent events and what the client reads."""
 
     content_type: str
-
-    def feed(self, frames: bytes) -> bytes:
-        """Return what to send for these events, possibly nothing."""
-        ...
-
-    def end(self) -> bytes:
-        """Return what closes the stream, whether it was whole or broke."""
-        ...
+    sink: Sink
+    """Takes the events."""
+    close: Callable[[], object]
+    """Writes what closes the stream, whether it was whole or broke."""
 
 
-class ServerEvents:
-    """The events as they are."""
-
-    content_type = _SSE
-
-    def feed(self, frames: bytes) -> bytes:
-        return frames
-
-    def end(self) -> bytes:
-        return b""
-
-
-class JsonArray(ArrayWriter):
+class JsonArray:
     """One JSON array that grows, an element for each event."""
 
-    content_type = _JSON
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._array = ArrayWriter()
+
+    def write(self, data: bytes) -> bool:
+        return self._sink.write(self._array.feed(data))
+
+    async def drain(self) -> None:
+        await self._sink.drain()
+
+    def close(self) -> None:
+        """End the array."""
+        self._sink.write(self._array.end())
 
 
-def framing_of(dialect: Dialect, query: Mapping[str, str]) -> Framing:
+def framed(sink: Sink, dialect: Dialect, query: Mapping[str, str]) -> Framing:
     """Return what the client asked for: Google's clients get an array without `alt=sse`."""
-    is_array = family(dialect.name) == GEMINI and query.get("alt", "").lower() != "sse"
-    return JsonArray() if is_array else ServerEvents()
+    if family(dialect.name) == GEMINI and query.get("alt", "").lower() != "sse":
+        array = JsonArray(sink)
+        return Framing(_JSON, array, array.close)
+    return Framing(_SSE, sink, _nothing)
+
+
+def _nothing() -> None:
+    """Events end by themselves."""

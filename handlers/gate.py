@@ -9,13 +9,11 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from dialects.base import Dialect
-from dialects.fields import dumps
 from handlers.callers import caller_dialect
-from handlers.connection import SERVER
 from handlers.endpoint import Access, Endpoint, Handler
-from models.errors import BadRequest, ErrorKind, Forbidden, GatewayError, NotFound, UpstreamError
+from handlers.told import JSON_TYPE, SERVER, hidden, told
+from models.errors import BadRequest, ErrorKind, Forbidden, GatewayError, NotFound
 from models.ids import new_id
-from models.json_types import Json
 from models.principal import Principal
 from services.authenticator import Authenticator
 
@@ -27,7 +25,6 @@ HEADERS: Final = web.RequestKey("headers", dict[str, str])
 """Headers that the answer carries even if it is an error."""
 
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
-_NOSNIFF: Final = {"x-content-type-options": "nosniff"}
 
 
 class Gate:
@@ -52,7 +49,7 @@ class Gate:
         async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
             # The decision rests on the matched route alone, never on a rebuilt URL or Host.
             endpoint = self._endpoints.get(request.match_info.handler)
-            request_id = _request_id(request)
+            request_id = request_id_of(request.headers)
             request[REQUEST_ID] = request_id
             try:
                 _check_framing(request)
@@ -62,17 +59,15 @@ class Gate:
             except GatewayError as error:
                 return self._told(error, endpoint, request, request_id)
             except web.HTTPException as error:
-                told = self._told(_from_http(error), endpoint, request, request_id)
+                refusal = self._told(_from_http(error), endpoint, request, request_id)
                 if "allow" in error.headers:  # RFC 9110 section 15.5.6: a 405 must have it
-                    told.headers["allow"] = error.headers["allow"]
-                return told
+                    refusal.headers["allow"] = error.headers["allow"]
+                return refusal
             except Exception as error:
                 if request.writer.output_size > 0 or _is_gone(request):
                     raise  # only the end of the connection can still tell
                 logger.exception("a handler failed", extra={"request_id": request_id})
-                hidden = GatewayError("the gateway failed; the log has the cause")
-                hidden.__cause__ = error
-                return self._told(hidden, endpoint, request, request_id)
+                return self._told(hidden(error), endpoint, request, request_id)
 
         return gate
 
@@ -118,16 +113,12 @@ class Gate:
         request: web.Request,
         request_id: str,
     ) -> web.Response:
-        dialect = self._dialect_of(endpoint, request)
-        if dialect is None:
-            return _api_error(error)
-        told = dialect.encode_error(error, request_id)
-        headers = {**told.headers, **_NOSNIFF, "request-id": request_id}
-        body, status = told.body, told.status
-        if isinstance(error, UpstreamError) and error.is_verbatim:
-            body, status = error.upstream_body or body, error.upstream_status or status
+        answer = told(error, self._dialect_of(endpoint, request), request_id)
         return web.Response(
-            body=body, status=status, headers=headers, content_type="application/json"
+            body=answer.body,
+            status=answer.status,
+            headers=answer.headers,
+            content_type=JSON_TYPE,
         )
 
     def _dialect_of(self, endpoint: Endpoint | None, request: web.Request) -> Dialect | None:
@@ -158,9 +149,10 @@ def _check_framing(request: web.Request) -> None:
         raise BadRequest("transfer-encoding: only chunked is supported")
 
 
-def _request_id(request: web.Request) -> str:
-    given = request.headers.get("x-request-id", "")
-    return given if _SANE_ID.fullmatch(given) else new_id()
+def request_id_of(headers: Mapping[str, str]) -> str:
+    """Return the caller's id of a request, if it has a sane one, else a new one."""
+    given = headers.get("x-request-id")
+    return given if given is not None and _SANE_ID.fullmatch(given) else new_id()
 
 
 def _from_http(error: web.HTTPException) -> GatewayError:
@@ -175,30 +167,3 @@ def _from_http(error: web.HTTPException) -> GatewayError:
         )
     kind = ErrorKind.TOO_LARGE if error.status == 413 else ErrorKind.INVALID_REQUEST
     return GatewayError(error.reason or "bad request", kind=kind, status=error.status)
-
-
-def _api_error(error: GatewayError) -> web.Response:
-    details: dict[str, Json] = {key: _plain(value) for key, value in error.details.items()}
-    if error.path is not None:
-        details.setdefault("path", error.path)
-    body: Json = {"error": {"code": error.code, "message": error.message, "details": details}}
-    headers = dict(_NOSNIFF)
-    if error.retry_after_s is not None:
-        headers["retry-after"] = str(max(1, -int(-error.retry_after_s // 1)))
-    if error.status == 401:
-        headers["www-authenticate"] = "Bearer"
-    return web.Response(
-        body=dumps(body), status=error.status, headers=headers, content_type="application/json"
-    )
-
-
-def _plain(value: object) -> Json:
-    match value:
-        case None | bool() | int() | float() | str():
-            return value
-        case Mapping():
-            return {str(key): _plain(inner) for key, inner in value.items()}
-        case list() | tuple():
-            return [_plain(inner) for inner in value]
-        case _:
-            return str(value)

@@ -1,7 +1,7 @@
 """Model calls: read the request, let the executor serve it, write the answer, keep the record."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from types import MappingProxyType
 from typing import Final, Protocol
 
@@ -10,18 +10,19 @@ from aiohttp import web
 from dialects.base import Dialect, Operation
 from dialects.fields import parse_object
 from handlers.callers import GEMINI, family
-from handlers.calls import JSON_OR_CURL, check_type, read_body
+from handlers.calls import JSON_OR_CURL, check_type
 from handlers.endpoint import Access, Endpoint, Handler
-from handlers.framing import framing_of
-from handlers.gate import HEADERS, PRINCIPAL, REQUEST_ID
+from handlers.exchange import Exchange
+from handlers.framing import framed
 from handlers.refusals import tell_attempts, when_to_come_again
+from handlers.web_exchange import WebExchange
 from models.errors import BadRequest, ErrorKind, GatewayError
 from models.exchange import ProxyRequest, RequestRecord
 from models.ids import new_id
 from models.ports import Clock
-from models.principal import Principal
-from services.answers import Reply
+from services.admission import overloaded
 from services.executor import Executor
+from services.reply import Reply, Stream
 
 _CLIENT_LEFT: Final = 499
 _STREAM_HEADERS: Final = {"cache-control": "no-store", "x-accel-buffering": "no"}
@@ -42,6 +43,9 @@ _SESSION: Final = (
     "x-session-affinity",
 )
 """Headers by which programs name a conversation, the one that counts first."""
+_STRICT: Final = "x-aigateway-strict"
+_WISHES: Final = frozenset({_STRICT, _FALLBACK, _FALLBACK_MODE, *_SESSION})
+"""Headers by which a client tells how it wants to be served; most have none of them."""
 _JSON_HEADERS: Final = {"content-type": "application/json", "cache-control": "no-store"}
 
 
@@ -71,10 +75,13 @@ class Inference:
         clock: Clock,
         *,
         max_body_bytes: int,
+        admits: Callable[[], bool],
         strict: bool = False,
         memories: Mapping[str, Memory] = NO_MEMORIES,
     ) -> None:
-        """`strict`: refuse what would be dropped, unless the request says otherwise.
+        """`admits`: whether one more call may begin now.
+
+        `strict`: refuse what would be dropped, unless the request says otherwise.
 
         `memories`: by dialect, where one has any.
         """
@@ -83,6 +90,7 @@ class Inference:
         self._dialects = dialects
         self._clock = clock
         self._max_body_bytes = max_body_bytes
+        self._admits = admits
         self._strict = strict
         self._memories = memories
 
@@ -105,40 +113,35 @@ class Inference:
 
     def _handler(self, dialect: Dialect) -> Handler:
         async def serve(request: web.Request) -> web.StreamResponse:
-            return await self._serve(request, dialect)
+            if not self._admits():
+                raise overloaded()
+            exchange = WebExchange(request)
+            await self.serve(exchange, dialect)
+            return exchange.response
 
         return serve
 
-    async def _serve(self, request: web.Request, dialect: Dialect) -> web.StreamResponse:
-        principal, request_id = request[PRINCIPAL], request[REQUEST_ID]
-        # An id that the client chose is stored, but never becomes a row's own.
-        is_given = request.headers.get("x-request-id") == request_id
-        record = RequestRecord(
-            new_id() if is_given else request_id,
-            self._clock.now(),
-            principal.key_id,
-            dialect.name,
-            model="",
-            stream=False,
-            client_request_id=request_id if is_given else None,
-        )
+    async def serve(self, exchange: Exchange, dialect: Dialect) -> None:
+        """Answer one call. Raises GatewayError as long as there is no answer."""
+        record = self._begun(exchange, dialect)
         started = self._clock.monotonic()
         try:
-            call = await self._read(request, dialect, record, started)
+            call = await self._read(exchange, dialect, record, started)
             try:
                 reply = await self._answered(call, record)
             finally:
-                request[HEADERS] = _about(record, principal, request_id)
-            if reply.chunks is None:
+                _tell_who(exchange, record)
+            if reply.stream is None:
                 record.status = 200
-                return web.Response(body=reply.body, headers={**_JSON_HEADERS, **reply.headers})
-            return await _stream(request, dialect, reply, record)
+                exchange.whole(reply.body, {**_JSON_HEADERS, **reply.headers})
+            else:
+                call.forget_content()
+                await _stream(exchange, dialect, reply, reply.stream, record)
         except GatewayError as error:
-            tell_attempts(error, record, is_admin=principal.is_admin)
+            tell_attempts(error, record, is_admin=exchange.principal.is_admin)
             record.error_code = error.code
             record.status = dialect.encode_error(error, record.id).status
-            told = request.get(HEADERS, {})
-            request[HEADERS] = {**told, **when_to_come_again(error, record.status)}
+            exchange.about.update(when_to_come_again(error, record.status))
             raise
         except (asyncio.CancelledError, ConnectionError):
             record.status, record.error_code = _CLIENT_LEFT, ErrorKind.CANCELLED.value
@@ -150,23 +153,42 @@ class Inference:
             record.latency_ms = (self._clock.monotonic() - started) * 1000.0
             self._record(record)
 
-    async def _answered(self, call: ProxyRequest, record: RequestRecord) -> Reply:
+    def _begun(self, exchange: Exchange, dialect: Dialect) -> RequestRecord:
+        request_id = exchange.request_id
+        # An id that the client chose is stored, but never becomes a row's own.
+        is_given = exchange.headers.get("x-request-id") == request_id
+        return RequestRecord(
+            new_id() if is_given else request_id,
+            self._clock.now(),
+            exchange.principal.key_id,
+            dialect.name,
+            model="",
+            stream=False,
+            client_request_id=request_id if is_given else None,
+        )
+
+    def _answered(
+        self, call: ProxyRequest, record: RequestRecord
+    ) -> Coroutine[object, object, Reply]:
         memory = self._memories.get(call.dialect)
         if memory is None:
-            return await self._executor.open(call, record)
+            return self._executor.open(call, record)
+        return self._remembered(memory, call, record)
+
+    async def _remembered(self, memory: Memory, call: ProxyRequest, record: RequestRecord) -> Reply:
         recalled = await memory.recall(call)
         return await memory.keep(call, recalled, await self._executor.open(recalled, record))
 
     async def _read(
-        self, request: web.Request, dialect: Dialect, record: RequestRecord, started: float
+        self, exchange: Exchange, dialect: Dialect, record: RequestRecord, started: float
     ) -> ProxyRequest:
-        check_type(request, JSON_OR_CURL)
-        body = await read_body(request, max_bytes=self._max_body_bytes)
+        headers = exchange.headers
+        check_type(headers.get("content-type"), JSON_OR_CURL)
+        body = await exchange.read(self._max_body_bytes)
         payload = parse_object(body)
-        asked = dialect.inspect(body, payload, request.match_info)
+        asked = dialect.inspect(body, payload, exchange.parameters)
         record.model, record.stream = asked.model, asked.stream
-        wish = request.headers.get("x-aigateway-strict")
-        return ProxyRequest(
+        request = ProxyRequest(
             record.id,
             record.client_request_id,
             dialect.name,
@@ -174,33 +196,44 @@ class Inference:
             asked.stream,
             body,
             payload,
-            _forwardable(request, dialect),
+            _forwardable(headers, dialect),
             record.key_id,
             record.at,
             started,
-            self._strict if wish is None else wish.strip().lower() == "true",
-            *_stand_ins(request),
-            _session(request),
+            self._strict,
         )
+        if not _WISHES.isdisjoint(headers):
+            _take_wishes(request, headers)
+        return request
 
 
-def _forwardable(request: web.Request, dialect: Dialect) -> dict[str, str]:
+def _forwardable(headers: Mapping[str, str], dialect: Dialect) -> dict[str, str]:
     """Return the headers that may go on. Raises BadRequest for what could not be sent again."""
-    found = {}
-    for name in dialect.forwarded_headers & request.headers.keys():
-        value = ",".join(request.headers.getall(name))
+    found: dict[str, str] = {}
+    if dialect.forwarded_headers.isdisjoint(headers):
+        return found
+    for name in dialect.forwarded_headers & headers.keys():
+        value = headers[name]
         if not (value.isascii() and value.isprintable()):
             raise BadRequest(f"header {name}: only printable ASCII characters are allowed")
         found[name] = value
     return found
 
 
-def _stand_ins(request: web.Request) -> tuple[tuple[str, ...] | None, bool | None]:
+def _take_wishes(request: ProxyRequest, headers: Mapping[str, str]) -> None:
+    """Note how the client wants to be served. Raises BadRequest."""
+    if (wish := headers.get(_STRICT)) is not None:
+        request.strict = wish.strip().lower() == "true"
+    request.fallbacks, request.is_race = _stand_ins(headers)
+    request.session = _session(headers)
+
+
+def _stand_ins(headers: Mapping[str, str]) -> tuple[tuple[str, ...] | None, bool | None]:
     """Return the models that may serve in the asked one's stead, and whether all at once.
 
     Raises BadRequest.
     """
-    named, mode = request.headers.get(_FALLBACK), request.headers.get(_FALLBACK_MODE)
+    named, mode = headers.get(_FALLBACK), headers.get(_FALLBACK_MODE)
     if mode not in (None, "sequential", "race"):
         raise BadRequest(f"header {_FALLBACK_MODE}: expected sequential or race")
     if named is None:
@@ -211,39 +244,36 @@ def _stand_ins(request: web.Request) -> tuple[tuple[str, ...] | None, bool | Non
     return models, None if mode is None else mode == "race"
 
 
-def _session(request: web.Request) -> str | None:
+def _session(headers: Mapping[str, str]) -> str | None:
     """Return the name of the conversation, None when no header has one."""
-    headers = request.headers
     for header in _SESSION:
         if header in headers and (name := headers[header].strip()):
             return name
     return None
 
 
-def _about(record: RequestRecord, principal: Principal, request_id: str) -> dict[str, str]:
-    """Return headers that tell who served, or tried to."""
-    headers = {"request-id": request_id, "x-aigateway-attempts": str(record.attempts)}
+def _tell_who(exchange: Exchange, record: RequestRecord) -> None:
+    """Let the answer's headers tell who served, or tried to."""
+    about = exchange.about
+    about["request-id"] = exchange.request_id
+    about["x-aigateway-attempts"] = str(record.attempts)
     if record.provider_id is not None:
-        headers["x-aigateway-provider"] = record.provider_id
-    if principal.is_admin and record.account_id is not None:
-        headers["x-aigateway-account"] = record.account_id
-    return headers
+        about["x-aigateway-provider"] = record.provider_id
+    if exchange.principal.is_admin and record.account_id is not None:
+        about["x-aigateway-account"] = record.account_id
 
 
 async def _stream(
-    request: web.Request, dialect: Dialect, reply: Reply, record: RequestRecord
-) -> web.StreamResponse:
-    framing = framing_of(dialect, request.query)
+    exchange: Exchange, dialect: Dialect, reply: Reply, stream: Stream, record: RequestRecord
+) -> None:
+    """Give the client its answer as it comes."""
+    framing = framed(exchange, dialect, exchange.query)
     named = {"content-type": framing.content_type}
     try:
-        assert reply.chunks is not None  # noqa: S101 - for the type checker
-        response = web.StreamResponse(headers={**_STREAM_HEADERS, **named, **reply.headers})
-        await response.prepare(request)
+        await exchange.begin({**_STREAM_HEADERS, **named, **reply.headers})
         record.status = 200
-        async for chunk in reply.chunks:
-            if told := framing.feed(chunk):
-                await response.write(told)
+        await stream(framing.sink)
+        framing.close()
     finally:
-        await reply.aclose()
-    await response.write_eof(framing.end())
-    return response
+        reply.drop()
+    await exchange.end()

@@ -23,6 +23,7 @@ def listed_endpoints(dialects: Mapping[str, Dialect], version: str) -> list[Endp
         dialects,
         SystemClock(),
         max_body_bytes=0,
+        admits=lambda: False,
     )
     models = ModelList(cast(Catalog, None), dialects)
     stored = StoredResponseRoutes(cast(StoredResponses, None))

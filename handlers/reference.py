@@ -1,8 +1,10 @@
 """`/openapi.json` and `/docs`: the contract for machines and for people."""
 
+import asyncio
 import base64
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -10,8 +12,6 @@ import orjson
 from aiohttp import web
 
 from handlers.endpoint import Access, Endpoint
-from openapi.document import build_document
-from openapi.page import render
 
 _TAG: Final = "reference"
 _STYLE: Final = (Path(__file__).parent / "static" / "reference.css").read_text(encoding="utf-8")
@@ -29,14 +29,21 @@ _PAGE_HEADERS: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Views:
+    json: bytes
+    page: bytes
+
+
 class Reference:
-    """Both views of one document, made once."""
+    """Both views of one document, made when somebody first asks for one."""
 
     def __init__(self, routes: Sequence[Endpoint], version: str) -> None:
         """`routes`: all other routes of the server."""
-        document = build_document([*routes, *self.endpoints()], version)
-        self._json = orjson.dumps(document)
-        self._page = render(document, _STYLE).encode()
+        self._routes = [*routes, *self.endpoints()]
+        self._version = version
+        self._making = asyncio.Lock()
+        self._made: _Views | None = None
 
     def endpoints(self) -> list[Endpoint]:
         """Return the routes of the reference."""
@@ -52,11 +59,30 @@ class Reference:
             Endpoint("GET", "/docs", self._serve_page, Access.PUBLIC, "This reference", _TAG),
         ]
 
+    async def _views(self) -> _Views:
+        async with self._making:
+            if self._made is None:
+                self._made = await asyncio.to_thread(_make, self._routes, self._version)
+        return self._made
+
     async def _serve_json(self, _request: web.Request) -> web.Response:
         headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
-        return web.Response(body=self._json, content_type="application/json", headers=headers)
+        return web.Response(
+            body=(await self._views()).json, content_type="application/json", headers=headers
+        )
 
     async def _serve_page(self, _request: web.Request) -> web.Response:
         return web.Response(
-            body=self._page, content_type="text/html", charset="utf-8", headers=_PAGE_HEADERS
+            body=(await self._views()).page,
+            content_type="text/html",
+            charset="utf-8",
+            headers=_PAGE_HEADERS,
         )
+
+
+def _make(routes: Sequence[Endpoint], version: str) -> _Views:
+    from openapi.document import build_document
+    from openapi.page import render
+
+    document = build_document(routes, version)
+    return _Views(orjson.dumps(document), render(document, _STYLE).encode())

@@ -12,6 +12,7 @@ from handlers import (
     events,
     explain,
     health,
+    metrics,
     oauth,
     providers_api,
     quotas,
@@ -45,6 +46,7 @@ def all_endpoints(model_routes: Sequence[Endpoint], version: str) -> list[Endpoi
         *events.endpoints(),
         *oauth.endpoints(),
         *health.endpoints(),
+        *metrics.endpoints(),
         *root.endpoints(),
     ]
     return [*routes, *Reference(routes, version).endpoints()]

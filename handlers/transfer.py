@@ -66,7 +66,7 @@ def endpoints() -> list[Endpoint]:
 
 
 async def _import(request: web.Request) -> web.Response:
-    check_type(request)
+    check_type(request.headers.get("content-type"))
     given = await read_body(request, max_bytes=MAX_IMPORT_BYTES)
     asked = await asyncio.to_thread(read_json, AccountImport, given)
     entries = await request.app[GATEWAY].account_care.transfer.take(asked)

@@ -1,16 +1,17 @@
 """A request and an answer, in no vendor's terms."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from models.content import Message, Part, Text
 from models.json_types import JsonObject
+from models.record import record
 from models.usage import NO_USAGE, Usage
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Tool:
     """A function the client runs, or (`raw` set) a vendor's own tool that only it knows."""
 
@@ -36,7 +37,7 @@ class Tool:
     """A `raw` tool that its client always sends: where nobody knows it, it may be left out."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ToolChoice:
     """Which tools the model may or must call."""
 
@@ -46,7 +47,7 @@ class ToolChoice:
     subset_required: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Sampling:
     """Knobs of the sampler; None means absent, 0 and False are values."""
 
@@ -62,11 +63,16 @@ class Sampling:
     top_logprobs: int | None = None
 
 
+NO_SAMPLING: Final = Sampling()
+"""Of a request that says nothing of it, as most do: whoever reads one gives this very object, so
+that whoever writes it need not look at every knob."""
+
+
 ThinkingMode: TypeAlias = Literal["default", "off", "auto", "budget", "effort", "between_tools"]
 Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Thinking:
     """How much the model shall think, and whether the client wants to see it."""
 
@@ -81,7 +87,11 @@ class Thinking:
     None when it did not say."""
 
 
-@dataclass(frozen=True, slots=True)
+NO_THINKING: Final = Thinking()
+"""Of a request that says nothing of it."""
+
+
+@record(frozen=True, slots=True)
 class OutputFormat:
     """The shape of the answer's text."""
 
@@ -92,7 +102,11 @@ class OutputFormat:
     strict: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
+TEXT_OUTPUT: Final = OutputFormat()
+"""Of a request that says nothing of it."""
+
+
+@record(frozen=True, slots=True)
 class ChatRequest:
     """What a client asks for."""
 
@@ -105,9 +119,9 @@ class ChatRequest:
     parallel_tools: bool | None = None
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
-    sampling: Sampling = field(default_factory=Sampling)
-    thinking: Thinking = field(default_factory=Thinking)
-    output: OutputFormat = field(default_factory=OutputFormat)
+    sampling: Sampling = NO_SAMPLING
+    thinking: Thinking = NO_THINKING
+    output: OutputFormat = TEXT_OUTPUT
     user_id: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     service_tier: str | None = None
@@ -138,7 +152,7 @@ class FinishReason(StrEnum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ChatResponse:
     """A whole answer."""
 

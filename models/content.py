@@ -3,16 +3,17 @@
 Every field that only one vendor knows is marked, and is carried back to that vendor alone.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, TypeAlias
 
 from models.json_types import JsonObject
+from models.record import record
 
 MediaKind: TypeAlias = Literal["image", "audio", "video", "document"]
 Role: TypeAlias = Literal["system", "user", "assistant"]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Text:
     """Plain text. May be empty; encoders drop it where their vendor refuses it."""
 
@@ -23,7 +24,7 @@ class Text:
     """What the text cites: Anthropic's objects as they came, or those of `dialects.citations`."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Inline:
     """Media bytes as base64 in the standard alphabet, padded."""
 
@@ -31,14 +32,14 @@ class Inline:
     data: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Remote:
     """Media behind an address that the vendor fetches."""
 
     url: str
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class VendorFile:
     """A file id that only `vendor` (a dialect name) understands."""
 
@@ -46,14 +47,14 @@ class VendorFile:
     file_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class PlainText:
     """A document whose content is text."""
 
     text: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Media:
     """An image, a recording, a film or a document."""
 
@@ -69,7 +70,7 @@ class Media:
     """What only Anthropic knows (`citations`, `transformations`), kept for Anthropic only."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Reasoning:
     """What the model thought. The signature is valid only at `origin`."""
 
@@ -81,7 +82,7 @@ class Reasoning:
     """Anthropic's encrypted block; `text` is then empty."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ToolCall:
     """The model asks for a tool. `id` is never empty and unique in the request."""
 
@@ -95,7 +96,7 @@ class ToolCall:
     origin: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ToolResult:
     """What a tool answered to the call `call_id`."""
 
@@ -107,14 +108,14 @@ class ToolResult:
     """Where it stood in the client's body, for errors."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Refusal:
     """The model's refusal, where a vendor has a field of its own for it."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Opaque:
     """A block that only `dialect` understands; it goes back there or is refused elsewhere."""
 
@@ -125,7 +126,7 @@ class Opaque:
 Part: TypeAlias = Text | Media | Reasoning | ToolCall | ToolResult | Refusal | Opaque
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Message:
     """One turn. `system` occurs here only in the middle of a conversation."""
 

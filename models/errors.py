@@ -91,6 +91,21 @@ class GatewayError(Exception):
         return self.kind.value
 
 
+def let_go(error: BaseException) -> None:
+    """Drop the frames that an error went through, and those of what led to it.
+
+    For errors that are kept, or were told: a frame that keeps an error is kept by it in turn, and
+    with it the whole request, until the collector comes.
+    """
+    error.__traceback__ = None
+    left = [error.__cause__, error.__context__]
+    while left:
+        led = left.pop()
+        if led is not None and led.__traceback__ is not None:
+            led.__traceback__ = None
+            left += (led.__cause__, led.__context__)
+
+
 class BadRequest(GatewayError):
     """The body does not fit the client's dialect."""
 

@@ -1,23 +1,23 @@
 """The grammar of a streamed answer, and its two conversions to and from a whole one.
 
-    Start (PartStart Delta* PartEnd | Progress)* (Finish | Failed)
+    Start (PartStart (Delta | Deltas)* PartEnd | Progress)* (Finish | Failed)
 
 Parts never overlap: decoders put overlapping upstream parts in sequence, so that no encoder
 ever sees an overlap. `Finish.usage` is the final count. Nothing follows Finish or Failed.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from models.chat import ChatResponse, FinishReason
 from models.content import Media, Opaque, Part, Reasoning, Refusal, Text, ToolCall
 from models.errors import GatewayError
 from models.json_types import JsonObject
+from models.record import record, replace
 from models.usage import NO_USAGE, Usage
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Start:
     """The upstream began to answer."""
 
@@ -27,7 +27,7 @@ class Start:
     usage: Usage = NO_USAGE
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class PartStart:
     """A part opens. `part` holds what is known: for a tool call its id and name, for text
     and reasoning usually nothing yet; Media, Opaque and redacted reasoning come complete."""
@@ -35,10 +35,9 @@ class PartStart:
     part: Part
 
 
-@dataclass(slots=True)  # a stream is made of these, and a frozen one takes three times as long
+@record(frozen=True, slots=True)
 class Delta:
-    """More of the open part: text of Text, Reasoning or Refusal, or argument text of a ToolCall.
-    Never changed, though nothing forbids it."""
+    """More of the open part: text of Text, Reasoning or Refusal, or argument text of a ToolCall."""
 
     text: str = ""
     signature: str | None = None
@@ -46,19 +45,28 @@ class Delta:
     citation: JsonObject | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
+class Deltas:
+    """Several deltas that came together and bring nothing but text. Whoever writes them writes
+    each by itself: what a client gets does not depend on how its bytes came."""
+
+    texts: Sequence[str]
+    """At least one, and none of them is empty."""
+
+
+@record(frozen=True, slots=True)
 class PartEnd:
     """The open part is complete."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Progress:
     """The upstream is alive or reported usage, without content."""
 
     usage: Usage = NO_USAGE
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Finish:
     """The answer is complete."""
 
@@ -67,7 +75,7 @@ class Finish:
     usage: Usage = NO_USAGE
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Failed:
     """The answer broke off; nothing of it may be taken for complete."""
 
@@ -75,7 +83,12 @@ class Failed:
     """The provider's, or what happened on our side of it."""
 
 
-Event: TypeAlias = Start | PartStart | Delta | PartEnd | Progress | Finish | Failed
+Event: TypeAlias = Start | PartStart | Delta | Deltas | PartEnd | Progress | Finish | Failed
+
+
+def told(texts: Sequence[str]) -> Delta | Deltas:
+    """Return what tells these pieces of the open part's text."""
+    return Delta(texts[0]) if len(texts) == 1 else Deltas(texts)
 
 
 def extended(part: Part, delta: Delta) -> Part:
@@ -83,13 +96,12 @@ def extended(part: Part, delta: Delta) -> Part:
     match part:
         case Text():
             citations = part.citations + ((delta.citation,) if delta.citation else ())
-            return replace(part, text=part.text + delta.text, citations=citations)
+            return Text(part.text + delta.text, part.cache, citations)
         case Reasoning():
-            return replace(
-                part, text=part.text + delta.text, signature=delta.signature or part.signature
-            )
+            signature = delta.signature or part.signature
+            return Reasoning(part.text + delta.text, signature, part.origin, part.redacted)
         case Refusal():
-            return replace(part, text=part.text + delta.text)
+            return Refusal(part.text + delta.text)
         case ToolCall():
             return replace(part, arguments=part.arguments + delta.text)
         case _:
@@ -108,18 +120,20 @@ def collect(events: Iterable[Event]) -> ChatResponse:
     deltas: list[Delta] = []
     for event in events:
         match event:
-            case Start():
-                start, usage = event, usage.updated(event.usage)
+            case Delta():
+                deltas.append(event)
             case PartStart():
                 parts.append(event.part)
                 deltas.clear()
-            case Delta():
-                deltas.append(event)
             case PartEnd():
                 parts[-1] = _completed(parts[-1], deltas)
                 deltas.clear()
+            case Start():
+                start, usage = event, usage.updated(event.usage)
             case Progress():
                 usage = usage.updated(event.usage)
+            case Deltas():
+                deltas.append(Delta("".join(event.texts)))
             case Failed():
                 raise event.error
             case Finish():
@@ -138,6 +152,8 @@ def collect(events: Iterable[Event]) -> ChatResponse:
 
 
 def _completed(part: Part, deltas: list[Delta]) -> Part:
+    if len(deltas) == 1:  # as in an answer that came whole
+        return extended(part, deltas[0])
     signatures = [delta.signature for delta in deltas if delta.signature]
     text = "".join([delta.text for delta in deltas])
     part = extended(part, Delta(text, signatures[-1] if signatures else None))
@@ -192,7 +208,7 @@ def check(events: Iterable[Event]) -> list[Event]:
                 pass
             case "idle", PartStart():
                 state = "open"
-            case "open", Delta():
+            case "open", Delta() | Deltas():
                 pass
             case "open", PartEnd():
                 state = "idle"

@@ -8,7 +8,7 @@ from models.json_types import JsonObject
 from models.usage import NO_USAGE, Usage
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class UpstreamRequest:
     """An HTTP request to a provider or a token endpoint, ready to send."""
 
@@ -18,7 +18,7 @@ class UpstreamRequest:
     body: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ProxyRequest:
     """A client's model call, read and checked."""
 
@@ -45,6 +45,10 @@ class ProxyRequest:
     """Whether those are asked at once; None means as configured."""
     session: str | None = None
     """Name of the conversation in a header of the client's; such headers go on to nobody."""
+
+    def forget_content(self) -> None:
+        """Let go of what was asked: an answer may run for long, and conversations are large."""
+        self.body, self.payload, self.headers = b"", {}, {}
 
 
 @dataclass(slots=True)

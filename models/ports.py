@@ -1,6 +1,7 @@
 """Interfaces that low layers need and high layers fill."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from enum import Enum
 from typing import Protocol
 
 from models.egress import EgressProxy
@@ -19,6 +20,29 @@ class Clock(Protocol):
         ...
 
 
+class Flow(Enum):
+    """Why a body flows no further."""
+
+    STOPPED = "stopped"
+    """Whoever took it has enough for now."""
+    ENDED = "ended"
+    SILENT = "silent"
+    """Nothing came for as long as was allowed."""
+
+
+class Sink(Protocol):
+    """Where a stream goes: the client's connection, or something on the way to it."""
+
+    def write(self, data: bytes) -> bool:
+        """Send, also nothing, which says that the stream has begun; never waits. False: `drain`
+        before there is more."""
+        ...
+
+    async def drain(self) -> None:
+        """Wait until there is room."""
+        ...
+
+
 class UpstreamResponse(Protocol):
     """An answer whose head has arrived."""
 
@@ -27,7 +51,7 @@ class UpstreamResponse(Protocol):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Case-insensitive."""
+        """Case-insensitive; there until the body flows."""
         ...
 
     async def read(self, limit_bytes: int) -> bytes:
@@ -38,6 +62,16 @@ class UpstreamResponse(Protocol):
         """Return what has arrived, b"" at the end, None when nothing came within `wait_s`.
 
         Raises StreamBroken when the connection breaks.
+        """
+        ...
+
+    async def flow(self, take: Callable[[bytes], bool], wait_s: float) -> Flow:
+        """Hand what arrives to `take`, as it arrives, for as long as that says True.
+
+        What arrives together is handed over together, by the read itself: no task wakes for it.
+        Silence counts from this call, then from the last byte. May be called again, whatever it
+        returned; meanwhile nothing is read from the provider beyond a small buffer. Raises
+        StreamBroken when the connection breaks, and whatever `take` raises.
         """
         ...
 

@@ -17,6 +17,12 @@ class ApiKey:
     is_active: bool = True
     expires_at: float | None = None
     created_at: float = 0.0
+    principal: "Principal" = field(init=False, repr=False, compare=False)
+    """Who calls with it, while it is good."""
+
+    def __post_init__(self) -> None:
+        principal = Principal(self.id, self.name, self.is_admin, self.expires_at)
+        object.__setattr__(self, "principal", principal)
 
 
 @dataclass(frozen=True, slots=True)

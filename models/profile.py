@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from models.chat import Effort
@@ -68,3 +69,8 @@ class Profile:
 
 ProfileOf: TypeAlias = Callable[[str], Profile]
 """Finds the profile of a model by its name."""
+
+
+def remembered(find: ProfileOf) -> ProfileOf:
+    """Return the same, which finds each model once; clients choose the names, so not too many."""
+    return lru_cache(maxsize=512)(find)

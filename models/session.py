@@ -1,15 +1,13 @@
 """What tells the conversation that a request belongs to."""
 
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 Outcome: TypeAlias = Literal["new", "kept", "borrowed", "moved"]
 """A turn of a conversation that nobody knew yet; on its own account; on another one while its own
 cannot serve; on another one, which is its own from now on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(NamedTuple):
     """What a request's body says of its conversation: only what is the same in each turn."""
 
     name: str | None

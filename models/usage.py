@@ -1,9 +1,9 @@
 """Token counts of one answer, disjoint where vendors nest them."""
 
-from dataclasses import dataclass
+from models.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Usage:
     """Tokens of one answer. `None` means "not reported", which is not zero.
 
@@ -18,6 +18,8 @@ class Usage:
 
     def updated(self, later: "Usage") -> "Usage":
         """Fold a later report of the same answer in: counts are cumulative, so later wins."""
+        if self is NO_USAGE or later is NO_USAGE or later is self:
+            return later if self is NO_USAGE else self
         return Usage(
             self.input_tokens if later.input_tokens is None else later.input_tokens,
             self.output_tokens if later.output_tokens is None else later.output_tokens,

@@ -9,8 +9,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from models.json_types import Json, JsonObject
+from openapi.attribute_docs import attribute_docs
 from openapi.common import ErrorAnswer
-from openapi.fields import OptionalBody
+from openapi.fields import Answer, Body, OptionalBody
 from openapi.formats import FORMATS, Format
 
 _REF: Final = "#/components/schemas/{model}"
@@ -148,9 +149,26 @@ def _schemas(routes: Iterable[Route]) -> dict[str, Json]:
             inputs[route.response] = "serialization"
     _, definitions = models_json_schema(list(inputs.items()), ref_template=_REF)
     schemas: dict[str, Json] = {}
+    models = dict(_named(Body)) | dict(_named(Answer))
     for name, schema in definitions["$defs"].items():
+        if name in models:
+            _describe(schema.get("properties", {}), attribute_docs(models[name]))
         schemas[name] = _untitled(schema)
     return schemas
+
+
+def _named(base: type[BaseModel]) -> Iterable[tuple[str, type[BaseModel]]]:
+    """Yield what inherits from a model, by the names that pydantic may give it."""
+    for heir in base.__subclasses__():
+        yield heir.__name__, heir
+        yield f"{heir.__module__}.{heir.__qualname__}".replace(".", "__"), heir
+        yield from _named(heir)
+
+
+def _describe(properties: dict[str, JsonObject], texts: Mapping[str, str]) -> None:
+    for name, field in properties.items():
+        if name in texts:
+            properties[name] = dict(sorted({"description": texts[name], **field}.items()))
 
 
 def _reached(parts: Sequence[Json], schemas: Mapping[str, Json]) -> set[str]:

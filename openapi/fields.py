@@ -2,6 +2,7 @@
 
 Everything that comes in is checked strictly, because it ends up in HTTP headers, addresses,
 SQL and terminals. No message repeats a value: it might be a secret typed into the wrong field.
+The validators are built when a body first comes: a gateway that is only asked for models has none.
 """
 
 import math
@@ -43,7 +44,7 @@ class Body(BaseModel):
         frozen=True,
         allow_inf_nan=False,
         hide_input_in_errors=True,
-        use_attribute_docstrings=True,
+        defer_build=True,
     )
 
 
@@ -71,7 +72,7 @@ class Patch(Body):
 class Answer(BaseModel):
     """An answer: exactly the declared fields, so that nothing else can slip out."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 # --- text -----------------------------------------------------------------------------------

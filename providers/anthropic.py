@@ -11,7 +11,7 @@ from dialects.base import Dialect
 from dialects.foreign import IN_MESSAGES
 from models.chat import Effort
 from models.errors import ErrorKind, UpstreamError
-from models.profile import Profile
+from models.profile import Profile, remembered
 from providers import anthropic_limits as limits
 from providers import failures, signing
 from providers.base import Offer, Provider
@@ -28,6 +28,7 @@ _NEWEST: Final = (99, 0)
 _REGAINED: Final = re.compile(r"regain access on (\d{4}-\d{2}-\d{2}) at (\d{2}:\d{2}) utc")
 
 
+@remembered
 def profile(model: str) -> Profile:
     """Return the facts about a Claude model. An unknown name is taken for a new model."""
     family, version = _family(model.lower())

@@ -26,6 +26,8 @@ _WINDOWS: Final[Mapping[str, str | None]] = {
     **{f"7d_{family}": family for family in FAMILIES},
     "7d_oi": "fable",
 }
+_UTILIZATION: Final = {name: f"{_UNIFIED}{name}-utilization" for name in _WINDOWS}
+_STATUS: Final = {name: f"{_UNIFIED}{name}-status" for name in _WINDOWS}
 # What `representative-claim` calls them.
 _CLAIMS: Final[Mapping[str, str]] = {
     "five_hour": "5h",
@@ -35,13 +37,17 @@ _CLAIMS: Final[Mapping[str, str]] = {
 }
 _NEW: Final = "7d_model"
 """A window for some models that is not known here: it is meant for the model that was asked."""
-_PER_MINUTE: Final = (
-    ("requests", "requests"),
-    ("tokens", "tokens"),
-    ("input-tokens", "tokens"),
-    ("output-tokens", "tokens"),
+_PER_MINUTE: Final = tuple(
+    ((name, unit), (f"{prefix}-limit", f"{prefix}-remaining", f"{prefix}-reset"))
+    for name, unit in (
+        ("requests", "requests"),
+        ("tokens", "tokens"),
+        ("input-tokens", "tokens"),
+        ("output-tokens", "tokens"),
+    )
+    for prefix in (f"anthropic-ratelimit-{name}",)
 )
-_TOLD: Final = ("limit", "remaining", "reset")
+"""Name and unit of each limit, and its headers."""
 _REJECTED: Final = "rejected"
 _SHARED: Final = ("5h", "7d")
 
@@ -76,8 +82,11 @@ def pace(headers: Mapping[str, str], now: float) -> Wait | None:
 def _windows(headers: Mapping[str, str], now: float) -> list[QuotaWindow]:
     found = []
     for name, family in _WINDOWS.items():
-        used = share(headers.get(f"{_UNIFIED}{name}-utilization"))
-        if headers.get(f"{_UNIFIED}{name}-status") == _REJECTED:
+        utilization, status = headers.get(_UTILIZATION[name]), headers.get(_STATUS[name])
+        if utilization is None and status is None:
+            continue  # keys have none of them
+        used = share(utilization)
+        if status == _REJECTED:
             used = max(used or 0.0, 1.0)
         if used is not None:
             scope = EVERY_MODEL if family is None else family_scope(family)
@@ -140,9 +149,8 @@ def _told(headers: Mapping[str, str], name: str) -> str:
 
 def _per_minute(headers: Mapping[str, str], model: str, now: float) -> list[QuotaWindow]:
     found = []
-    for window in _PER_MINUTE:
-        limit, left, reset = (f"anthropic-ratelimit-{window[0]}-{told}" for told in _TOLD)
-        told = counted(headers, model, window, (limit, left, reset), now)
+    for window, names in _PER_MINUTE:
+        told = counted(headers, model, window, names, now)
         if told is not None:
             found.append(told)
     return found

@@ -179,6 +179,16 @@ class Route:
 
     provider: Provider
     model: str
+    family: str | None = field(init=False, repr=False, compare=False)
+    """Whose limits the model shares; None where families share nothing."""
+    key: tuple[str, str, Strategy | None] = field(init=False, repr=False, compare=False)
+    """The same for routes on which accounts are chosen alike."""
+
+    def __post_init__(self) -> None:
+        # Once: routes are kept, and each request asks several times.
+        provider, model = self.provider, self.model
+        object.__setattr__(self, "family", provider.family_of(model))
+        object.__setattr__(self, "key", (provider.id, model, provider.strategy))
 
 
 def build_request(
@@ -200,9 +210,9 @@ def build_request(
         "accept": "text/event-stream" if stream else "application/json",
         "accept-encoding": "identity",
         "user-agent": user_agent,
+        **offer.fixed_headers,
+        **client_headers,
     }
-    headers.update(offer.fixed_headers)
-    headers.update(client_headers)
     offer.sign(headers, account, credentials)
     dialect, envelope = offer.dialect, route.provider.envelope
     if envelope is None:

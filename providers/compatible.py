@@ -13,7 +13,7 @@ from dialects.openai_embeddings import EMBEDDINGS
 from dialects.openai_responses import RESPONSES
 from models.account import Strategy
 from models.errors import BadRequest
-from models.profile import Profile
+from models.profile import Profile, remembered
 from models.provider import StoredProvider
 from providers import (
     BUILTIN,
@@ -75,6 +75,7 @@ def configured(provider: Provider, stored: StoredProvider) -> Provider:
     return replace(provider, offers=tuple(offers))
 
 
+@remembered
 def messages_profile(model: str) -> Profile:
     """Return the facts about a model behind a server that speaks Messages."""
     if "claude" in model.lower():
@@ -82,6 +83,7 @@ def messages_profile(model: str) -> Profile:
     return Profile(model, thinking="manual", structured_output=False)
 
 
+@remembered
 def chat_profile(model: str) -> Profile:
     """Return the facts about a model behind a server that speaks Chat.
 
@@ -102,6 +104,7 @@ def chat_profile(model: str) -> Profile:
     )
 
 
+@remembered
 def responses_profile(model: str) -> Profile:
     """Return the facts about a model behind a server that speaks Responses.
 

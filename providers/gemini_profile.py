@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from models.chat import Effort
-from models.profile import Profile
+from models.profile import Profile, remembered
 
 # gemini-2.5-flash-lite-preview-09-2025, gemini-3-pro-preview, gemini-3.5-flash; also models/...
 _NAME: Final = re.compile(
@@ -17,6 +17,7 @@ _FLASH_EFFORTS: Final[tuple[Effort, ...]] = ("minimal", "low", "medium", "high")
 _BUDGETS: Final = {"pro": (128, 32_768), "flash": (1, 24_576), "flash-lite": (512, 24_576)}
 
 
+@remembered
 def profile(model: str) -> Profile:
     """Return the facts about a Gemini model. An unknown name is taken for a new model."""
     family, version = _family(model.lower())

@@ -13,7 +13,7 @@ from dialects.openai_chat import CHAT
 from dialects.openai_embeddings import EMBEDDINGS
 from models.chat import Effort
 from models.errors import Blame, ErrorKind, UpstreamError
-from models.profile import Profile
+from models.profile import Profile, remembered
 from providers import failures, signing
 from providers.anthropic import API_VERSION
 from providers.base import Offer, Provider
@@ -90,6 +90,7 @@ _BY_STATUS: Final[Mapping[int, Verdict]] = {
 }
 
 
+@remembered
 def profile(model: str) -> Profile:
     """Return the facts about a GLM model. An unknown name is taken for a hybrid one."""
     version = _version(model)
@@ -135,6 +136,7 @@ def at_base_url(provider: Provider, base_url: str) -> Provider:
     return replace(provider, offers=tuple(offers))
 
 
+@remembered
 def _messages_profile(model: str) -> Profile:
     known = profile(model)
     return replace(known, thinking="manual" if known.reasoning else "none", max_stops=None)

@@ -34,7 +34,10 @@ def counted(
 
     `window` is its name and its unit; `names` are the headers of limit, rest and reset.
     """
-    limit, left = _count(headers.get(names[0])), _count(headers.get(names[1]))
+    limit_told, left_told = headers.get(names[0]), headers.get(names[1])
+    if limit_told is None and left_told is None:
+        return None  # as in most answers
+    limit, left = _count(limit_told), _count(left_told)
     if limit is None and left is None:
         return None
     return QuotaWindow(

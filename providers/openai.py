@@ -14,7 +14,7 @@ from dialects.openai_embeddings import EMBEDDINGS
 from dialects.openai_responses import RESPONSES, RESPONSES_COUNT
 from models.chat import Effort
 from models.errors import ErrorKind, UpstreamError
-from models.profile import Profile
+from models.profile import Profile, remembered
 from providers import failures, signing
 from providers import openai_limits as limits
 from providers.base import Offer, Provider
@@ -43,6 +43,7 @@ _SMALL_CAPS: Final[tuple[tuple[str, int], ...]] = (
 )
 
 
+@remembered
 def profile(model: str) -> Profile:
     """Return the facts about an OpenAI model; an unknown name gets no reasoning knobs."""
     name = model.lower()

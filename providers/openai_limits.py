@@ -14,7 +14,14 @@ from providers.limit_headers import coming, counted, exhausted, share
 from providers.verdicts import Verdict, used_up
 from providers.waits import Wait, instant, number, seconds_until, within
 
-_COUNTED: Final = ("requests", "tokens")
+_COUNTED: Final = tuple(
+    (
+        (unit, unit),
+        (f"x-ratelimit-limit-{unit}", f"x-ratelimit-remaining-{unit}", f"x-ratelimit-reset-{unit}"),
+    )
+    for unit in ("requests", "tokens")
+)
+"""Name and unit of each limit, and its headers."""
 _CODEX: Final = ("primary", "secondary")
 # Minutes of a window -> its name.
 _NAMES: Final[Mapping[float, str]] = {300.0: "5h", 1440.0: "day", 10_080.0: "7d"}
@@ -48,11 +55,8 @@ def pace(headers: Mapping[str, str], now: float) -> Wait | None:
 
 
 def _counted(headers: Mapping[str, str], model: str, now: float) -> Iterator[QuotaWindow]:
-    for unit in _COUNTED:
-        limit, left, reset = (
-            f"x-ratelimit-{told}-{unit}" for told in ("limit", "remaining", "reset")
-        )
-        told = counted(headers, model, (unit, unit), (limit, left, reset), now)
+    for window, names in _COUNTED:
+        told = counted(headers, model, window, names, now)
         if told is not None:
             yield told
 

@@ -18,8 +18,13 @@ class Counters:
 
     def add(self, key: str, by: int) -> int:
         """Add and return the new value; an unknown key begins at 0."""
-        value = self._values.get(key, 0) + by
-        self.saw(key, value)
+        values = self._values
+        known = values.get(key)
+        if known is None:
+            self.saw(key, by)
+            return by
+        values[key] = value = known + by
+        values.move_to_end(key)
         return value
 
     def get(self, key: str) -> int | None:

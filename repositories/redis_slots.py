@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from models.batches import batches
 from repositories.lane import Command, Lane, Reply, ReplyError
 from repositories.slots import Slots
 
@@ -88,7 +89,7 @@ class RedisSlots:
             self._own.renew(account_id, holder, now=now, ttl_s=ttl_s)
             holders.setdefault(account_id, []).append(holder)
         commands = [_renewal(account_id, names, ttl_s) for account_id, names in holders.items()]
-        for chunk in _chunks(commands):
+        for chunk in batches(commands, _CHUNK):
             _only(lane, await lane.ask(*chunk))
 
     async def free(self, lane: Lane, account_id: str, holder: str) -> None:
@@ -101,7 +102,7 @@ class RedisSlots:
         """How many places of each account are taken."""
         now, found = time.monotonic(), list[int]()
         commands = [("EVAL", _TAKEN, 1, _key(account_id)) for account_id in account_ids]
-        for chunk in _chunks(commands):
+        for chunk in batches(commands, _CHUNK):
             replies = await lane.ask(*chunk) or [None] * len(chunk)
             own = account_ids[len(found) : len(found) + len(chunk)]
             found += [
@@ -157,7 +158,3 @@ def _only(lane: Lane, replies: Sequence[Reply] | None) -> Reply:
     if isinstance(reply, ReplyError):
         lane.complain(reply)
     return reply
-
-
-def _chunks(commands: Sequence[Command]) -> Iterable[Sequence[Command]]:
-    return (commands[at : at + _CHUNK] for at in range(0, len(commands), _CHUNK))

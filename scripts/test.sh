@@ -4,6 +4,8 @@
 # Tests that need MariaDB/MySQL or Redis run where AIGATEWAY_TEST_MYSQL_URL and
 # AIGATEWAY_TEST_REDIS_URL name one; else they are left out and named at the end, or they fail
 # with AIGATEWAY_TEST_REQUIRE_SERVICES=1. AIGATEWAY_TEST_WORKERS processes (2) run the tests.
+# AIGATEWAY_TEST_CLIENT (own, aiohttp) and AIGATEWAY_TEST_LOOP (uvloop, asyncio) choose what calls
+# providers and what everything runs on, in the tests and in the gateways that they start.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

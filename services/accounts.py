@@ -26,6 +26,7 @@ from repositories.base import (
 )
 from services.changes import given
 from services.guard import AddressGuard
+from services.new_account import new_account
 from services.providers import auth_types_of
 from services.refusals import check_address, check_provider, refused
 
@@ -70,26 +71,10 @@ class Accounts:
         await check_provider(self._providers, body.provider_id)
         await self._check_auth_type(body.provider_id, body.auth_type)
         await self._check_address(body.auth_data)
-        now = self._clock.now()
-        credentials = body.auth_data.credentials()
-        account = Account(
-            id=new_id(),
-            provider_id=body.provider_id,
-            label=body.label,
-            auth_type=body.auth_type,
-            is_active=body.is_active,
-            priority=body.priority,
-            egress_policy=body.egress_policy or self._default_policy,
-            models=None if body.models is None else tuple(body.models),
-            max_concurrent=body.max_concurrent,
-            weight=body.weight,
-            identity=body.identity,
-            metadata=dict(body.metadata),
-            expires_at=credentials.expires_at,
-            created_at=now,
-            updated_at=now,
+        account = new_account(
+            body, new_id(), self._clock.now(), default_policy=self._default_policy
         )
-        created = await self._accounts.create(account, credentials)
+        created = await self._accounts.create(account, body.auth_data.credentials())
         await self._changed()
         return created
 

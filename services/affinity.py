@@ -14,7 +14,6 @@ from typing import Final, TypeAlias
 
 from dialects.base import Dialect, Operation
 from models.account import StoredAccount
-from models.attempt import Choice
 from models.errors import Blame, Conflict, NotFound, UpstreamError
 from models.exchange import ProxyRequest
 from models.ports import Clock
@@ -34,6 +33,7 @@ Count: TypeAlias = Callable[[Route], Awaitable[int | None]]
 _MIN_OPENING_BYTES: Final = 8
 """What begins with less ("hi") begins as many others do."""
 _MAX_NAME: Final = 512
+_AT_HOME: Final = frozenset({"new", "kept"})
 _ITS_FAULT: Final = frozenset({Blame.ACCOUNT, Blame.ACCOUNT_MODEL, Blame.FAMILY})
 
 
@@ -43,6 +43,7 @@ class Visit:
     __slots__ = (
         "_cached_before",
         "_keeper",
+        "asks",
         "binding",
         "binding_id",
         "counter",
@@ -50,10 +51,11 @@ class Visit:
         "has_asked",
         "home",
         "is_lent",
+        "is_looked_up",
         "key_id",
+        "may_begin",
         "outcome",
         "route",
-        "scope",
     )
 
     def __init__(
@@ -62,31 +64,43 @@ class Visit:
         self._keeper = keeper
         self.route = route
         self.family = family
-        self.scope = f"{route.provider.id}/{family}"
-        """What the account's wellness counts for."""
         self.key_id = key_id
         self.binding_id = binding_id
         self.binding: Binding | None = None
-        """What is known of the conversation; None for one that begins."""
+        """What is known of the conversation; None for one that begins, until an account served."""
+        self.is_looked_up = False
+        """Where it lives was looked up; a first turn lives nowhere yet."""
         self.home: str | None = None
         """The account that shall serve it, if it can."""
         self.is_lent = False
         """Its conversation stays with an account that cannot serve this turn."""
+        self.asks = False
+        """It wants to make its one round trip to the shared state: `Affinity.ask`."""
         self.has_asked = False
-        """It has made its one round trip to the shared state."""
+        """It has made it."""
         self.counter: int | None = None
         """Its number in the round robin, if it got one on that trip: it may be a first turn."""
+        self.may_begin = False
+        """It may be a first turn, as far as its body says."""
         self.outcome: Outcome | None = None
         """Set once an account served."""
         self._cached_before: int | None = None
+        """Set with it."""
 
-    def served(self, account_id: str, _choice: Choice, first_byte_s: float | None = None) -> None:
+    @property
+    def scope(self) -> str:
+        """What the account's wellness counts for."""
+        return f"{self.route.provider.id}/{self.family}"
+
+    def served(self, account_id: str, first_byte_s: float | None = None) -> Outcome:
         """An account serves: bind, let the binding live on, or let it change. Never waits.
 
         `first_byte_s`: how long it took to the content of a stream; None when that says nothing.
         """
-        self._cached_before = self.binding.cached_tokens if self.binding is not None else None
-        self.outcome = self._keeper.served(self, account_id, first_byte_s)
+        if self.binding is not None:
+            self._cached_before = self.binding.cached_tokens
+        self.outcome = outcome = self._keeper.served(self, account_id, first_byte_s)
+        return outcome
 
     def failed(self, account_id: str, error: UpstreamError) -> None:
         """An account did not serve."""
@@ -98,12 +112,12 @@ class Visit:
 
         May be called before anybody served, and again.
         """
-        if self.outcome is None or not usage.is_reported:
+        binding = self.binding
+        if self.outcome is None or binding is None or not usage.is_reported:
             return None
-        read, written = usage.cache_read_tokens or 0, usage.cache_write_tokens or 0
-        if (binding := self._keeper.bindings.find(self.binding_id)) is not None:
-            binding.cached_tokens = read + written
-        if self.outcome in ("new", "kept") or self._cached_before is None:
+        read = usage.cache_read_tokens or 0
+        binding.cached_tokens = read + (usage.cache_write_tokens or 0)
+        if self._cached_before is None or self.outcome in _AT_HOME:
             return None
         return max(0, self._cached_before - read)
 
@@ -129,42 +143,62 @@ class Affinity:
         self._count = count
         self._accounts = accounts
         self._clock = clock
-        self._salt = salt
+        self._salted = hashlib.blake2b(key=salt, digest_size=16)
         self._ttl_s = ttl_s
         self._is_enabled = is_enabled
         self._wellness = Wellness()
 
-    async def visit(self, request: ProxyRequest, client: Dialect, route: Route) -> Visit | None:
-        """Find out where the request's conversation lives; None when it belongs to none.
+    def met(self, request: ProxyRequest, client: Dialect, route: Route) -> Visit | None:
+        """Find out where the request's conversation lives, as far as this process knows; None when
+        it belongs to none.
 
-        At most one round trip to the shared state, and none for a first turn.
+        Where the visit `asks`, its one round trip to the shared state is left to the caller; a
+        first turn wants none.
         """
         if not self._is_enabled or client.operation is not Operation.GENERATE:
             return None
         session = client.session(request.payload)
-        parts = _parts(request.session or session.name, session)
+        name = request.session or session.name
+        parts = _parts(name, session)
         if parts is None:
             return None
-        family = family_of(route)
-        binding_id = self._hashed(request.key_id, route.provider.id, family, parts)
-        visit = Visit(self, route, family, request.key_id, binding_id)
-        if session.has_history or request.session or session.name:
-            await self._look_up(visit, may_begin=not session.has_history)
+        family, key_id = family_of(route), request.key_id
+        binding_id = self._hashed(key_id, route.provider.id, family, parts)
+        visit = Visit(self, route, family, key_id, binding_id)
+        if session.has_history or name:
+            visit.is_looked_up = True
+            visit.may_begin = not session.has_history
+            self._look_up(visit)
+            visit.asks = visit.home is None and self.bindings.can_ask
         return visit
+
+    async def ask(self, visit: Visit) -> None:
+        """Ask the shared state where a conversation lives; for one that may begin, also for its
+        turn: both go as one, so that conversations with names are shared out exactly, too."""
+        visit.asks, visit.has_asked = False, True
+        asking = self.bindings.ask(
+            visit.binding_id, visit.key_id, visit.route.provider.id, visit.family
+        )
+        if visit.may_begin and visit.binding is None:
+            _, visit.counter = await asyncio.gather(asking, self._count(visit.route))
+        else:
+            await asking
+        self._look_up(visit)
 
     def served(self, visit: Visit, account_id: str, first_byte_s: float | None) -> Outcome:
         """Take in that an account serves a visitor."""
-        now, bindings = self._clock.now(), self.bindings
-        self._wellness.served(account_id, visit.scope, first_byte_s, now)
-        known = visit.binding
+        bindings, route, known = self.bindings, visit.route, visit.binding
+        if first_byte_s is not None or self._wellness.has_failures:
+            self._wellness.served(account_id, visit.scope, first_byte_s, self._clock.now())
         if known is None:
-            provider_id = visit.route.provider.id
-            bindings.begin(visit.binding_id, visit.key_id, provider_id, visit.family, account_id)
+            visit.binding = bindings.begin(
+                visit.binding_id, visit.key_id, route.provider.id, visit.family, account_id
+            )
             return "new"
         if known.home == account_id:
             bindings.keep(known)
             return "kept"
-        if self._is_gone(known, visit.route):
+        if self._is_gone(known, route):
             bindings.move(known, account_id)
             return "moved"
         if known.lender == account_id or self._can_serve(known.lender, visit):
@@ -225,38 +259,17 @@ class Affinity:
 
     # --- parts --------------------------------------------------------------------------------
 
-    async def _look_up(self, visit: Visit, *, may_begin: bool) -> None:
-        bindings = self.bindings
-        visit.binding = bindings.find(visit.binding_id)
-        visit.home = self._choose(visit)
-        if visit.home is None and bindings.can_ask:
-            visit.has_asked = True
-            await self._ask(visit, may_begin=may_begin)
-            visit.binding = bindings.find(visit.binding_id)
-            visit.home = self._choose(visit)
-        known = visit.binding
-        if known is not None and known.home != visit.home:
-            visit.is_lent = not self._is_gone(known, visit.route)
-
-    async def _ask(self, visit: Visit, *, may_begin: bool) -> None:
-        """Ask the shared state where a conversation lives; for one that may begin, also for its
-        turn: both go as one, so that conversations with names are shared out exactly, too."""
-        asking = self.bindings.ask(
-            visit.binding_id, visit.key_id, visit.route.provider.id, visit.family
-        )
-        if may_begin and visit.binding is None:
-            _, visit.counter = await asyncio.gather(asking, self._count(visit.route))
-        else:
-            await asking
-
-    def _choose(self, visit: Visit) -> str | None:
-        """Return its home if that can serve, else who lends itself."""
-        known = visit.binding
+    def _look_up(self, visit: Visit) -> None:
+        """Take in what this process knows: its home if that can serve, else who lends itself."""
+        visit.binding = known = self.bindings.find(visit.binding_id)
+        visit.home, visit.is_lent = None, False
         if known is None:
-            return None
-        return next(
-            (one for one in (known.home, known.lender) if self._can_serve(one, visit)), None
-        )
+            return
+        if self._can_serve(known.home, visit):
+            visit.home = known.home
+            return
+        visit.home = known.lender if self._can_serve(known.lender, visit) else None
+        visit.is_lent = not self._is_gone(known, visit.route)
 
     def _is_gone(self, known: Binding, route: Route) -> bool:
         """Whether a home is away for longer than its conversation is remembered."""
@@ -273,22 +286,28 @@ class Affinity:
 
     def _hashed(self, key_id: str, provider_id: str, family: str, parts: tuple[str, ...]) -> str:
         """Return the id of the conversation for one key, provider and model family."""
-        text = "\0".join((key_id, provider_id, family, *parts)).encode("utf-8", "replace")
-        return hashlib.blake2b(text, key=self._salt, digest_size=16).hexdigest()
+        begun = self._salted.copy()
+        begun.update("\0".join((key_id, provider_id, family, *parts)).encode("utf-8", "replace"))
+        return begun.hexdigest()
 
 
 def family_of(route: Route) -> str:
     """Return the family of a route's model; where there are none, the model."""
-    return route.provider.family_of(route.model) or route.model
+    return route.family or route.model
 
 
 def _parts(name: str | None, session: Session) -> tuple[str, ...] | None:
     """Return what tells a conversation from others; None where nothing does."""
     if name is not None:
         return _named(name)
-    if len(session.opening.strip().encode("utf-8", "replace")) < _MIN_OPENING_BYTES:
+    opening = session.opening.strip()
+    if len(opening) < _MIN_OPENING_BYTES and _size_bytes(opening) < _MIN_OPENING_BYTES:
         return None
     return ("begun", session.system, session.opening)
+
+
+def _size_bytes(text: str) -> int:
+    return len(text.encode("utf-8", "replace"))
 
 
 def _named(name: str) -> tuple[str, ...]:

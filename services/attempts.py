@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from functools import partial
 from typing import Final
 
@@ -19,16 +19,18 @@ from models.ports import Clock, Transport, UpstreamResponse
 from models.rest import origin
 from providers.base import build_request
 from services.affinity import Visit
-from services.answers import Accepted, Answers, Limits, Reply
+from services.answers import Answers, Limits
 from services.aside import aside
 from services.breaker import Breaker
 from services.call import Call
 from services.discovery import Discoveries
 from services.hosts import sent_to_one_of
 from services.plan import Plan, without_signatures
-from services.pool import Lease, Pool
+from services.pool import Pool
 from services.quotas import Quotas
 from services.rate_limits import limits_told
+from services.reply import Reply
+from services.slots import Lease
 from services.tokens import Tokens
 from services.tries import Try, note_failure
 from services.unwrapped import Unwrapped
@@ -75,93 +77,103 @@ class Attempts:
 
         Raises UpstreamError, judged, or NoCapacity when the provider is left alone.
         """
-        one = self._begun(call, plan, lease, visit)
+        row, began = self._row(call, plan, lease), self._clock.monotonic()
+        one = Try(call, call.request, plan, lease, visit, lease.stored, row, began, self)
+        call.record.attempts += 1
+        one.credit()
         try:
-            reply = await self._served(one)
+            if plan.route.provider.discovery is not None:
+                one.stored = await self._discoveries.ready(one.stored, plan.route.provider)
+            try:
+                reply = await self._answered(one)
+            except UpstreamError as error:
+                if not await self._is_to_repeat(one, error):
+                    raise
+                reply = await self._answered(one)
             one.win(reply)
         except BaseException as error:
             self._failed(one, error)
             raise
-        over = partial(self._over, one)
-        reply.finish = over if reply.chunks is None else partial(_both, reply.finish, over)
+        self._succeeded(one, reply)
+        return reply
+
+    def _succeeded(self, one: Try, reply: Reply) -> None:
+        is_stream = reply.stream is not None
+        if is_stream:
+            one.hold(reply)
         try:
-            self._note_success(one, reply)
+            self._note_success(one, is_stream=is_stream)
         except BaseException:
             reply.drop()
             raise
-        return reply
+        finally:
+            if not is_stream:
+                self.conclude(one)
 
     def _failed(self, one: Try, error: BaseException) -> None:
         try:
             if isinstance(error, UpstreamError):
-                self._judge(one, error)
+                self.judge(one, error)
             else:
                 note_failure(one.row, error)
         finally:
-            self._over(one)
+            self.conclude(one)
 
-    def _note_success(self, one: Try, reply: Reply) -> None:
-        call, route, account_id = one.call, one.plan.route, one.lease.account.id
-        one.credit()  # another may have begun meanwhile, even where the last row is this one's
-        call.record.first_byte_ms = (self._clock.monotonic() - call.request.started) * 1000.0
-        if one.visit is not None:
-            one.visit.served(account_id, one.lease.choice, self._first_content_s(one, reply))
-            call.record.affinity = one.visit.outcome
-        if reply.chunks is None:
-            self._judge(one, None)
-            reply.drop()
-        else:
+    def _note_success(self, one: Try, *, is_stream: bool) -> None:
+        call, row, visit = one.call, one.row, one.visit
+        record, now = call.record, self._clock.monotonic()
+        if call.credited is not row:  # another may have begun meanwhile
+            one.credit()
+        record.first_byte_ms = (now - one.request.started) * 1000.0
+        if visit is not None:
+            # How long it took to the content of a stream; a whole answer's time says nothing.
+            record.affinity = visit.served(row.account_id, now - one.began if is_stream else None)
+        if is_stream:
+            if not self._limits.hedge_after_s:  # else another may be about to send it
+                one.plan.body = b""  # the stream may run on for long without
             # It has begun, so no limit stands in the way; how it ends is another matter.
             self._breaker.began(one.admitted, since=one.sent_at)
-            self._pool.succeeded(one.lease, route, since=one.sent_at)
+            self._pool.succeeded(one.lease, one.plan.route, since=one.sent_at)
+        else:
+            self.judge(one, None)
 
     # --- the way to an answer ---
 
-    def _begun(self, call: Call, plan: Plan, lease: Lease, visit: Visit | None) -> Try:
-        row = self._row(call, plan, lease)
-        one = Try(call, plan, lease, visit, lease.stored, row, self._clock.monotonic())
-        call.record.attempts += 1
-        one.credit()
-        return one
-
     def _row(self, call: Call, plan: Plan, lease: Lease) -> Attempt:
+        route, egress, tries = plan.route, lease.egress, call.record.tries
         row = Attempt(
-            len(call.record.tries) + 1,
+            len(tries) + 1,
             self._clock.now(),
-            plan.route.provider.id,
-            plan.route.model,
-            lease.account.id,
-            lease.egress.id if lease.egress is not None else None,
+            route.provider.id,
+            route.model,
+            lease.stored.account.id,
+            None if egress is None else egress.id,
             lease.choice,
             lease.counter,
             lease.decision,
             sent=False,
         )
-        call.record.tries.append(row)
+        tries.append(row)
         return row
 
-    async def _served(self, one: Try) -> Reply:
-        """Return the answer. A history whose signatures the account refuses is sent once more
-        without them: accounts of other organisations may have made them. So is a request that
-        met a connection which had been idle for too long: that says nothing of anybody."""
-        plan = one.plan
-        if plan.route.provider.discovery is not None:
-            one.stored = await self._discoveries.ready(one.stored, plan.route.provider)
-        try:
-            return await self._answered(one)
-        except ConnectionLost:
-            if one.call.met_stale_connection:
-                raise
+    async def _is_to_repeat(self, one: Try, error: UpstreamError) -> bool:
+        """Whether the account is to be asked once more, as the failure says nothing of it.
+
+        A history whose signatures it refuses is sent without them: accounts of other organisations
+        may have made them. And a connection may have been idle for too long.
+        """
+        if isinstance(error, ConnectionLost):
+            is_first = not one.call.met_stale_connection
             one.call.met_stale_connection = True
-        except UpstreamError as error:
-            if error.kind is not ErrorKind.SIGNATURE:
-                raise
-            bare = await aside(len(plan.body), partial(without_signatures, plan))
-            if bare is None:
-                raise
-            one.plan = bare
-            logger.info("signatures were refused", extra={"account": one.lease.account.id})
-        return await self._answered(one)
+            return is_first
+        if error.kind is not ErrorKind.SIGNATURE:
+            return False
+        bare = await aside(len(one.plan.body), partial(without_signatures, one.plan))
+        if bare is None:
+            return False
+        one.plan = bare
+        logger.info("signatures were refused", extra={"account": one.lease.account.id})
+        return True
 
     async def _answered(self, one: Try) -> Reply:
         credentials = await self._tokens.get(one.stored)
@@ -172,11 +184,9 @@ class Attempts:
                 response = await self._once_more(one, credentials, response)
             if not 200 <= response.status < 300:
                 raise await _diagnosed(one.plan, response)
-            ended = partial(self._judge, one)
-            call = one.call
-            reply = await self._answers.reply(
-                Accepted(call.request, one.outcome, one.plan, response, ended, one.secret)
-            )
+            one.response = response
+            answers = self._answers
+            reply = await (answers.stream(one) if one.request.stream else answers.whole(one))
         except BaseException:
             response.close()
             raise
@@ -184,9 +194,10 @@ class Attempts:
         return reply
 
     def _tell_limits(self, plan: Plan, reply: Reply, response: UpstreamResponse) -> None:
-        reply.headers |= limits_told(
-            response.headers, plan.upstream.name, plan.client.name, self._clock.now()
-        )
+        spoken, client = plan.offer.dialect.name, plan.client.name
+        told = limits_told(response.headers, spoken, client, self._clock.now())
+        if told:
+            reply.headers |= told
         if plan.dropped:
             reply.headers["x-aigateway-dropped"] = plan.dropped_names
 
@@ -207,20 +218,26 @@ class Attempts:
         self, one: Try, credentials: Credentials
     ) -> Coroutine[object, object, UpstreamResponse]:
         """Send to the provider's address; where that host fails, to the next one it has."""
-        return sent_to_one_of(one.plan.offer, partial(self._send_to, one, credentials))
+        offer = one.plan.offer
+        if not offer.mirrors:
+            return self._send_to(one, credentials, offer.base_url)
+        return sent_to_one_of(offer, partial(self._send_to, one, credentials))
 
     async def _send_to(self, one: Try, credentials: Credentials, base_url: str) -> UpstreamResponse:
-        subject = origin(one.plan.route.provider.id, base_url)
+        route = one.plan.route
+        subject = origin(route.provider.id, base_url)
         if one.admitted != subject:
-            await self._breaker.admit(subject)
+            if not self._breaker.is_free(subject):
+                await self._breaker.admit(subject)
             one.admitted = subject
-        row = self._row_of(one, base_url)
+        row = one.row if one.row.base_url is None else self._next_row(one, base_url)
+        row.base_url, row.sent = base_url, True
         began, one.sent_at = self._clock.monotonic(), self._clock.now()
         try:
             response = await self._transport.send(
                 self._request(one, credentials, base_url),
                 one.lease.egress,
-                first_byte_timeout_s=self._patience_s(one.call),
+                first_byte_timeout_s=self._patience_s(one.call, began),
             )
         except UpstreamError as error:
             row.sent = error.sent
@@ -230,19 +247,17 @@ class Attempts:
             raise
         row.status = response.status
         row.first_byte_ms = (self._clock.monotonic() - began) * 1000.0
-        self._quotas.saw(one.lease.account.id, one.plan.route, response.status, response.headers)
-        envelope = one.plan.route.provider.envelope
+        self._quotas.saw(row.account_id, route, response.status, response.headers)
+        envelope = route.provider.envelope
         return response if envelope is None else Unwrapped(response, envelope)
 
-    def _row_of(self, one: Try, base_url: str) -> Attempt:
-        """Return the row of a call that is about to be sent: each has one of its own."""
-        if one.row.base_url is not None:
-            if one.row.base_url != base_url:
-                self._passed_over(one)
-            self._end_row(one)
-            one.row = self._row(one.call, one.plan, one.lease)
-            one.began = self._clock.monotonic()
-        one.row.base_url, one.row.sent = base_url, True
+    def _next_row(self, one: Try, base_url: str) -> Attempt:
+        """Return the row of one more call that is about to be sent: each has one of its own."""
+        if one.row.base_url != base_url:
+            self._passed_over(one)
+        now = self._clock.monotonic()
+        one.row.latency_ms = (now - one.began) * 1000.0
+        one.row, one.began = self._row(one.call, one.plan, one.lease), now
         return one.row
 
     def _passed_over(self, one: Try) -> None:
@@ -255,7 +270,7 @@ class Attempts:
             self._breaker.saw(address, error, since=one.sent_at)
 
     def _request(self, one: Try, credentials: Credentials, base_url: str) -> UpstreamRequest:
-        plan, request = one.plan, one.call.request
+        plan, request = one.plan, one.request
         return build_request(
             plan.route,
             plan.offer,
@@ -265,27 +280,31 @@ class Attempts:
             request_id=request.id,
             account=one.stored.account,
             credentials=credentials,
-            client_headers=request.headers if plan.upstream is plan.client else {},
+            client_headers=request.headers if plan.offer.dialect is plan.client else {},
             user_agent=self._user_agent,
         )
 
-    def _patience_s(self, call: Call) -> float:
-        limits = self._limits
+    def _patience_s(self, call: Call, now: float) -> float:
+        limits, left_s = self._limits, call.deadline - now
         one_s = limits.stream_attempt_timeout_s if call.request.stream else limits.attempt_timeout_s
-        return min(one_s, max(call.deadline - self._clock.monotonic(), 0.0))
+        return one_s if one_s < left_s else max(left_s, 0.0)
 
     # --- what came of it ---
 
-    def _judge(self, one: Try, error: UpstreamError | None) -> None:
+    def judge(self, one: Try, error: UpstreamError | None) -> None:
         """Let the one to blame rest; without an error the account has shown that it is well."""
+        if error is not None:
+            self._blame(one, error)
+            return
+        self._breaker.saw(one.admitted, None, since=one.sent_at)
+        self._pool.succeeded(one.lease, one.plan.route, since=one.sent_at)
+
+    def _blame(self, one: Try, error: UpstreamError) -> None:
         route, row, lease = one.plan.route, one.row, one.lease
-        if error is not None and error.blame is Blame.EGRESS and lease.egress is None:
+        if error.blame is Blame.EGRESS and lease.egress is None:
             _blame_provider(error)
         if row.status is not None:
             self._breaker.saw(one.admitted, error, since=one.sent_at)
-        if error is None:
-            self._pool.succeeded(lease, route, since=one.sent_at)
-            return
         hide(error, one.secret)
         note_failure(row, error)
         self._quotas.failed(lease.account.id, route, error)
@@ -302,27 +321,21 @@ class Attempts:
         if rest is not None:
             row.rest_scope, row.rest_until = f"{rest.subject} {rest.scope}", rest.until
 
-    def _over(self, one: Try) -> None:
+    def conclude(self, one: Try) -> None:
         """The answer has ended, one way or the other."""
         if one.is_over:
             return
         one.is_over = True
         one.lease.release()
-        self._end_row(one)
+        one.row.latency_ms = (self._clock.monotonic() - one.began) * 1000.0
         if not one.serves:
             return
-        record, outcome = one.call.record, one.outcome
-        record.usage = outcome.usage
-        record.error_code = outcome.error_code or record.error_code
+        record, usage = one.call.record, one.usage
+        record.usage = usage
+        if one.error_code is not None:
+            record.error_code = one.error_code
         if one.visit is not None:
-            record.cached_tokens_lost = one.visit.ended(record.usage)
-
-    def _first_content_s(self, one: Try, reply: Reply) -> float | None:
-        """How long it took to the content of a stream; a whole answer's time says nothing."""
-        return None if reply.chunks is None else self._clock.monotonic() - one.began
-
-    def _end_row(self, one: Try) -> None:
-        one.row.latency_ms = (self._clock.monotonic() - one.began) * 1000.0
+            record.cached_tokens_lost = one.visit.ended(usage)
 
 
 async def _diagnosed(plan: Plan, response: UpstreamResponse) -> UpstreamError:
@@ -345,10 +358,3 @@ def _blame_provider(error: UpstreamError) -> None:
     error.blame = Blame.PROVIDER
     if error.kind is ErrorKind.EGRESS:
         error.kind = ErrorKind.UPSTREAM
-
-
-def _both(first: Callable[[], None], second: Callable[[], None]) -> None:
-    try:
-        first()
-    finally:
-        second()

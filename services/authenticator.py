@@ -2,15 +2,18 @@
 
 import hmac
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import lru_cache, partial
 from typing import Final
 
-from auth.keys import hash_key
+from auth.keys import key_hasher
 from models.errors import Unauthorized
 from models.ports import Clock
 from models.principal import ApiKey, Principal
 from services.snapshot import Snapshot
 
 _MAX_KEY_LENGTH: Final = 512
+_MOST_KNOWN: Final = 256
+_HEADERS: Final = ("x-api-key", "x-goog-api-key", "authorization")
 _BEARER: Final = "bearer "
 _REFUSED: Final = "the API key is missing or not valid"
 
@@ -33,9 +36,11 @@ class Authenticator:
         """`look_again` reloads the snapshot for an unknown key; it limits itself."""
         self._snapshot = snapshot
         self._look_again = look_again
-        self._pepper = pepper
+        hashed = key_hasher(pepper)
+        # Programs present the same key with each call.
+        self._hashes = lru_cache(_MOST_KNOWN)(partial(_hashes, hashed))
         self._clock = clock
-        self._admin_hash = hash_key(admin_key, pepper) if admin_key else None
+        self._admin_hash = hashed(admin_key) if admin_key else None
 
     async def authenticate(self, headers: Mapping[str, str], query_key: str = "") -> Principal:
         """Return the caller; raises Unauthorized.
@@ -45,25 +50,27 @@ class Authenticator:
         The first that is good counts, in this order. Unknown, expired and switched-off keys are
         told apart by nobody.
         """
-        hashes = [hash_key(key, self._pepper) for key in _presented(headers, query_key)]
-        if not hashes:
-            raise Unauthorized(_REFUSED)
-        found = self._found(hashes)
+        found = self.recognised(headers, query_key)
         if found is None:
             await self._look_again()
-            found = self._found(hashes)
+            found = self.recognised(headers, query_key)
         if found is None:
             raise Unauthorized(_REFUSED)
         return found
 
-    def _found(self, hashes: Sequence[bytes]) -> Principal | None:
-        known = self._snapshot().keys
+    def recognised(self, headers: Mapping[str, str], query_key: str = "") -> Principal | None:
+        """Return the caller, by `authenticate`'s rules, if the key is known to this process; None
+        when it may be a new one. Raises Unauthorized where there is no key."""
+        presented = [headers.get(name, "") for name in _HEADERS]
+        hashes = self._hashes(*presented, query_key)
         for key_hash in hashes:
             if self._admin_hash is not None and hmac.compare_digest(key_hash, self._admin_hash):
                 return EXTERNAL_ADMIN
-            key = known.get(key_hash)
+            key = self._snapshot().keys.get(key_hash)
             if key is not None and is_good(key, self._clock.now()):
-                return Principal(key.id, key.name, key.is_admin, key.expires_at)
+                return key.principal
+        if not hashes:
+            raise Unauthorized(_REFUSED)
         return None
 
 
@@ -72,15 +79,12 @@ def is_good(key: ApiKey, now: float) -> bool:
     return key.is_active and (key.expires_at is None or key.expires_at > now)
 
 
-def _presented(headers: Mapping[str, str], query_key: str) -> list[str]:
-    """Return what may be a key: four at most, each once, none of a length that keys do not have."""
-    authorization = headers.get("authorization", "")
+def _hashes(
+    hashed: Callable[[str], bytes], own: str, google: str, authorization: str, query: str
+) -> Sequence[bytes]:
+    """Return the hashes of what may be a key, by where it was found: four at most, none of a length
+    that keys do not have."""
     is_bearer = authorization[: len(_BEARER)].lower() == _BEARER
-    places = (
-        headers.get("x-api-key", ""),
-        headers.get("x-goog-api-key", ""),
-        authorization[len(_BEARER) :] if is_bearer else "",
-        query_key,
-    )
-    keys = dict.fromkeys(place.strip() for place in places)
-    return [key for key in keys if 0 < len(key) <= _MAX_KEY_LENGTH]
+    bearer = authorization[len(_BEARER) :] if is_bearer else ""
+    places = (own, google, bearer, query)
+    return [hashed(key) for place in places if 0 < len(key := place.strip()) <= _MAX_KEY_LENGTH]

@@ -81,6 +81,7 @@ class Bindings:
         self._background = background
         self._clock = clock
         self._ttl_s = ttl_s
+        self._renew_every_s = ttl_s / _RENEWALS
         self._known: dict[str, Binding] = {}  # those of the last turns stand last
         self._voids: dict[str, float] = {}
         self.writes = 0
@@ -102,10 +103,10 @@ class Bindings:
     def find(self, binding_id: str) -> Binding | None:
         """Return what this process knows."""
         found = self._known.get(binding_id)
-        if found is not None and not self._is_alive(found, self._clock.now()):
-            del self._known[binding_id]
-            return None
-        return found
+        if found is None or self._is_alive(found, self._clock.now()):
+            return found
+        del self._known[binding_id]
+        return None
 
     async def ask(self, binding_id: str, key_id: str, provider_id: str, family: str) -> None:
         """Learn what all share: one round trip. `find` knows it then, if there is anything."""
@@ -121,22 +122,28 @@ class Bindings:
         else:
             self._known.pop(binding_id, None)
 
-    def begin(self, binding_id: str, key_id: str, provider_id: str, family: str, home: str) -> None:
+    def begin(
+        self, binding_id: str, key_id: str, provider_id: str, family: str, home: str
+    ) -> Binding:
         """Bind, unless it is bound already: of first turns at the same time one wins."""
-        if (known := self.find(binding_id)) is not None:
-            self.keep(known)
-            return
         now = self._clock.now()
+        known = self._known.get(binding_id)
+        if known is not None and self._is_alive(known, now):
+            self._keep(known, now)
+            return known
         binding = Binding(binding_id, key_id, provider_id, family, home, now, now, now)
         self._remember(binding)
         self._write(self._bind(binding))
+        return binding
 
     def keep(self, binding: Binding) -> None:
         """Let it live on: it had another turn."""
-        now = self._clock.now()
+        self._keep(binding, self._clock.now())
+
+    def _keep(self, binding: Binding, now: float) -> None:
         binding.seen_at = now
         self._remember(binding)
-        if now - binding.renewed_at >= self._ttl_s / _RENEWALS:
+        if now - binding.renewed_at >= self._renew_every_s:
             binding.renewed_at = now
             self._write(self._renew(binding))
 
@@ -238,10 +245,11 @@ class Bindings:
 
     def _remember(self, binding: Binding) -> None:
         """Put a binding last, and drop the first when there are too many."""
-        self._known.pop(binding.id, None)
-        self._known[binding.id] = binding
-        if len(self._known) > _MAX_REMEMBERED:
-            del self._known[next(iter(self._known))]
+        known, binding_id = self._known, binding.id
+        known.pop(binding_id, None)
+        known[binding_id] = binding
+        if len(known) > _MAX_REMEMBERED:
+            del known[next(iter(known))]
 
     def _rewrite(self, binding: Binding) -> None:
         now = self._clock.now()

@@ -50,12 +50,12 @@ class _Counts:
 
     buckets: list[_Bucket] = field(default_factory=lambda: [_Bucket() for _ in range(_BUCKETS)])
 
-    def add(self, number: int, *, is_failure: bool) -> None:
+    def at(self, number: int) -> _Bucket:
+        """Return the bucket of a tenth that has begun."""
         bucket = self.buckets[number % _BUCKETS]
         if bucket.number != number:
             bucket.number, bucket.calls, bucket.failures = number, 0, 0
-        bucket.calls += 1
-        bucket.failures += is_failure
+        return bucket
 
     def sums(self, number: int) -> tuple[int, int]:
         """Return calls and failures."""
@@ -68,9 +68,17 @@ class Breaker:
 
     def __init__(self, cooldowns: Cooldowns, clock: Clock, thresholds: Thresholds) -> None:
         self._cooldowns = cooldowns
+        self._resting = cooldowns.resting
         self._clock = clock
         self._thresholds = thresholds
+        self._tenths_per_s = _BUCKETS / thresholds.window_s
         self._counts: dict[str, _Counts] = {}
+
+    def is_free(self, subject: str) -> bool:
+        """Tell whether nothing stands in the way of a call: where it does, `admit` decides."""
+        if subject not in self._resting:
+            return True
+        return self._cooldowns.found(subject, _SCOPES, self._clock.now()) is None
 
     async def admit(self, subject: str) -> None:
         """Return when an address may be asked.
@@ -91,24 +99,36 @@ class Breaker:
     def saw(self, subject: str, error: UpstreamError | None, *, since: float | None = None) -> None:
         """Count what came of a call; `since` is when it was sent, in epoch seconds: one that was on
         its way before the rest began is nobody's trial."""
-        is_failure = error is not None and error.kind in SHARED_FATE
         if error is not None and _says_nothing(error):
             return
-        now, number = self._clock.now(), self._number()
-        counts = self._counts_of(subject)
-        counts.add(number, is_failure=is_failure)
+        counts = self._counts.get(subject) or self._begin(subject)
+        number = int(self._clock.monotonic() * self._tenths_per_s)
+        bucket = counts.at(number)
+        bucket.calls += 1
+        if error is None or error.kind not in SHARED_FATE:
+            self.began(subject, since=since)
+        else:
+            bucket.failures += 1
+            self._failed(subject, error, counts.sums(number), since)
+
+    def _failed(
+        self, subject: str, error: UpstreamError, sums: tuple[int, int], since: float | None
+    ) -> None:
+        """A call met what may be everybody's; `sums` of calls and failures within the window."""
+        now, (calls, failures) = self._clock.now(), sums
         rest = self._cooldowns.found(subject, _SCOPES, now)
         if rest is not None:
             if _is_trial(rest, since, now):
-                self._tried(rest, now, error if is_failure else None)
-        elif error is not None and is_failure and self._is_too_much(counts, number):
-            calls, failures = counts.sums(number)
+                self._tried(rest, now, error)
+        elif self._is_too_much(calls, failures):
             evidence = f"{failures} of {calls} calls failed in {self._thresholds.window_s:g} s"
             self._open(subject, now, error.kind, evidence, strikes=1)
 
     def began(self, subject: str, *, since: float | None = None) -> None:
         """An answer has begun: that ends a trial well. A stream may go on for long, and the others
         need not wait for its end, with which it is counted."""
+        if subject not in self._resting:
+            return
         now = self._clock.now()
         rest = self._cooldowns.found(subject, _SCOPES, now)
         if rest is not None and _is_trial(rest, since, now):
@@ -134,20 +154,14 @@ class Breaker:
         if rest.origin_provider_id is not None:
             self._cooldowns.lift(rest.origin_provider_id)
 
-    def _is_too_much(self, counts: _Counts, number: int) -> bool:
-        calls, failures = counts.sums(number)
+    def _is_too_much(self, calls: int, failures: int) -> bool:
         return failures >= self._thresholds.failures and failures >= self._thresholds.ratio * calls
 
-    def _counts_of(self, subject: str) -> _Counts:
-        counts = self._counts.get(subject)
-        if counts is None:
-            if len(self._counts) >= _MAX_ORIGINS:
-                del self._counts[next(iter(self._counts))]
-            counts = self._counts[subject] = _Counts()
+    def _begin(self, subject: str) -> _Counts:
+        if len(self._counts) >= _MAX_ORIGINS:
+            del self._counts[next(iter(self._counts))]
+        counts = self._counts[subject] = _Counts()
         return counts
-
-    def _number(self) -> int:
-        return int(self._clock.monotonic() * _BUCKETS / self._thresholds.window_s)
 
 
 def _is_trial(rest: Rest, since: float | None, now: float) -> bool:

@@ -1,6 +1,6 @@
 """One model call over all its attempts: what it may still cost."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from dialects.base import Dialect
@@ -8,6 +8,7 @@ from models.attempt import Attempt, Decision
 from models.errors import ErrorKind, GatewayError, UpstreamError
 from models.exchange import ProxyRequest, RequestRecord
 from providers.base import Route
+from services.answers import Limits
 
 # What an account says before it begins to work: another one may be asked at no cost.
 _REFUSALS: Final = frozenset(
@@ -34,23 +35,26 @@ class Call:
     client: Dialect
     deadline: float
     """Monotonic seconds: the answer must have begun by then."""
-    calls_left: int
-    """Failures that may have cost something, until it is given up."""
-    refusals_left: int
-    """Refusals that cost nothing, until it is given up."""
-    wait_left_s: float = 0.0
+    limits: Limits
+    wait_left_s: float
     """How long it may yet wait for an account that is well again."""
-    met_stale_connection: bool = False
-    is_served: bool = False
+    failures: int = field(default=0, init=False)
+    """Calls in vain that may have cost something."""
+    refusals: int = field(default=0, init=False)
+    """Those that cost nothing."""
+    met_stale_connection: bool = field(default=False, init=False)
+    is_served: bool = field(default=False, init=False)
     """Whether somebody has an answer for it."""
+    credited: Attempt | None = field(default=None, init=False)
+    """The row of whom its record names."""
 
     def count(self, error: UpstreamError) -> bool:
         """Count a failure; say whether it may have cost something."""
         is_costly = error.sent and error.kind not in _REFUSALS
         if is_costly:
-            self.calls_left -= 1
+            self.failures += 1
         else:
-            self.refusals_left -= 1
+            self.refusals += 1
         return is_costly
 
     def pass_over(
@@ -74,4 +78,9 @@ class Call:
 
     def may_try(self, now: float) -> bool:
         """Whether another account may be asked."""
-        return self.calls_left > 0 and self.refusals_left >= 0 and now < self.deadline
+        limits = self.limits
+        return (
+            now < self.deadline
+            and self.failures < limits.max_attempts
+            and self.refusals <= limits.max_refusals
+        )

@@ -106,17 +106,17 @@ class Candidates:
         """For those who take turns without the shared counter."""
         self._next = 0
         self._asked = 0
-        self._end = 0
+        self.end = 0
+        """Up to which change of the roster everything is taken in."""
         self._begin(now)
 
     def refresh(self, now: float) -> None:
-        """Take in what happened since the last time."""
+        """Take in what happened since the last time: nothing, if the roster has no later `end`
+        and no rest is `due`."""
         roster = self.roster
-        if roster.generation != self._generation:
-            self._begin(now)
-        elif roster.end != self._end:
-            changed = roster.since(self._end)
-            self._end = roster.end
+        if roster.end != self.end:
+            changed = roster.since(self.end)
+            self.end = roster.end
             if changed is None:
                 self._begin(now)
             else:
@@ -124,8 +124,8 @@ class Candidates:
                     # A request of an account that was deleted meanwhile may have ended.
                     if roster.by_id.get(seat.id) is seat:
                         self._look_at(seat, now)
-        while self._due and self._due[0][0] <= now:
-            at, account_id = heapq.heappop(self._due)
+        while self.due and self.due[0][0] <= now:
+            at, account_id = heapq.heappop(self.due)
             if self._dues.get(account_id) == at:
                 del self._dues[account_id]
                 self._look_at(roster.by_id[account_id], now)
@@ -146,6 +146,8 @@ class Candidates:
     def half_open(self) -> Seat | None:
         """Return somebody whom a request may try, if nobody well has a better priority; each time
         another one."""
+        if not self._spots:
+            return None
         best = self.well.priority
         for standing in (Standing.ENDED, Standing.TRIAL):
             shelf = self._shelves[standing]
@@ -168,7 +170,7 @@ class Candidates:
 
     def openings(self) -> int:
         """Return how many requests may hope to be served now, about."""
-        if self.unlimited:
+        if self.limited < len(self.well.seats):
             return MANY
         # Who has no place is no hope, whatever its standing: to wake for it would wake for ever.
         shelves = (self.well, self.on(Standing.ENDED), self.on(Standing.QUARANTINED))
@@ -176,7 +178,7 @@ class Candidates:
 
     def earliest(self) -> float | None:
         """Return when the first rest opens by itself, epoch seconds; None when none does."""
-        due = self._due
+        due = self.due
         while due and self._dues.get(due[0][1]) != due[0][0]:
             heapq.heappop(due)
         return due[0][0] if due else None
@@ -187,7 +189,7 @@ class Candidates:
         if self.earliest() is None:
             return None
         # A heap: the first of the list opens first, and those that follow it soon.
-        return min(self._over_at(account_id, at) for at, account_id in self._due[:_COMPARED])
+        return min(self._over_at(account_id, at) for at, account_id in self.due[:_COMPARED])
 
     def _over_at(self, account_id: str, opens_at: float) -> float:
         spot = self._spots.get(account_id)
@@ -199,12 +201,13 @@ class Candidates:
     def _begin(self, now: float) -> None:
         """Look at everybody."""
         roster = self.roster
-        self._generation, self._end = roster.generation, roster.end
+        self.end = roster.end
         self._spots: dict[str, Spot] = {}  # of those who are not well
         self._shelves = {
             standing: Shelf() for standing in (Standing.TRIAL, Standing.ENDED, Standing.QUARANTINED)
         }
-        self._due: list[tuple[float, str]] = []
+        self.due: list[tuple[float, str]] = []
+        """A heap of times at which somebody is to be looked at again, epoch seconds."""
         self._dues: dict[str, float] = {}
         self.reasons: Counter[str] = Counter()
         """Why those who are not well are not: how many there are of each."""
@@ -218,8 +221,8 @@ class Candidates:
             else:
                 self._note(seat, spot)
         self.well = Shelf(well)
-        self.unlimited = sum(seat.limit <= 0 for seat in well)
-        """How many of those who are well may serve any number of requests at once."""
+        self.limited = sum(seat.limit > 0 for seat in well)
+        """How many of those who are well serve only so many requests at once."""
         self.peers = len(well) + sum(spot.is_peer for spot in self._spots.values())
         """How many could serve if nobody rested for what the provider may be the cause of."""
         self.order = self._make_order(self.well, roster.seats)
@@ -267,7 +270,7 @@ class Candidates:
             return
         self.well.put(seat)
         self.order.came(seat)
-        self.unlimited += seat.limit <= 0
+        self.limited += seat.limit > 0
         self.peers += 1
 
     def _note(self, seat: Seat, spot: Spot) -> None:
@@ -283,7 +286,7 @@ class Candidates:
         if spot is None:
             self.well.remove(seat)
             self.order.went(seat)
-            self.unlimited -= seat.limit <= 0
+            self.limited -= seat.limit > 0
             self.peers -= 1
             return
         del self._spots[seat.id]
@@ -297,10 +300,10 @@ class Candidates:
     def _expect(self, seat: Seat, at: float) -> None:
         """Look at a seat again then."""
         self._dues[seat.id] = at
-        heapq.heappush(self._due, (at, seat.id))
-        if len(self._due) > _SPARE + 4 * len(self._dues):
-            self._due = [(at, account_id) for account_id, at in self._dues.items()]
-            heapq.heapify(self._due)
+        heapq.heappush(self.due, (at, seat.id))
+        if len(self.due) > _SPARE + 4 * len(self._dues):
+            self.due = [(at, account_id) for account_id, at in self._dues.items()]
+            heapq.heapify(self.due)
 
 
 def _resting(rest: Rest | None, way: Rest | None, now: float, *, is_draining: bool) -> Spot:

@@ -5,8 +5,8 @@ written out before any provider is chosen: the items that led to the earlier ans
 then the new ones.
 """
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -15,7 +15,8 @@ from dialects.fields import dumps, parse_lenient
 from models.errors import BadRequest, ErrorKind, NotFound
 from models.exchange import ProxyRequest
 from models.json_types import Json, JsonObject
-from services.answers import Reply
+from models.ports import Sink
+from services.reply import Reply, Stream
 from services.stored_responses import StoredResponse, StoredResponses
 
 _PREVIOUS: Final = "previous_response_id"
@@ -60,10 +61,10 @@ class Conversations:
         if not is_wanted and previous is None:
             return reply
         keeper = _Keeper(self._stored, recalled, previous, is_wanted=is_wanted)
-        if reply.chunks is None:
+        if reply.stream is None:
             reply.body = await keeper.whole(reply.body)
         else:
-            reply.chunks = keeper.stream(reply.chunks)
+            reply.stream = keeper.stream(reply.stream)
         return reply
 
     async def _earlier(self, key_id: str, previous: Json) -> list[Json]:
@@ -105,7 +106,8 @@ class _Keeper:
         self, stored: StoredResponses, request: ProxyRequest, previous: Json, *, is_wanted: bool
     ) -> None:
         self._stored = stored
-        self._request = request
+        self._key_id = request.key_id
+        self._input = input_items(request.payload) if is_wanted else []
         self._previous = previous
         self._is_wanted = is_wanted
         self._marks = _ENDS if previous is None else _LIFECYCLE
@@ -118,14 +120,20 @@ class _Keeper:
         await self._keep(told)
         return body if told is response else _rewritten(told, body)
 
-    async def stream(self, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-        async with aclosing(chunks):
-            async for chunk in chunks:
-                is_marked = any(mark in chunk for mark in self._marks)
-                yield await self._seen(chunk) if is_marked else chunk
+    def stream(self, stream: Stream) -> Stream:
+        """Return the stream with us between it and its client."""
 
-    async def _seen(self, frames: bytes) -> bytes:
-        """Take whole frames, some of which may tell of the answer as a whole."""
+        async def kept(sink: Sink) -> None:
+            await stream(_KeepingSink(self, sink))
+
+        return kept
+
+    def is_marked(self, frames: bytes) -> bool:
+        """Whether some of these frames may tell of the answer as a whole."""
+        return any(mark in frames for mark in self._marks)
+
+    async def seen(self, frames: bytes) -> bytes:
+        """Take whole frames that are marked; return what the client gets."""
         parser = sse.Parser(limit_bytes=len(frames))
         told: list[bytes] = []
         for name, data in (*parser.feed(frames), *parser.end()):
@@ -147,8 +155,29 @@ class _Keeper:
 
     async def _keep(self, response: JsonObject) -> None:
         if self._is_wanted and response.get("status") in _COMPLETE:
-            stored = StoredResponse(input_items(self._request.payload), response)
-            await self._stored.put(self._request.key_id, stored)
+            await self._stored.put(self._key_id, StoredResponse(self._input, response))
+
+
+class _KeepingSink:
+    """Holds back what tells of the answer as a whole until it is stored."""
+
+    def __init__(self, keeper: _Keeper, sink: Sink) -> None:
+        self._keeper = keeper
+        self._sink = sink
+        self._held: list[bytes] = []
+
+    def write(self, data: bytes) -> bool:
+        if self._held or self._keeper.is_marked(data):
+            self._held.append(data)
+            return False
+        return self._sink.write(data)
+
+    async def drain(self) -> None:
+        held, self._held = self._held, []
+        for data in held:
+            told = await self._keeper.seen(data) if self._keeper.is_marked(data) else data
+            self._sink.write(told)
+        await self._sink.drain()
 
 
 def input_items(payload: JsonObject) -> list[Json]:

@@ -37,6 +37,7 @@ _REFUSED_S: Final = 1.0
 _TRIAL_S: Final = (10.0, 60.0)
 _EVIDENCE_CHARS: Final = 255
 _NO_RULE: Final = Rule(0.0, 0.0)
+_NONE: Final = frozenset[ErrorKind]()
 
 # Many requests meet one limit within a moment: the others need not hear of each.
 _SAME_S: Final = 1.0
@@ -77,9 +78,8 @@ class _Case:
 
 def scopes_of(route: Route) -> tuple[str, ...]:
     """Return the scopes whose rests keep an account from serving a route."""
-    family = route.provider.family_of(route.model)
     scopes = (EVERY_MODEL, route.model)
-    return scopes if family is None else (*scopes, family_scope(family))
+    return scopes if route.family is None else (*scopes, family_scope(route.family))
 
 
 class Cooldowns(RestBook):
@@ -108,6 +108,11 @@ class Cooldowns(RestBook):
         self._claims: dict[str, float] = {}
         """Trial -> monotonic seconds until which it is somebody's."""
         self._swept_at = 0.0
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nobody has failed lately, so that no success tells anything."""
+        return not (self._rests or len(self._strikes) or len(self._fate))
 
     def strikes(self, subject: str, scopes: Sequence[str]) -> int:
         """Return how badly somebody did lately: 0 for who has not failed. A proxy that has
@@ -166,6 +171,8 @@ class Cooldowns(RestBook):
         `since` is when the request was sent, if that is known: then it ends rests in force too
         that began before.
         """
+        if self.is_quiet:
+            return
         self._well(account_id, scopes, since)
         if proxy_id is not None:
             self._well(proxy_id, (EVERY_MODEL,), since)
@@ -281,7 +288,7 @@ class Cooldowns(RestBook):
 
     def _well(self, subject: str, scopes: Sequence[str], since: float | None) -> None:
         rests = self._rests.get(subject)
-        ended = frozenset[ErrorKind]() if rests is None else self._end(rests, scopes, since)
+        ended = _NONE if rests is None else self._end(rests, scopes, since)
         self._strikes.succeeded(subject, scopes, ended=ended)
         self._fate.succeeded(subject, scopes)
 

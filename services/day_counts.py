@@ -1,5 +1,6 @@
 """Today's counters of each proxy, as the shared state keeps them until midnight UTC."""
 
+from collections import Counter
 from collections.abc import Iterable
 
 from models.exchange import RequestRecord
@@ -23,27 +24,31 @@ class DayCounts:
     through which it was answered, an error at each proxy that failed on the way."""
 
     def __init__(self) -> None:
-        self._counts: dict[tuple[int, str], int] = {}
+        self._requests: Counter[tuple[int, str]] = Counter()
+        """By day since the epoch and proxy."""
+        self._errors: Counter[tuple[int, str]] = Counter()
 
     def add(self, record: RequestRecord) -> None:
         """Count one request; cheap, on the way of every request."""
-        if record.proxy_id is None and not record.egress_errors:
-            return
-        day = int(record.at // DAY_S)
         if record.proxy_id is not None:
-            self._raise(day, requests_key(record.proxy_id))
-        for proxy_id in record.egress_errors:
-            self._raise(day, errors_key(proxy_id))
+            self._requests[int(record.at // DAY_S), record.proxy_id] += 1
+        if record.egress_errors:
+            day = int(record.at // DAY_S)
+            self._errors.update((day, proxy_id) for proxy_id in record.egress_errors)
 
     async def publish(self, shared: SharedState, *, now: float) -> None:
         """Hand over what was counted of today; what is of yesterday is over."""
-        counts, self._counts = self._counts, {}
-        today = {key: by for (day, key), by in counts.items() if day == int(now // DAY_S)}
+        requests, self._requests = self._requests, Counter()
+        errors, self._errors = self._errors, Counter()
+        day = int(now // DAY_S)
+        today = {
+            key(proxy_id): by
+            for key, counts in ((requests_key, requests), (errors_key, errors))
+            for (of_day, proxy_id), by in counts.items()
+            if of_day == day
+        }
         if today:
             await shared.count_today(today, now=now)
-
-    def _raise(self, day: int, key: str) -> None:
-        self._counts[day, key] = self._counts.get((day, key), 0) + 1
 
 
 async def read_today(shared: SharedState, proxy_ids: Iterable[str]) -> dict[str, tuple[int, int]]:

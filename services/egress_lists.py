@@ -1,12 +1,13 @@
 """Proxies by the thousand: lists come in, and go out without passwords."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final, TypeVar
+from typing import Final
 from urllib.parse import urlsplit
 
+from models.batches import batches
 from models.egress import EgressProxy, masked_url
 from models.ids import new_id
 from models.ports import Clock
@@ -17,8 +18,6 @@ from repositories.base import EgressRepository, ProviderRepository
 from services.guard import AddressGuard
 from services.lookups import refusals
 from services.refusals import check_provider
-
-T = TypeVar("T")
 
 _KNOWN_AT_ONCE: Final = 500
 # Each is one transaction, which holds the lock under which all places are given.
@@ -83,11 +82,11 @@ class EgressLists:
 
     async def _allowed(self, taken: Sequence[LineTaken]) -> list[LineTaken]:
         """Refuse the addresses to which the gateway may not connect."""
-        hosts = {_host(line.url): line.url for line in taken if line.url is not None}
-        reasons = await refusals(self._guard, hosts, schemes=PROXY_SCHEMES)
+        urls = [line.url for line in taken if line.url is not None]
+        reasons = await refusals(self._guard, urls, schemes=PROXY_SCHEMES)
         return [
             line
-            if line.url is None or (reason := reasons.get(_host(line.url))) is None
+            if line.url is None or (reason := reasons.get(line.url)) is None
             else LineTaken(line.number, Fate.INVALID, reason=reason)
             for line in taken
         ]
@@ -95,7 +94,7 @@ class EgressLists:
     async def _without_known(self, taken: Sequence[LineTaken]) -> list[LineTaken]:
         urls = [line.url for line in taken if line.url is not None]
         known: dict[str, str] = {}
-        for some in _parts(urls, _KNOWN_AT_ONCE):
+        for some in batches(urls, _KNOWN_AT_ONCE):
             known |= await self._egress.known(some)
         return [
             line
@@ -108,7 +107,7 @@ class EgressLists:
         new = [line for line in taken if line.fate is Fate.CREATED]
         became: dict[int, LineTaken] = {}
         try:
-            for some in _parts(new, _CREATED_AT_ONCE):
+            for some in batches(new, _CREATED_AT_ONCE):
                 added = await self._egress.create_many([self._proxy(line, body) for line in some])
                 for line, one in zip(some, added, strict=True):
                     fate = Fate.CREATED if one.is_new else Fate.EXISTS
@@ -147,11 +146,3 @@ def _judged(line: ProxyLine, first: dict[str, int]) -> LineTaken:
     if before != line.number:
         return LineTaken(line.number, Fate.EXISTS, reason=f"the same as line {before}")
     return LineTaken(line.number, Fate.CREATED, line.url)
-
-
-def _host(url: str) -> str:
-    return urlsplit(url).hostname or ""
-
-
-def _parts(things: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    return (things[at : at + size] for at in range(0, len(things), size))

@@ -9,21 +9,24 @@ from dataclasses import dataclass
 from functools import partial
 
 from dialects.base import Dialect
-from models.errors import BadRequest, GatewayError, NoCapacity, NoRoute, UpstreamError
+from models.errors import BadRequest, GatewayError, NoCapacity, UpstreamError
 from models.exchange import ProxyRequest, RequestRecord
 from models.ports import Clock
 from providers.base import Route
 from services.affinity import Affinity, Visit
-from services.answers import Answers, Limits, Reply, stopping
-from services.aside import aside
+from services.answers import Answers, Limits
+from services.aside import INLINE_BYTES, aside
 from services.attempts import Attempts
 from services.budget import RetryBudget
 from services.call import Call
 from services.plan import Plan, make_plan
-from services.pool import RATE_KINDS, Lease, Pool, Turn
+from services.pool import RATE_KINDS, Desk, Pool
 from services.race import Runner, first_of, hedged
+from services.reply import Reply, stopping
+from services.slots import Lease
 from services.snapshot import Snapshot
 from services.telling import is_final, is_final_for_models, more_telling
+from services.turn import Turn
 from services.unoffered import own_answer
 
 
@@ -67,19 +70,32 @@ class Executor:
         self._limits = limits
         self._fallbacks = fallbacks
         self._asks_stream_usage = asks_stream_usage
-        self._running: set[asyncio.Timeout] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._streams = answers.streams
+        self._running: set[asyncio.Task[object]] = set()
+        self._cut: set[asyncio.Task[object]] = set()
+        """Of those that run, the ones that were broken off."""
 
     @property
     def is_busy(self) -> bool:
         """Whether a call is being served."""
-        return bool(self._running) or self._answers.are_streaming
+        return self.calls > 0
+
+    @property
+    def calls(self) -> int:
+        """How many calls are under way, streams included."""
+        return len(self._running) + len(self._streams)
+
+    @property
+    def streams(self) -> int:
+        """How many streams run."""
+        return len(self._streams)
 
     def cut(self) -> None:
         """Break off whatever runs; each client is told so, and nobody else is blamed."""
-        now = asyncio.get_running_loop().time()
-        for scope in self._running:
-            if scope.when() is None:  # a second cut finds some that are still ending
-                scope.reschedule(now)
+        for task in self._running - self._cut:  # a second cut finds some that are still ending
+            self._cut.add(task)
+            task.cancel()
         self._answers.cut()
 
     async def open(self, request: ProxyRequest, record: RequestRecord) -> Reply:
@@ -87,47 +103,41 @@ class Executor:
 
         Fills `record` on the way. The caller must close the reply.
         """
-        scope = asyncio.timeout(None)
+        # Known: to ask which loop runs costs a system call.
+        loop = self._loop = self._loop or asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
+        assert task is not None  # noqa: S101 - for the type checker
+        self._running.add(task)
         try:
-            async with scope:
-                self._running.add(scope)
-                return await self._served(self._begun(request, record))
-        except TimeoutError:
-            if not scope.expired():
+            return await self._served(self._begun(request, record))
+        except asyncio.CancelledError:
+            if task not in self._cut or task.uncancel() > 0:  # or the client has left as well
                 raise
             raise stopping() from None
         finally:
-            self._running.discard(scope)
+            self._running.discard(task)
+            self._cut.discard(task)
 
     def _begun(self, request: ProxyRequest, record: RequestRecord) -> Call:
         limits = self._limits
         self._budget.saw_request()
-        return Call(
-            request,
-            record,
-            self._dialects[request.dialect],
-            deadline=self._clock.monotonic() + limits.first_byte_timeout_s,
-            calls_left=limits.max_attempts,
-            refusals_left=limits.max_refusals,
-            wait_left_s=limits.max_wait_s,
-        )
+        deadline = self._clock.monotonic() + limits.first_byte_timeout_s
+        client = self._dialects[request.dialect]
+        return Call(request, record, client, deadline, limits, limits.max_wait_s)
 
     # --- models ---
 
-    async def _served(self, call: Call) -> Reply:
+    def _served(self, call: Call) -> Coroutine[object, object, Reply]:
         """Let the model serve, or those that may stand in for it."""
-        request, others = call.request, self._stand_ins(call.request)
-        if not others:
-            return await self._by_model(call, request.model)
-        is_race = self._fallbacks.is_race if request.is_race is None else request.is_race
-        models = (request.model, *others)
-        if is_race:
-            return await first_of([partial(self._by_model, call, model) for model in models])
-        return await self._in_turn(call, models)
-
-    def _stand_ins(self, request: ProxyRequest) -> Sequence[str]:
+        request, configured = call.request, self._fallbacks
         named = request.fallbacks
-        return self._fallbacks.models.get(request.model, ()) if named is None else named
+        others = configured.models.get(request.model) if named is None else named
+        if not others:
+            return self._by_model(call, request.model)
+        models = (request.model, *others)
+        if configured.is_race if request.is_race is None else request.is_race:
+            return first_of([partial(self._by_model, call, model) for model in models])
+        return self._in_turn(call, models)
 
     async def _in_turn(self, call: Call, models: Sequence[str]) -> Reply:
         failure: GatewayError | None = None
@@ -136,59 +146,80 @@ class Executor:
                 return await self._by_model(call, model)
             except GatewayError as error:
                 failure = more_telling(failure, error)
-                if is_final_for_models(error) or not self._may_try(call):
+                if is_final_for_models(error) or not call.may_try(self._clock.monotonic()):
                     break
         assert failure is not None  # noqa: S101 - there is at least one model
         raise failure
 
     # --- providers ---
 
-    async def _by_model(self, call: Call, model: str) -> Reply:
-        """Try the routes of a model in turn."""
+    def _by_model(self, call: Call, model: str) -> Coroutine[object, object, Reply]:
+        """Let the providers of a model serve."""
+        routes = self._snapshot().router.resolve(model)
+        return self._over(routes[0], call) if len(routes) == 1 else self._over_each(routes, call)
+
+    async def _over_each(self, routes: Sequence[Route], call: Call) -> Reply:
+        """Try routes in turn."""
         failure: GatewayError | None = None
-        for route in self._snapshot().router.resolve(model):
+        for route in routes:
             try:
                 return await self._over(route, call)
             except (UpstreamError, NoCapacity, BadRequest) as error:
                 failure = more_telling(failure, error)
-                if is_final(error) or not self._may_try(call):
+                if is_final(error) or not call.may_try(self._clock.monotonic()):
                     break
-        raise failure or NoRoute(f"model {model!r} is not served here")
+        assert failure is not None  # noqa: S101 - there is at least one route
+        raise failure
 
-    async def _over(self, route: Route, call: Call) -> Reply:
+    def _over(self, route: Route, call: Call) -> Coroutine[object, object, Reply]:
         """Plan the request for one route, and let its accounts serve."""
-        if not (self._pool.is_able(route) or call.wait_left_s > 0):
+        desk = self._pool.desk(route)
+        if not (desk.is_able() or call.wait_left_s > 0):
             raise self._refused(route, call)
         request, client = call.request, call.client
-        size_bytes = len(request.body)
         if route.provider.offer_for(client) is None:
             call.record.provider_id, call.record.upstream_model = route.provider.id, route.model
-            return await aside(size_bytes, partial(own_answer, request, client, route))
+            return aside(len(request.body), partial(own_answer, request, client, route))
         # Planned before the counter moves: a request that is refused takes nobody's turn.
-        planned = partial(make_plan, request, client, route, wants_usage=self._asks_stream_usage)
+        if len(request.body) > INLINE_BYTES:
+            return self._over_aside(route, call, desk)
         try:
-            plan = await aside(size_bytes, planned)
+            plan = make_plan(request, client, route, wants_usage=self._asks_stream_usage)
         except BadRequest as error:
             call.pass_over(route, error, self._clock.now())
             raise
-        visit = await self._affinity.visit(request, client, route)
-        return await self._walk(call, plan, visit)
+        return self._walk(call, plan, desk)
+
+    async def _over_aside(self, route: Route, call: Call, desk: Desk) -> Reply:
+        """The same for a request that takes long to plan."""
+        planning = partial(make_plan, wants_usage=self._asks_stream_usage)
+        try:
+            plan = await asyncio.to_thread(planning, call.request, call.client, route)
+        except BadRequest as error:
+            call.pass_over(route, error, self._clock.now())
+            raise
+        return await self._walk(call, plan, desk)
 
     # --- accounts ---
 
-    async def _walk(self, call: Call, plan: Plan, visit: Visit | None) -> Reply:
+    async def _walk(self, call: Call, plan: Plan, desk: Desk) -> Reply:
         """Try the accounts of one route in turn."""
         failure: GatewayError | None = None
-        turn = await self._turn(plan.route, visit)
-        while self._may_try(call):
+        visit = self._affinity.met(call.request, call.client, plan.route)
+        if visit is not None and visit.asks:
+            await self._affinity.ask(visit)
+        turn = self._turn(desk, visit)
+        while call.may_try(self._clock.monotonic()):
             lease = await turn.next()
             if lease is None:
                 if not await self._waited(call, plan.route, failure):
                     break
-                turn = await self._turn(plan.route, visit)
+                turn = self._turn(desk, visit)
                 continue
             try:
-                return await self._tried(call, plan, lease, turn, visit)
+                if self._limits.hedge_after_s and call.request.stream:
+                    return await self._hedged(call, plan, lease, turn, visit)
+                return await self._attempts.reply(call, plan, lease, visit)
             except UpstreamError as error:
                 failure = more_telling(failure, error)
                 turn.failed(lease)
@@ -200,29 +231,21 @@ class Executor:
                 raise more_telling(failure, error) from None
         raise self._exhausted(plan.route, call, failure)
 
-    def _turn(self, route: Route, visit: Visit | None) -> Coroutine[object, object, Turn]:
-        if visit is None:
-            return self._pool.turn(route)
-        return self._pool.turn(
-            route,
-            home=visit.home,
-            home_wait_s=self._limits.home_wait_s,
+    def _turn(self, desk: Desk, visit: Visit | None) -> Turn:
+        if visit is None or not visit.is_looked_up:
+            return desk.walk()
+        return desk.walk(
+            visit.home,
+            self._limits.home_wait_s,
             is_lent=visit.is_lent,
             is_local=visit.has_asked,
             counter=visit.counter,
         )
 
-    def _tried(
-        self, call: Call, plan: Plan, lease: Lease, turn: Turn, visit: Visit | None
-    ) -> Coroutine[object, object, Reply]:
-        """Let one account serve; where it is slow to begin and that is wished, another as well."""
-        if self._limits.hedge_after_s and call.request.stream:
-            return self._hedged(call, plan, lease, turn, visit)
-        return self._attempts.reply(call, plan, lease, visit)
-
     async def _hedged(
         self, call: Call, plan: Plan, lease: Lease, turn: Turn, visit: Visit | None
     ) -> Reply:
+        """Let one account serve; where it is slow to begin, another as well."""
         first = partial(self._attempts.reply, call, plan, lease, visit)
 
         async def second() -> Runner | None:
@@ -247,9 +270,6 @@ class Executor:
             return False
         call.wait_left_s -= self._clock.monotonic() - now
         return True
-
-    def _may_try(self, call: Call) -> bool:
-        return call.may_try(self._clock.monotonic())
 
     def _exhausted(self, route: Route, call: Call, failure: GatewayError | None) -> GatewayError:
         """Return what to say when nobody is left to try."""

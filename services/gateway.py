@@ -12,6 +12,7 @@ from services.events import Events
 from services.explain import Explain
 from services.health import Health
 from services.keys import Keys
+from services.metrics import Metrics
 from services.oauth import OAuth
 from services.providers import Providers
 from services.rests import Rests
@@ -38,3 +39,4 @@ class Gateway:
     explain: Explain
     oauth: OAuth
     health: Health
+    metrics: Metrics

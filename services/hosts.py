@@ -20,8 +20,6 @@ async def sent_to_one_of(
     `send` takes a base URL. The last one's answer counts, whatever it is. Raises what `send`
     raises, but for connections to hosts before the last that did not come about.
     """
-    if not offer.mirrors:
-        return await send(offer.base_url)
     *others, last = (offer.base_url, *offer.mirrors)
     for base_url in others:
         # One that is left alone for a while is a host that failed.

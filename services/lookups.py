@@ -1,8 +1,9 @@
 """Many addresses shown to the guard at once: it looks names up, which may take its time."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection
 from typing import Final
+from urllib.parse import urlsplit
 
 from models.errors import BadRequest
 from services.guard import AddressGuard
@@ -13,11 +14,13 @@ _LIMIT_S: Final = 20.0
 
 
 async def refusals(
-    guard: AddressGuard, urls: Mapping[str, str], *, schemes: frozenset[str]
+    guard: AddressGuard, urls: Collection[str], *, schemes: frozenset[str]
 ) -> dict[str, str]:
-    """Return by host why the gateway may not connect there; `urls` has one address for each."""
-    reasons = dict.fromkeys(urls, "its name could not be looked up in time; try it again")
-    left = iter(urls.items())
+    """Return why the gateway may not connect to some of these addresses. Each host is looked up
+    once."""
+    hosts = {_host(url): url for url in urls}
+    reasons = dict.fromkeys(hosts, "its name could not be looked up in time; try it again")
+    left = iter(hosts.items())
 
     async def look_up() -> None:
         for host, url in left:
@@ -35,4 +38,8 @@ async def refusals(
                 tasks.create_task(look_up(), name="import.guard")
     except TimeoutError:
         pass  # those that are left keep their reason
-    return reasons
+    return {url: reasons[_host(url)] for url in urls if _host(url) in reasons}
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or ""

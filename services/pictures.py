@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Final
@@ -39,25 +40,39 @@ class Pictures:
     only now and then.
     """
 
-    def __init__(self, provider_id: str, model: str, strategy: str) -> None:
+    def __init__(
+        self,
+        provider_id: str,
+        model: str,
+        strategy: str,
+        candidates: Candidates,
+        now: Callable[[], float],
+    ) -> None:
         self._provider_id = provider_id
         self._model = model
         self._strategy = strategy
+        self._candidates = candidates
+        self._now = now
         self._newest: Decision | None = None
         self._seen = (-1, -1)
 
-    def of(self, candidates: Candidates, now: float) -> Decision:
+    def newest(self) -> Decision:
         """Return the picture; many requests share one."""
-        newest, seen = self._newest, (candidates.version, candidates.fullness)
-        if newest is not None and seen != self._seen and seen[0] == self._seen[0]:
+        candidates, newest = self._candidates, self._newest
+        seen = (candidates.version, candidates.fullness)
+        if newest is not None and seen == self._seen:
+            return newest
+        now = self._now()
+        if newest is not None and seen[0] == self._seen[0]:
             is_new = 0 <= now - newest.at < _FULLNESS_S
             seen = self._seen if is_new else seen
         if newest is None or seen != self._seen:
             self._seen = seen
-            self._newest = newest = self._taken(candidates, now)
+            self._newest = newest = self._taken(now)
         return newest
 
-    def _taken(self, candidates: Candidates, now: float) -> Decision:
+    def _taken(self, now: float) -> Decision:
+        candidates = self._candidates
         eligible = tuple(seat.id for seat in islice(candidates.well.seats, MAX_LISTED))
         excluded = {
             account_id: reason

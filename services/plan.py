@@ -3,8 +3,8 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, TypeAlias
 
 from dialects.base import Adapt, Dialect, Encoded, ReplyContext
 from dialects.fields import dumps, parse_object
@@ -26,8 +26,11 @@ _MAX_NAMES: Final = 32
 _OPENAI: Final = "openai"
 """The vendor whose servers take a key for their cache of prompts."""
 
+Renamed: TypeAlias = tuple[Mapping[str, str], Mapping[str, Mapping[str, str]]]
+"""Tools, and properties of tools: `Encoded.tool_names` and `Encoded.properties`."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Plan:
     """A request made ready for a route."""
 
@@ -41,8 +44,8 @@ class Plan:
     request: ChatRequest | None = None
     """Set when the answer must be translated, or filtered."""
     stops: tuple[str, ...] = ()
-    tool_names: Mapping[str, str] = field(default_factory=dict)
-    properties: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    renamed: Renamed | None = None
+    """What goes by another name with the provider."""
 
     @property
     def upstream(self) -> Dialect:
@@ -108,7 +111,7 @@ def _adapted(
             return _translated(request, client, route, offer)
         except BadRequest:
             raise refusal from None
-    needs_filter = bool(encoded.stops or encoded.tool_names or encoded.properties)
+    needs_filter = encoded.stops or _renamed(encoded) is not None
     chat = client.decode_request(request.payload) if needs_filter else None
     return _planned(request, client, route, offer, encoded, chat)
 
@@ -116,11 +119,15 @@ def _adapted(
 def _translated(request: ProxyRequest, client: Dialect, route: Route, offer: Offer) -> Plan:
     profile = offer.profile(route.model)
     chat = client.decode_request(request.payload)
-    # A dialect's address may say what its body does not.
-    chat = replace(chat, model=request.model, stream=request.stream)
-    asked = replace(chat, model=route.model)
-    if profile.vendor == _OPENAI and chat.cache_key is None:
-        asked = replace(asked, cache_key=_cache_key(request, client))
+    if (chat.model, chat.stream) != (request.model, request.stream):
+        # A dialect's address may say what its body does not.
+        chat = replace(chat, model=request.model, stream=request.stream)
+    cache_key = chat.cache_key
+    if cache_key is None and profile.vendor == _OPENAI:
+        cache_key = _cache_key(request, client)
+    asked = chat
+    if (chat.model, chat.cache_key) != (route.model, cache_key):
+        asked = replace(chat, model=route.model, cache_key=cache_key)
     encoded = offer.dialect.encode_request(asked, profile)
     if offer.adapt is not None:
         encoded = _joined(encoded, offer.adapt(encoded.payload, profile))
@@ -169,9 +176,13 @@ def _planned(
         dropped,
         request=chat,
         stops=encoded.stops,
-        tool_names=encoded.tool_names,
-        properties=encoded.properties,
+        renamed=_renamed(encoded),
     )
+
+
+def _renamed(encoded: Encoded) -> Renamed | None:
+    names = (encoded.tool_names, encoded.properties)
+    return names if any(names) else None
 
 
 def without_signatures(plan: Plan) -> Plan | None:
@@ -209,8 +220,8 @@ def reply_context(request: ProxyRequest, chat: ChatRequest) -> ReplyContext:
 
 def _filters(plan: Plan) -> list[EventFilter]:
     filters: list[EventFilter] = []
-    if plan.tool_names or plan.properties:
-        names = Restorer(plan.tool_names, plan.properties)
+    if plan.renamed is not None:
+        names = Restorer(*plan.renamed)
         filters.append(lambda events: [kept for event in events for kept in names.feed(event)])
     if plan.stops:
         stops = StopFilter(plan.stops)
@@ -223,7 +234,8 @@ def decoded(plan: Plan, payload: JsonObject) -> ChatResponse:
     format may be that of several vendors. Raises UpstreamError."""
     answer = plan.upstream.decode_response(payload)
     vendor = plan.profile.vendor
-    return replace(answer, parts=tuple(_owned(part, vendor) for part in answer.parts))
+    parts = tuple([_owned(part, vendor) for part in answer.parts])
+    return answer if parts == answer.parts else replace(answer, parts=parts)
 
 
 def _owned(part: Part, vendor: str) -> Part:
@@ -238,4 +250,6 @@ def _owned(part: Part, vendor: str) -> Part:
 
 def filtered(plan: Plan, answer: ChatResponse) -> ChatResponse:
     """Return a whole answer as the plan's filters would have streamed it."""
-    return stopped(Restorer(plan.tool_names, plan.properties).response(answer), plan.stops)
+    if plan.renamed is not None:
+        answer = Restorer(*plan.renamed).response(answer)
+    return stopped(answer, plan.stops)

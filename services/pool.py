@@ -1,8 +1,9 @@
 """The accounts of all providers: who serves next, who rests, who waits."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import inf
 from typing import Final, TypeAlias
 
@@ -18,10 +19,10 @@ from services.candidates import MANY, Candidates, Standing
 from services.cooldown import Attempted, Cooldowns, scopes_of
 from services.pictures import RATE_KINDS, STANDING_REASONS, Pictures, refusal_of
 from services.seats import Rosters, Seat, open_proxy
-from services.slots import Holding, Slots
+from services.slots import Lease, Slots
 from services.snapshot import Snapshot
 from services.strategies import Facts, Known, order_of, unknown
-from services.turn import Lease, Turn
+from services.turn import Turn
 from services.waiting import WaitingRoom
 
 __all__ = ["RATE_KINDS", "STANDING_REASONS", "Lease", "Pool", "Turn"]
@@ -37,7 +38,8 @@ _MAX_GOALS: Final = 200
 """Routes that requests wait for at the same time. Each event looks at all of them; a client that
 waits for very many models that it made up would keep this process busy with nothing else."""
 
-_Key: TypeAlias = tuple[str, str, Strategy]
+_Key: TypeAlias = tuple[str, str, Strategy | None]
+"""`providers.base.Route.key`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +48,6 @@ class _Goal:
 
     key: _Key
     route: Route = field(compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class _Local:
-    """What this process keeps of one route."""
-
-    route: Route
-    scopes: tuple[str, ...]
-    candidates: Candidates
-    pictures: Pictures
-    size: int
 
 
 class Pool:
@@ -84,7 +75,7 @@ class Pool:
         self._facts = Facts(clock.monotonic, resets_at, used_ratio)
         self._rosters = Rosters()
         self._seen: Snapshot | None = None
-        self._known: OrderedDict[_Key, _Local] = OrderedDict()
+        self._known: OrderedDict[_Key, Desk] = OrderedDict()
         self._seats = 0
         self._waiting = WaitingRoom(self._openings, max_queues=_MAX_GOALS)
         self._at_homes = WaitingRoom(self._places_at)
@@ -94,35 +85,15 @@ class Pool:
         """`slots.keep` must run for as long as requests are served."""
         cooldowns.listeners.append(self._rested)
 
-    async def turn(
-        self,
-        route: Route,
-        *,
-        home: str | None = None,
-        home_wait_s: float = 0.0,
-        is_lent: bool = False,
-        is_local: bool = False,
-        counter: int | None = None,
-    ) -> Turn:
-        """Begin a walk through the accounts of a route. `home` is the account where the
-        conversation lives, `home_wait_s` how long it may wait there for a place. `is_lent`: it
-        lives elsewhere, where nobody can serve it now; `home` is who lends itself. `is_local`: this
-        request has made its round trip, so turns are counted in this process; `counter` is the
-        number it got on that trip, if it asked for one."""
-        return Turn(
-            _Desk(self, self._known_of(route)),
-            home,
-            home_wait_s,
-            is_lent=is_lent,
-            is_local=is_local,
-            counter=counter,
-        )
-
-    def is_able(self, route: Route) -> bool:
-        """Whether a walk may lead somewhere, if only home: a glance before it."""
-        candidates = self.candidates(route)
-        reasons = candidates.reasons
-        return _may_serve(candidates) or reasons["at_limit"] > 0 or reasons["draining"] > 0
+    def desk(self, route: Route) -> "Desk":
+        """Return where the accounts of a route are lent; requests share it."""
+        key = route.key
+        known = self._known.get(key)
+        if known is None:
+            self._look()
+            return self._begin(route, self.clock.now())
+        self._known.move_to_end(key)
+        return known
 
     async def until_able(self, route: Route, limit_s: float, *, since: float | None = None) -> bool:
         """Wait until somebody may be able to serve; False when nobody is for so long, or it is
@@ -135,7 +106,7 @@ class Pool:
         is_soon = opens_at is not None and opens_at - self.clock.now() <= limit_s
         if not (is_soon or candidates.reasons["at_limit"] or _may_serve(candidates)):
             return False
-        goal = _Goal(self._key(route), route)
+        goal = _Goal(route.key, route)
         since = self.clock.monotonic() if since is None else since
         return await self._waiting.wait(goal, limit_s, since)
 
@@ -147,10 +118,12 @@ class Pool:
         if seat is None:
             return inf
         spot = candidates.spot(seat)
-        match spot.standing if spot is not None else None:
+        if spot is None:
+            return None
+        match spot.standing:
             case Standing.BARRED:
                 return inf
-            case Standing.RESTING | Standing.QUARANTINED if spot is not None:
+            case Standing.RESTING | Standing.QUARANTINED:
                 return max(rest.until for rest in spot.rests)
             case _:
                 return None
@@ -187,9 +160,11 @@ class Pool:
     def succeeded(self, lease: Lease, route: Route, *, since: float | None = None) -> None:
         """An account served, and so did its proxy; `since` is when the request was sent, in epoch
         seconds."""
+        if self.cooldowns.is_quiet:
+            return
         egress = lease.egress
         proxy_id = egress.id if egress is not None else None
-        scopes = self._known_of(route).scopes
+        scopes = self.desk(route).scopes
         self.cooldowns.succeeded(lease.account.id, proxy_id, scopes, since=since)
 
     def refusal(self, route: Route) -> NoCapacity:
@@ -198,20 +173,22 @@ class Pool:
 
     def picture(self, route: Route) -> Decision:
         """Return what the route's accounts look like now; requests share it until it changes."""
-        known = self._known_of(route)
-        self.refresh(known.candidates)
-        return known.pictures.of(known.candidates, self.clock.now())
+        desk = self.desk(route)
+        desk.candidates()
+        return desk.picture()
 
     def candidates(self, route: Route) -> Candidates:
         """Return who may serve a route now."""
-        candidates = self._known_of(route).candidates
-        self.refresh(candidates)
-        return candidates
+        return self.desk(route).candidates()
 
-    def refresh(self, candidates: Candidates) -> None:
-        """Let candidates take in what happened since the last time."""
-        self._look()
-        candidates.refresh(self.clock.now())
+    def refreshed(self, candidates: Candidates) -> Candidates:
+        """Return candidates that have taken in what happened since the last time."""
+        if self._snapshot() is not self._seen or self.slots.full:
+            self._look()
+        # Most of the time nothing happened, and nobody rests.
+        if candidates.end != candidates.roster.end or candidates.due:
+            candidates.refresh(self.clock.now())
+        return candidates
 
     async def count_early(self, route: Route) -> int | None:
         """Return the number of a request that looks for its home by the same round trip; None
@@ -222,27 +199,13 @@ class Pool:
 
     async def count(self, route: Route) -> int:
         """Raise the counter that all replicas share; return its value before, from 0."""
-        key = f"account:rr:{route.provider.id}:{route.model}"
-        return await self._shared.increment(key) - 1
+        return await self.desk(route).count() - 1
 
     async def place_at(self, seat: Seat, limit_s: float) -> bool:
         """Wait until an account that is full may have a place; False when it had none so long."""
         return await self._at_homes.wait(seat.id, limit_s, self.clock.monotonic())
 
     # --- what is known of routes ---
-
-    def _key(self, route: Route) -> _Key:
-        return route.provider.id, route.model, route.provider.strategy or self._strategy
-
-    def _known_of(self, route: Route) -> _Local:
-        """Return what is kept of a route, as it was when it was last refreshed."""
-        key = self._key(route)
-        known = self._known.get(key)
-        if known is None:
-            self._look()
-            return self._begin(key, route, self.clock.now())
-        self._known.move_to_end(key)
-        return known
 
     def _look(self) -> None:
         """Take in what happened since the last time."""
@@ -252,8 +215,9 @@ class Pool:
             self._rosters.take(snapshot)
         self.slots.look()
 
-    def _begin(self, key: _Key, route: Route, now: float) -> _Local:
-        provider_id, model, strategy = key
+    def _begin(self, route: Route, now: float) -> "Desk":
+        provider_id, model = route.provider.id, route.model
+        strategy = route.provider.strategy or self._strategy
         roster, scopes = self._rosters.of(provider_id), scopes_of(route)
         candidates = Candidates(
             roster,
@@ -263,14 +227,15 @@ class Pool:
             lambda well, everybody: order_of(strategy, model, well, everybody, self._facts),
             now,
         )
-        known = _Local(
-            route,
+        known = Desk(
+            self,
+            self._shared,
             scopes,
+            f"account:rr:{provider_id}:{model}",
             candidates,
-            Pictures(provider_id, model, strategy.value),
-            len(roster.seats),
+            Pictures(provider_id, model, strategy.value, candidates, self.clock.now),
         )
-        self._known[key] = known
+        self._known[route.key] = known
         self._seats += known.size
         while len(self._known) > _MAX_KNOWN or (self._seats > _MAX_SEATS and len(self._known) > 1):
             _, forgotten = self._known.popitem(last=False)
@@ -312,45 +277,78 @@ def _may_serve(candidates: Candidates) -> bool:
     return bool(candidates.well.seats or any(candidates.on(one).seats for one in doubtful))
 
 
-class _Desk:
-    """The pool as one request sees it: what `services.turn.Turn` asks for."""
+class Desk:
+    """Lends the accounts of one route: what this process keeps of it, and what `services.turn.Turn`
+    asks for there."""
 
-    __slots__ = ("_known", "_pool")
+    __slots__ = (
+        "_cooldowns",
+        "begin",
+        "candidates",
+        "count",
+        "look_at",
+        "monotonic",
+        "now",
+        "picture",
+        "place_at",
+        "scopes",
+        "size",
+        "take",
+    )
 
-    def __init__(self, pool: Pool, known: _Local) -> None:
-        self._pool = pool
-        self._known = known
+    def __init__(
+        self,
+        pool: Pool,
+        shared: SharedState,
+        scopes: tuple[str, ...],
+        counter: str,
+        candidates: Candidates,
+        pictures: Pictures,
+    ) -> None:
+        """`counter`: key of the number that all replicas share."""
+        slots = pool.slots
+        self._cooldowns = pool.cooldowns
+        self.scopes = scopes
+        self.size = len(candidates.roster.seats)
+        # Bound once: each request asks several times.
+        self.begin, self.take, self.look_at = slots.begin, slots.take, slots.look_at
+        self.place_at = pool.place_at
+        self.candidates = partial(pool.refreshed, candidates)
+        self.picture = pictures.newest
+        self.count = partial(shared.increment, counter)
+        self.now, self.monotonic = pool.clock.now, pool.clock.monotonic
 
-    def candidates(self) -> Candidates:
-        self._pool.refresh(self._known.candidates)
-        return self._known.candidates
+    def is_able(self) -> bool:
+        """Whether a walk may lead somewhere, if only home: a glance before it."""
+        candidates = self.candidates()
+        if candidates.well.seats:
+            return True
+        reasons = candidates.reasons
+        return _may_serve(candidates) or reasons["at_limit"] > 0 or reasons["draining"] > 0
 
-    def picture(self) -> Decision:
-        return self._known.pictures.of(self._known.candidates, self._pool.clock.now())
+    def walk(
+        self,
+        home: str | None = None,
+        home_wait_s: float = 0.0,
+        *,
+        is_lent: bool = False,
+        is_local: bool = False,
+        counter: int | None = None,
+    ) -> Turn:
+        """Begin a walk through the accounts. `home` is the account where the conversation lives,
+        `home_wait_s` how long it may wait there for a place. `is_lent`: it lives elsewhere, where
+        nobody can serve it now; `home` is who lends itself. `is_local`: this request has made its
+        round trip, so turns are counted in this process; `counter` is the number it got on that
+        trip, if it asked for one."""
+        return Turn(self, home, home_wait_s, is_lent=is_lent, is_local=is_local, counter=counter)
+
+    # --- for its walks ---
 
     def strikes(self, seat: Seat) -> int:
-        return self._pool.cooldowns.strikes(seat.id, self._known.scopes)
+        return self._cooldowns.strikes(seat.id, self.scopes)
 
     async def claim(self, rests: Sequence[Rest]) -> bool:
         for rest in rests:
-            if not await self._pool.cooldowns.claim_trial(rest):
+            if not await self._cooldowns.claim_trial(rest):
                 return False
         return True
-
-    def take(self, seat: Seat) -> Coroutine[object, object, Holding | None]:
-        return self._pool.slots.take(seat)
-
-    def look_at(self, seats: Sequence[Seat]) -> Coroutine[object, object, None]:
-        return self._pool.slots.look_at(seats)
-
-    def count(self) -> Coroutine[object, object, int]:
-        return self._pool.count(self._known.route)
-
-    def place_at(self, seat: Seat, limit_s: float) -> Coroutine[object, object, bool]:
-        return self._pool.place_at(seat, limit_s)
-
-    def now(self) -> float:
-        return self._pool.clock.now()
-
-    def monotonic(self) -> float:
-        return self._pool.clock.monotonic()

@@ -90,16 +90,18 @@ class Quotas:
 
         What is below 100 % ends a rest that a used-up limit began.
         """
-        if route.provider.read_quota is no_quota:
+        read_quota = route.provider.read_quota
+        if read_quota is no_quota:
             return
         now = self._clock.monotonic()
-        is_refusal = status == _REFUSED
-        if not is_refusal and now - self._read_at.get(account_id, -inf) < _READ_EVERY_S:
+        if status != _REFUSED and now - self._read_at.get(account_id, -inf) < _READ_EVERY_S:
             return
         self._read_at[account_id] = now
-        windows = route.provider.read_quota(headers, route.model, self._clock.now())
+        windows = read_quota(headers, route.model, self._clock.now())
+        if not windows:
+            return
         self._told(account_id, windows)
-        if not is_refusal:
+        if status != _REFUSED:
             self._release(account_id, windows)
 
     def failed(self, account_id: str, route: Route, error: UpstreamError) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import TypeAlias
 
 from models.errors import GatewayError
-from services.answers import Reply
+from services.reply import Reply
 from services.telling import more_telling
 
 Runner: TypeAlias = Callable[[], Coroutine[object, object, Reply]]
@@ -31,7 +31,12 @@ async def hedged(first: Runner, second: Callable[[], Awaitable[Runner | None]], 
 
 
 def _started(runner: Runner) -> asyncio.Task[Reply]:
-    return asyncio.create_task(runner(), name="contender")
+    return asyncio.create_task(_run(runner), name="contender")
+
+
+async def _run(runner: Runner) -> Reply:
+    """Run one; what it raises before it has begun is its own failure, too."""
+    return await runner()
 
 
 async def _first(running: set[asyncio.Task[Reply]]) -> Reply:

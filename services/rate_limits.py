@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 _ANTHROPIC: Final = "anthropic-ratelimit-"
@@ -40,9 +41,9 @@ def limits_told(
     `headers`: the provider's answer's; `upstream`, `client`: names of dialects; `now`: epoch
     seconds. What cannot be read is left out.
     """
-    theirs, ours = _prefix(upstream), _prefix(client)
-    if not theirs or not ours:
-        return {}
+    theirs, ours = _prefixes(upstream, client)
+    if not ours or theirs not in "\n".join(headers).lower():
+        return {}  # one look at all names: so it is with most answers
     if theirs == ours:
         return _as_they_are(headers, theirs)
     told = {}
@@ -52,6 +53,13 @@ def limits_told(
             if value:
                 told[_name(ours, subject, fact)] = value
     return told
+
+
+@lru_cache
+def _prefixes(upstream: str, client: str) -> tuple[str, str]:
+    """Return what the names of both vendors' headers begin with; both empty where one has none."""
+    theirs, ours = _prefix(upstream), _prefix(client)
+    return (theirs, ours) if theirs and ours else ("", "")
 
 
 def _prefix(dialect: str) -> str:
@@ -64,8 +72,8 @@ def _name(prefix: str, subject: str, fact: str) -> str:
 
 
 def _as_they_are(headers: Mapping[str, str], prefix: str) -> dict[str, str]:
-    named = [(name.lower(), value) for name, value in headers.items()]
-    found = dict([one for one in named if one[0].startswith(prefix) and _NAME.fullmatch(one[0])])
+    told = [(name.lower(), value) for name, value in headers.items() if prefix in name.lower()]
+    found = dict([one for one in told if one[0].startswith(prefix) and _NAME.fullmatch(one[0])])
     kept = [(name, value) for name, value in found.items() if _VALUE.fullmatch(value)]
     return dict(kept[:_MAX_HEADERS])
 

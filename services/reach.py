@@ -21,6 +21,7 @@ _MEMORY_S: Final = 600.0
 _MAX_HOSTS: Final = 256
 
 _AUTH_REQUIRED: Final = 407
+_SERVER_ERROR: Final = 500
 # What proxies answer to CONNECT when they cannot reach the target; the rest are refusals.
 _TARGET_STATUSES: Final = frozenset({500, 502, 503, 504})
 # The same in SOCKS5 (RFC 1928 section 6): general failure, network or host unreachable, refused,
@@ -110,6 +111,11 @@ class Reach:
         for way in [way for way, at in found.missed_at.items() if at < now - _MEMORY_S]:
             del found.missed_at[way]
         return found
+
+
+def has_answered(status: int, *, is_tls: bool) -> bool:
+    """Whether the provider itself answered: without TLS a proxy may answer in its stead."""
+    return is_tls or status < _SERVER_ERROR
 
 
 def of_connect(status: int) -> NoWay:

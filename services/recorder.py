@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -77,6 +78,8 @@ class Recorder:
         self._full = asyncio.Event()
         self._today = DayCounts()
         self._in_flight: Sequence[RequestRecord] = ()
+        self._spooling: list[list[RequestRecord]] = []
+        """On their way to the disk."""
         self._flusher: asyncio.Task[None] | None = None
         self._storing: asyncio.Task[None] | None = None
         self._is_closing = False
@@ -93,18 +96,18 @@ class Recorder:
 
     def record(self, record: RequestRecord) -> None:
         """Take a record; it must not change any more. Never waits, never raises."""
-        if len(self._queue) >= self._hard_limit:
-            self._queue.popleft()
-            self._dropped += 1
         self._queue.append(record)
         self._today.add(record)
         if len(self._queue) >= self._batch_size:
             self._full.set()
+            if len(self._queue) > self._hard_limit:
+                self._queue.popleft()
+                self._dropped += 1
 
     def counts(self) -> RecorderCounts:
         """Say where the records are."""
         return RecorderCounts(
-            queued=len(self._queue) + len(self._in_flight),
+            queued=len(self._queue) + len(self._in_flight) + sum(map(len, self._spooling)),
             spooled=self._spool.count,
             written=self._written,
             dropped=self._dropped + self._spool.dropped,
@@ -113,7 +116,7 @@ class Recorder:
 
     def find(self, name: str) -> RequestRecord | None:
         """Return a request that waits here, by its id, else the latest of its client's id."""
-        waiting = [*self._in_flight, *self._queue]
+        waiting = [*chain(*self._spooling), *self._in_flight, *self._queue]
         by_id = (record for record in waiting if record.id == name)
         by_client = (record for record in reversed(waiting) if record.client_request_id == name)
         return next(by_id, None) or next(by_client, None)
@@ -278,16 +281,19 @@ class Recorder:
 
     async def _spool_records(self, records: Sequence[RequestRecord]) -> None:
         """Append to the spool; what it does not take stays in memory as long as there is room."""
-        for start in range(0, len(records), self._batch_size):
-            part, rest = records[start : start + self._batch_size], records[start:]
-            try:
-                is_safe = await self._spool.append(part)
-            except asyncio.CancelledError:  # the part that has been handed over is written
-                self._put_back(rest[self._batch_size :])
-                raise
-            if not is_safe:
-                self._put_back(rest)
-                return
+        left = list(records)
+        self._spooling.append(left)
+        try:
+            while left:
+                if not await self._spool.append(left[: self._batch_size]):
+                    self._put_back(left)
+                    return
+                del left[: self._batch_size]
+        except asyncio.CancelledError:  # the part that has been handed over is written
+            self._put_back(left[self._batch_size :])
+            raise
+        finally:
+            self._spooling.remove(left)
 
     def _put_back(self, records: Sequence[RequestRecord]) -> None:
         """Return the oldest records to the queue; where room is short, the newest of them."""

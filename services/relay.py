@@ -10,7 +10,7 @@ from typing import Final, Protocol, TypeAlias
 from dialects.base import Decoder, Dialect, Encoder, Sniffer
 from dialects.sse import boundary
 from models.errors import GatewayError, StreamBroken
-from models.events import Delta, Event, Failed, Finish, PartEnd, PartStart, Progress, Start
+from models.events import Delta, Deltas, Event, Failed, Finish, PartEnd, PartStart, Progress, Start
 from models.usage import NO_USAGE, Usage
 
 _MAX_TAIL_BYTES: Final = 32 * 1024 * 1024
@@ -22,12 +22,16 @@ EventFilter: TypeAlias = Callable[[Iterable[Event]], Sequence[Event]]
 class Relay(Protocol):
     """Turns what a provider sends into what a client gets."""
 
-    started: bool
-    """Something was made that a user would miss: from here on no other account is tried."""
     ended: bool
     """The answer is complete, or its error was told; nothing more is to be read."""
     error: GatewayError | None
     """What ended the stream too soon: told by the provider inside it, or met on the way."""
+
+    @property
+    def started(self) -> bool:
+        """Whether something was made that a user would miss: from here on no other account is
+        tried."""
+        ...
 
     @property
     def usage(self) -> Usage: ...
@@ -56,7 +60,6 @@ class RawRelay:
         "_tail_bytes",
         "ended",
         "error",
-        "started",
     )
 
     def __init__(self, dialect: Dialect, sniffer: Sniffer, request_id: str) -> None:
@@ -65,9 +68,12 @@ class RawRelay:
         self._request_id = request_id
         self._tail: list[bytes] = []  # an unfinished frame, joined only when it is complete
         self._tail_bytes = 0
-        self.started = False
         self.ended = False
         self.error: GatewayError | None = None
+
+    @property
+    def started(self) -> bool:
+        return self._sniffer.started
 
     @property
     def usage(self) -> Usage:
@@ -116,12 +122,11 @@ class RawRelay:
     def _sniffed(self, frames: bytes) -> bytes:
         sniffer = self._sniffer
         forwarded = sniffer.feed(frames)
-        self.started = sniffer.started
-        self.error = sniffer.error
-        self.ended = sniffer.ended or sniffer.error is not None
-        if sniffer.ended and self._tail:
-            # What follows the end marker is passed on as it comes, and this came first.
-            forwarded += self._taken()
+        if sniffer.ended or sniffer.error is not None:
+            self.ended, self.error = True, sniffer.error
+            if sniffer.ended:
+                # What follows the end marker is passed on as it comes, and what is held came first.
+                forwarded += self._taken()
         return forwarded
 
 
@@ -171,13 +176,16 @@ class TranslatedRelay:
         """Encode events that were decoded already."""
         for event_filter in self._filters:
             events = event_filter(events)
-        return b"".join([self._told(event) for event in events])
+        encode = self._encoder.encode
+        # Nearly all are deltas, which change nothing here: their part's start was told.
+        told = [encode(event) if type(event) is Delta else self._told(event) for event in events]
+        return b"".join(told)
 
     def _told(self, event: Event) -> bytes:
         if self.ended:
             return b""
         match event:
-            case Delta() | PartStart() | PartEnd():  # nearly all are deltas
+            case Delta() | Deltas() | PartStart() | PartEnd():
                 self.started = True
             case Start() | Progress():
                 self._usage = self._usage.updated(event.usage)

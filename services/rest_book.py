@@ -7,7 +7,7 @@ replicas that lost each other agree once they have told each other everything.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeAlias
 
@@ -74,6 +74,8 @@ class RestBook:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._rests: dict[str, dict[str, Rest]] = {}
+        self.resting: Collection[str] = self._rests.keys()
+        """Every subject of which a rest is known, in force or not."""
         self._count = 0
         self._ends: dict[Key, End] = {}
         self._resets: Mapping[str, float] = {}

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from models.batches import batches
 from models.ports import Clock
 from models.rest import Rest
 from repositories.base import SharedState
@@ -166,8 +167,8 @@ class RestSharing:
             there = theirs.rests.get(field_name(rest))
             if there is None or there.until < rest.until or self._is_over(there, now):
                 lacking.append(rest)
-        for start in range(0, len(lacking), _AT_ONCE):
-            await self._write(lacking[start : start + _AT_ONCE], is_news=False)
+        for some in batches(lacking, _AT_ONCE):
+            await self._write(some, is_news=False)
 
     def _take(self, told: Rest | End | None) -> None:
         match told:

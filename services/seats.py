@@ -56,7 +56,7 @@ class Seat:
         self.full_until = 0.0
         """Monotonic seconds: until then nobody asks for a place, because all were taken."""
         self.used = 0
-        """Grows with each request, over all accounts of the roster."""
+        """When it was lent last: a number of `Roster.uses`."""
         self._facts: tuple[object, ...] = ()
 
     @property
@@ -101,18 +101,17 @@ class Seat:
 class Roster:
     """The accounts of one provider in the order of tiers, and which of them changed lately.
 
-    Whoever derives something from it keeps `generation` and `end`: another generation means that
-    everything is to be derived anew, a greater end that `since` names what changed.
+    Whoever derives something from it keeps `end`: a greater one means that `since` names what
+    changed, or that everything is to be derived anew.
     """
 
     def __init__(self) -> None:
         self.seats: tuple[Seat, ...] = ()
         """Best priority first, then by id."""
         self.by_id: dict[str, Seat] = {}
-        self.generation = 0
         self.is_reshaped = False
         self.uses = 0
-        """Counts requests."""
+        """Counts requests, while somebody wants to know of them."""
         self.tells_use = False
         """Whether somebody wants to know of each request that begins or ends."""
         self.end = 0
@@ -141,7 +140,8 @@ class Roster:
         self._present, self.is_reshaped = present, False
         self.by_id = {seat.id: seat for seat in present}
         self.seats = tuple(sorted(present, key=_key))
-        self.generation += 1
+        self._log.clear()  # which seats there are: more than a list of changed ones can tell
+        self.end += 1
 
 
 class Rosters:

@@ -13,6 +13,8 @@ class Shelf:
         """`seats` come sorted."""
         self.seats = list(seats)
         self._keys = [seat.key for seat in self.seats]
+        self.top = self._top()
+        """How many seats the best tier has."""
 
     def __len__(self) -> int:
         return len(self.seats)
@@ -22,21 +24,18 @@ class Shelf:
         """Of the best tier."""
         return -self._keys[0][0] if self._keys else None
 
-    @property
-    def top(self) -> int:
-        """How many seats the best tier has."""
-        return self._tier_end(0) if self._keys else 0
-
     def put(self, seat: Seat) -> None:
         """Put in who is not in it."""
         at = bisect_left(self._keys, seat.key)
         self._keys.insert(at, seat.key)
         self.seats.insert(at, seat)
+        self.top = self._top()
 
     def remove(self, seat: Seat) -> None:
         """Take out who is in it."""
         at = bisect_left(self._keys, seat.key)
         del self._keys[at], self.seats[at]
+        self.top = self._top()
 
     def tiers(self) -> Iterator[tuple[int, int]]:
         """Yield where each tier begins and ends, the best first."""
@@ -60,6 +59,9 @@ class Shelf:
                 yield seats[at]
             for at in range(begin, start):
                 yield seats[at]
+
+    def _top(self) -> int:
+        return self._tier_end(0) if self._keys else 0
 
     def _tier_end(self, begin: int) -> int:
         keys = self._keys

@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Final
 
+from models.account import Account
+from models.attempt import Choice, Decision
 from models.ports import Clock
 from repositories.base import SharedState
 from services.seats import Seat
@@ -24,22 +26,35 @@ not ask Redis a thousand times."""
 _LAST_S: Final = 1.0
 
 
-class Holding:
-    """One request under way with an account."""
+class Lease:
+    """An account lent to one attempt, as it was in that moment, with its way out."""
 
-    __slots__ = ("_ended", "holder", "seat")
+    __slots__ = ("_slots", "choice", "counter", "decision", "egress", "holder", "seat", "stored")
 
-    def __init__(self, seat: Seat, holder: str | None, ended: Callable[["Holding"], None]) -> None:
+    choice: Choice
+    """Why this account; whoever lends it says so."""
+    counter: int | None
+    """The shared counter's value, where it decided."""
+    decision: Decision | None
+    """The picture that it was chosen on."""
+
+    def __init__(self, seat: Seat, holder: str | None, slots: "Slots") -> None:
         self.seat = seat
+        self.stored = seat.stored
+        self.egress = seat.egress
         self.holder = holder
         """Who holds the place; None where the account has no limit."""
-        self._ended: Callable[[Holding], None] | None = ended
+        self._slots: Slots | None = slots
+
+    @property
+    def account(self) -> Account:
+        return self.stored.account
 
     def release(self) -> None:
-        """End it. A second time does nothing."""
-        ended, self._ended = self._ended, None
-        if ended is not None:
-            ended(self)
+        """Give it back. A second time does nothing."""
+        slots, self._slots = self._slots, None
+        if slots is not None:
+            slots.end(self.seat, self.holder)
 
 
 class Slots:
@@ -65,12 +80,31 @@ class Slots:
         self._held: dict[str, Seat] = {}
         self._leaving: list[tuple[Seat, str]] = []
         self._wake = asyncio.Event()
-        self._full: deque[tuple[float, Seat]] = deque()
+        self.full: deque[tuple[float, Seat]] = deque()
+        """Accounts that nobody asks for a place for a moment, and when that is over."""
 
-    async def take(self, seat: Seat) -> Holding | None:
+    def begin(self, seat: Seat, holder: str | None = None) -> Lease:
+        """Begin a request of an account that has no limit, or whose place `holder` has taken."""
+        roster = seat.roster
+        seat.inflight += 1
+        if roster.tells_use:
+            roster.uses = seat.used = roster.uses + 1
+            roster.changed(seat)
+        return Lease(seat, holder, self)
+
+    def end(self, seat: Seat, holder: str | None) -> None:
+        """End a request that has begun."""
+        seat.inflight -= 1
+        if seat.roster.tells_use:
+            seat.roster.changed(seat)
+        if holder is not None and self._held.pop(holder, None) is not None:
+            self._leaving.append((seat, holder))
+            self._wake.set()
+
+    async def take(self, seat: Seat) -> Lease | None:
         """Begin a request; None when the account has no place for it."""
         if seat.limit <= 0:
-            return self._begun(seat, None)
+            return self.begin(seat)
         if seat.is_full:
             return None
         holder = f"{self._process}:{next(self._numbers)}"
@@ -90,7 +124,7 @@ class Slots:
             self._note_full(seat)
         else:
             self._freed(seat)
-        return self._begun(seat, holder)
+        return self.begin(seat, holder)
 
     async def look_at(self, seats: Sequence[Seat]) -> None:
         """Find out which accounts are full, by one round trip for all."""
@@ -103,8 +137,8 @@ class Slots:
 
     def look(self) -> None:
         """Let those be asked again who were full a moment ago."""
-        while self._full and self._full[0][0] <= self._clock.monotonic():
-            until, seat = self._full.popleft()
+        while self.full and self.full[0][0] <= self._clock.monotonic():
+            until, seat = self.full.popleft()
             if seat.full_until == until:
                 seat.full_until = 0.0
                 seat.roster.changed(seat)
@@ -155,28 +189,11 @@ class Slots:
         if held:
             await self._shared.renew_slots(held, self._ttl_s)
 
-    def _begun(self, seat: Seat, holder: str | None) -> Holding:
-        roster = seat.roster
-        roster.uses += 1
-        seat.inflight, seat.used = seat.inflight + 1, roster.uses
-        if roster.tells_use:
-            roster.changed(seat)
-        return Holding(seat, holder, self._over)
-
-    def _over(self, holding: Holding) -> None:
-        seat, holder = holding.seat, holding.holder
-        seat.inflight -= 1
-        if seat.roster.tells_use:
-            seat.roster.changed(seat)
-        if holder is not None and self._held.pop(holder, None) is not None:
-            self._leaving.append((seat, holder))
-            self._wake.set()
-
     def _note_full(self, seat: Seat) -> None:
         """All places are taken: nobody needs to ask for a moment."""
         if seat.full_until <= 0:
             seat.full_until = self._clock.monotonic() + FULL_S
-            self._full.append((seat.full_until, seat))
+            self.full.append((seat.full_until, seat))
             seat.roster.changed(seat)
 
 

@@ -42,7 +42,7 @@ class Facts:
 
 
 class Order:
-    """Round robin, and what the other strategies have in common with it."""
+    """What the strategies have in common: unless they say otherwise, all take turns."""
 
     counts = True
     """Whether a number that all replicas share decides."""
@@ -60,10 +60,14 @@ class Order:
         """
         return _few(self._walk(turn, after), skip, wanted)
 
+    def one(self, turn: int, skip: Container[str]) -> Seat | None:
+        """Return the first choice of those that are not to be skipped."""
+        found = self.few(turn, None, skip, 1)
+        return found[0] if found else None
+
     def first(self, turn: int) -> Seat | None:
         """Return whose turn it is, and take nobody's."""
-        found = self.few(turn, None, (), 1)
-        return found[0] if found else None
+        return self.one(turn, ())
 
     def came(self, seat: Seat) -> None:
         """A seat is well now."""
@@ -76,6 +80,18 @@ class Order:
 
     def _walk(self, turn: int, after: Key | None) -> Iterable[Seat]:
         return self._well.walk(turn, after)
+
+
+class RoundRobin(Order):
+    """The accounts of the best tier take turns."""
+
+    def one(self, turn: int, skip: Container[str]) -> Seat | None:
+        well = self._well
+        if well.seats:
+            seat = well.seats[turn % well.top]
+            if seat.id not in skip:
+                return seat
+        return super().one(turn, skip)
 
 
 class FillFirst(Order):
@@ -235,7 +251,7 @@ def order_of(
     """Return the order in which a strategy takes those who are well."""
     match strategy:
         case Strategy.ROUND_ROBIN:
-            return Order(well)
+            return RoundRobin(well)
         case Strategy.WEIGHTED:
             return Weighted(well, everybody)
         case Strategy.LEAST_INFLIGHT:
@@ -252,6 +268,8 @@ def _few(walk: Iterable[Seat], skip: Container[str], wanted: int) -> list[Seat]:
     found: dict[str, Seat] = {}
     for seat in walk:
         if seat.id not in skip:
+            if wanted == 1:
+                return [seat]
             found[seat.id] = seat
             if len(found) >= wanted:
                 break

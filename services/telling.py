@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from models.errors import ErrorKind, GatewayError, NoCapacity, UpstreamError
+from models.errors import ErrorKind, GatewayError, NoCapacity, UpstreamError, let_go
 from services.pool import STANDING_REASONS
 
 # Another model may do what this one could not; any other refusal of a request meets it as well.
@@ -11,6 +11,7 @@ _ELSEWHERE = frozenset({ErrorKind.CONTEXT_LENGTH, ErrorKind.MODEL_NOT_FOUND, Err
 
 def more_telling(known: GatewayError | None, new: GatewayError) -> GatewayError:
     """Keep the error that tells the client most, the later one of equals."""
+    let_go(new)
     return known if known is not None and _weight(known) > _weight(new) else new
 
 

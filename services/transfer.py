@@ -6,13 +6,13 @@ already, by its credential or by what the caller says, is not made twice.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
-from urllib.parse import urlsplit
 
 from auth.sealed_file import seal, unseal
 from dialects.fields import dumps, parse_object
 from models.account import Account, AuthType, Credentials, EgressPolicy, StoredAccount
+from models.batches import batches
 from models.errors import BadRequest, Conflict, GatewayError
 from models.ids import new_id
 from models.json_types import Json
@@ -26,6 +26,7 @@ from repositories.base import AccountRepository, ProviderRepository
 from services.guard import AddressGuard
 from services.known_accounts import KnownAccounts
 from services.lookups import refusals
+from services.new_account import new_account
 from services.providers import auth_types_of
 from services.transfer_entries import Entry
 
@@ -109,10 +110,9 @@ class Transfer:
             and entry.body is not None
             and isinstance(entry.body.auth_data, OAuthData)
         }
-        hosts = {_host(url): url for url in endpoints.values()}
-        reasons = await refusals(self._guard, hosts, schemes=WEB_SCHEMES)
+        reasons = await refusals(self._guard, endpoints.values(), schemes=WEB_SCHEMES)
         for entry in entries:
-            reason = reasons.get(_host(endpoints.get(id(entry), "")))
+            reason = reasons.get(endpoints.get(id(entry), ""))
             if reason is not None:
                 entry.outcome, entry.reason = "invalid", f"auth_data.token_url: {reason}"
 
@@ -121,7 +121,7 @@ class Transfer:
     async def _store(self, entries: Sequence[Entry], *, update: bool) -> None:
         try:
             new = [entry for entry in entries if entry.outcome == "created"]
-            for batch in _parts(new):
+            for batch in batches(new, _BATCH):
                 await self._create(batch)
             if update:
                 for entry in entries:
@@ -144,26 +144,10 @@ class Transfer:
     def _account(self, entry: Entry) -> tuple[Account, Credentials]:
         body = entry.given
         entry.account_id = new_id()
-        credentials = body.auth_data.credentials()
-        now = self._clock.now()
-        account = Account(
-            id=entry.account_id,
-            provider_id=body.provider_id,
-            label=body.label,
-            auth_type=body.auth_type,
-            is_active=body.is_active,
-            priority=body.priority,
-            egress_policy=body.egress_policy or self._default_policy,
-            models=None if body.models is None else tuple(body.models),
-            max_concurrent=body.max_concurrent,
-            weight=body.weight,
-            identity=body.identity,
-            metadata=dict(body.metadata),
-            expires_at=credentials.expires_at,
-            created_at=now,
-            updated_at=now,
+        account = new_account(
+            body, entry.account_id, self._clock.now(), default_policy=self._default_policy
         )
-        return account, credentials
+        return account, body.auth_data.credentials()
 
     async def _update(self, entry: Entry) -> None:
         change = entry.change() if entry.outcome == "exists" else None
@@ -212,12 +196,3 @@ def _misfit(body: AccountCreate, taken: Mapping[str, frozenset[AuthType]]) -> st
     if body.auth_type not in taken[body.provider_id]:
         return f"auth_type: provider {body.provider_id} does not take {body.auth_type.value}"
     return None
-
-
-def _host(url: str) -> str:
-    return urlsplit(url).hostname or ""
-
-
-def _parts(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
-    for start in range(0, len(entries), _BATCH):
-        yield entries[start : start + _BATCH]

@@ -1,23 +1,41 @@
 """One account at work for one request, and what the request's record says of it."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from models.account import StoredAccount
 from models.attempt import Attempt
 from models.errors import ErrorKind, GatewayError, UpstreamError
+from models.exchange import ProxyRequest
+from models.ports import UpstreamResponse
+from models.usage import NO_USAGE, Usage
 from services.affinity import Visit
-from services.answers import Outcome, Reply
 from services.call import Call
 from services.plan import Plan
-from services.pool import Lease
+from services.reply import Reply, nothing
+from services.slots import Lease
 
 
-@dataclass(slots=True)
+class Judge(Protocol):
+    """Who let it work: `services.attempts.Attempts`."""
+
+    def judge(self, one: "Try", error: UpstreamError | None) -> None:
+        """Take in what came of it; None is a success."""
+        ...
+
+    def conclude(self, one: "Try") -> None:
+        """End it. Idempotent."""
+        ...
+
+
+@dataclass(slots=True, eq=False, repr=False)
 class Try:
-    """One account at work for one request."""
+    """One account at work for one request; `services.reply.Accepted` once it has an answer."""
 
     call: Call
+    request: ProxyRequest
     plan: Plan
     lease: Lease
     visit: Visit | None
@@ -26,17 +44,38 @@ class Try:
     """Of the call of the provider that is on its way, or was last."""
     began: float
     """Monotonic seconds."""
-    secret: str = ""
+    judge: Judge
+    secret: str = field(default="", init=False)
     """What signs its calls."""
-    sent_at: float = 0.0
+    sent_at: float = field(default=0.0, init=False)
     """When its last call was sent, epoch seconds."""
-    admitted: str = ""
+    admitted: str = field(default="", init=False)
     """The address that the breaker has let it ask: as often as it needs to."""
-    outcome: Outcome = field(default_factory=Outcome)
-    """What its answer says of itself."""
-    serves: bool = False
+    response: UpstreamResponse = field(init=False)
+    """Of status 2xx."""
+    usage: Usage = field(default=NO_USAGE, init=False)
+    error_code: str | None = field(default=None, init=False)
+    give_back: Callable[[], None] = field(init=False)
+    """Gives back what its answer holds, if that is a stream."""
+    serves: bool = field(default=False, init=False)
     """Whether its answer is the client's; of those that race only one is."""
-    is_over: bool = False
+    is_over: bool = field(default=False, init=False)
+
+    def ended(self, error: UpstreamError | None) -> None:
+        """Take in how its stream ended that ran to its end: well, or with whose error."""
+        self.judge.judge(self, error)
+
+    def hold(self, reply: Reply) -> None:
+        """End with the stream of an answer."""
+        self.give_back, reply.finish = reply.finish, self.end_stream
+
+    def end_stream(self) -> None:
+        """Give back what its stream held, and end with it."""
+        give_back, self.give_back = self.give_back, nothing  # it holds us in turn
+        try:
+            give_back()
+        finally:
+            self.judge.conclude(self)
 
     def win(self, reply: Reply) -> None:
         """Let an answer be the client's.
@@ -51,14 +90,14 @@ class Try:
 
     def credit(self) -> None:
         """Say in the record who serves the request, or tries to; of those that race, the winner."""
-        if self.call.is_served and not self.serves:
+        call = self.call
+        if call.is_served and not self.serves:
             return
-        record, plan, lease = self.call.record, self.plan, self.lease
-        record.provider_id = plan.route.provider.id
-        record.upstream_model = plan.route.model
-        record.account_id = lease.account.id
-        record.proxy_id = lease.egress.id if lease.egress is not None else None
-        record.mode = plan.mode
+        call.credited = row = self.row
+        record = call.record
+        record.provider_id, record.upstream_model = row.provider_id, row.model
+        record.account_id, record.proxy_id = row.account_id, row.proxy_id
+        record.mode = self.plan.mode
 
 
 def note_failure(row: Attempt, error: BaseException) -> None:

@@ -1,18 +1,15 @@
 """One request's walk through the accounts of one route: who is asked first, and who after it."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Coroutine, Sequence, Set
 from itertools import islice
 from typing import Final, Protocol
 
-from models.account import Account, StoredAccount
 from models.attempt import Choice, Decision
-from models.egress import EgressProxy
 from models.rest import Rest
 from services.candidates import Candidates, Spot, Standing
 from services.seats import Key, Seat
-from services.slots import Holding
+from services.slots import Lease
 
 _ROUNDS: Final = 8
 """Accounts that turn out to be full one by one, until many are looked at together."""
@@ -26,31 +23,14 @@ _LOOKED_AT: Final = 500
 _COMPARED: Final = 8
 """Accounts among which failover prefers one that has not failed lately."""
 
+_NOBODY: Final = frozenset[str]()
+
+_COUNTED: Final = frozenset({"strategy", "borrowed", "failover"})
+"""Choices that the shared counter may have decided."""
+
 _GONE_S: Final = 3_600.0
 """A conversation whose account rests for longer has nothing to come back to: no provider keeps a
 prompt cache for more than an hour."""
-
-
-def _nothing() -> None:
-    """There is nothing to give back."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """An account lent to one attempt, with its way out."""
-
-    stored: StoredAccount
-    egress: EgressProxy | None
-    choice: Choice = "strategy"
-    counter: int | None = None
-    """The shared counter's value, where it decided."""
-    decision: Decision | None = None
-    release: Callable[[], None] = field(default=_nothing, repr=False, compare=False)
-    """Gives it back; a second time does nothing."""
-
-    @property
-    def account(self) -> Account:
-        return self.stored.account
 
 
 class Desk(Protocol):
@@ -70,14 +50,18 @@ class Desk(Protocol):
         """True when this request may try during these rests."""
         ...
 
-    def take(self, seat: Seat) -> Coroutine[object, object, Holding | None]: ...
+    def begin(self, seat: Seat, /) -> Lease:
+        """Begin a request of an account that has no limit."""
+        ...
+
+    def take(self, seat: Seat) -> Coroutine[object, object, Lease | None]: ...
 
     def look_at(self, seats: Sequence[Seat]) -> Coroutine[object, object, None]:
         """Find out by one round trip which of these are full."""
         ...
 
     def count(self) -> Coroutine[object, object, int]:
-        """Return this request's number, over all replicas."""
+        """Count this request; return how many there are now, over all replicas."""
         ...
 
     def place_at(self, seat: Seat, limit_s: float) -> Coroutine[object, object, bool]:
@@ -122,13 +106,13 @@ class Turn:
         self._is_lent = is_lent
         self._home_wait_s = home_wait_s
         self._is_local = is_local
+        self._counter = counter
         self._place: int | None = None
         """Where its walk begins, where the shared counter does not say so."""
         self._borrows = False
         self._has_begun = False
-        self._counter = counter
         self._last: Key | None = None
-        self._tried: set[str] = set()
+        self._tried: Set[str] = _NOBODY
 
     async def next(self) -> Lease | None:
         """Lend the next account that may serve and has not failed here; None when there is none.
@@ -141,13 +125,20 @@ class Turn:
                 return lease
             candidates = self._desk.candidates()
             half_open = None if self._borrows else candidates.half_open()
-            if half_open is not None and (lease := await self._tried_out(candidates, half_open)):
-                return lease
+            if half_open is not None:
+                if (lease := await self._tried_out(candidates, half_open)) is not None:
+                    return lease
+            elif not candidates.limited:
+                if self._is_to_count(candidates):
+                    self._counter = await self._desk.count() - 1
+                    candidates = self._desk.candidates()
+                if (lease := self._at_once(candidates)) is not None:
+                    return lease
         return await self._in_turn() or await self._last_resort()
 
     def failed(self, lease: Lease) -> None:
         """The account is not asked again for this request."""
-        self._tried.add(lease.account.id)
+        self._tried |= {lease.account.id}
 
     # --- home -----------------------------------------------------------------------------
 
@@ -162,8 +153,10 @@ class Turn:
                 return None
             spot = candidates.spot(seat)
             if spot is None or spot.standing is Standing.DRAINING:
-                lease = await self._lend(seat, "borrowed" if self._is_lent else "affinity")
-                if lease is not None:
+                choice: Choice = "borrowed" if self._is_lent else "affinity"
+                if seat.limit <= 0:
+                    return self._begun(seat, choice)
+                if (lease := await self._lend(seat, choice)) is not None:
                     return lease
             elif spot.standing is not Standing.FULL:
                 return await self._at_a_resting_home(seat, spot)
@@ -191,32 +184,38 @@ class Turn:
 
     # --- its turn -------------------------------------------------------------------------
 
+    def _at_once(self, candidates: Candidates) -> Lease | None:
+        """Lend whose turn it is, if that has no limit: nobody waits for that."""
+        seat = candidates.order.one(self._number_in(candidates), self._tried)
+        return None if seat is None or seat.limit > 0 else self._begun(seat, self._choice())
+
     async def _in_turn(self) -> Lease | None:
         """Lend whose turn it is, or who follows those that were asked before."""
+        desk = self._desk
         for at in range(_ROUNDS * (_LOOKS + 1)):
-            candidates = self._desk.candidates()
+            candidates = desk.candidates()
             if at and at % _ROUNDS == 0:
                 # Other replicas may have filled a long row of them, and somebody behind it is free.
-                await self._desk.look_at(self._coming(candidates, _LOOKED_AT))
-                candidates = self._desk.candidates()
+                await desk.look_at(self._coming(candidates, _LOOKED_AT))
+                candidates = desk.candidates()
             if not candidates.well.seats:
                 return None
-            if self._is_to_count(candidates):
+            if self._counter is None and self._is_to_count(candidates):
                 lease = await self._counted(candidates)
-            elif (seat := self._chosen(candidates)) is not None:
-                lease = await self._lend(seat, self._choice)
-            else:
+            elif (seat := self._chosen(candidates)) is None:
                 return None
+            else:
+                lease = await self._lend(seat, self._choice())
             if lease is not None:
                 return lease
         return None
 
     def _is_to_count(self, candidates: Candidates) -> bool:
         """Whether the shared counter decides: not after a failure, nor where it has no say."""
-        is_begun = self._counter is not None or self._last is not None or self._is_local
-        return not is_begun and candidates.order.counts and candidates.well.top > 1
+        if self._counter is not None or self._last is not None or self._is_local:
+            return False
+        return candidates.order.counts and candidates.well.top > 1
 
-    @property
     def _choice(self) -> Choice:
         if self._last is not None:
             return "failover"
@@ -225,51 +224,50 @@ class Turn:
     def _chosen(self, candidates: Candidates) -> Seat | None:
         """Return whose turn it is; after a failure the next one, if possible one that has not
         failed lately."""
-        wanted = 1 if self._last is None else _COMPARED
-        found = self._coming(candidates, wanted)
-        for seat in found if wanted > 1 else ():
+        if self._last is None:
+            return candidates.order.one(self._number_in(candidates), self._tried)
+        found = self._coming(candidates, _COMPARED)
+        for seat in found:
             if seat.key[0] == found[0].key[0] and not self._desk.strikes(seat):
                 return seat
         return found[0] if found else None
 
     def _coming(self, candidates: Candidates, wanted: int) -> list[Seat]:
         """Return whose turns come now."""
-        place = self._own_place(candidates) if self._counter is None else self._counter
-        return candidates.order.few(place, self._last, self._tried, wanted)
+        return candidates.order.few(self._number_in(candidates), self._last, self._tried, wanted)
 
-    def _own_place(self, candidates: Candidates) -> int:
-        """Return where to begin without the shared counter: each such walk one further."""
+    def _number_in(self, candidates: Candidates) -> int:
+        """Return the number that says where to begin; without the shared counter each such walk
+        begins one further."""
+        if self._counter is not None:
+            return self._counter
         if self._place is None:
             candidates.cursor += self._is_local
             self._place = candidates.cursor if self._is_local else 0
         return self._place
 
     async def _counted(self, candidates: Candidates) -> Lease | None:
-        """Take this request's number; and at the same time, where accounts have limits, a place
-        at the one whose turn it will be if no other replica comes between."""
-        if candidates.unlimited == len(candidates.well):
-            self._counter = await self._desk.count()
-            return None
-        guess = candidates.guess()
-        found = candidates.order.few(guess, None, self._tried, 1)
-        if not found or found[0].limit <= 0:
+        """Take this request's number; and at the same time a place at the account whose turn it
+        will be if no other replica comes between."""
+        guessed = candidates.order.one(candidates.guess(), self._tried)
+        if guessed is None or guessed.limit <= 0:
             self._counter = await self._number(candidates)
             return None
-        choice, picture = self._choice, self._desk.picture()
-        taking = asyncio.create_task(self._desk.take(found[0]), name="pool.take")
+        choice, picture = self._choice(), self._desk.picture()
+        taking = asyncio.create_task(self._desk.take(guessed), name="pool.take")
         try:
             self._counter = await self._number(candidates)
-            holding = await taking
+            lease = await taking
         except BaseException:
             taking.cancel()
             taking.add_done_callback(_give_back)
             raise
-        return None if holding is None else self._lease(holding, choice, picture)
+        return None if lease is None else self._lent(lease, choice, picture)
 
     async def _number(self, candidates: Candidates) -> int:
         number: int | None = None
         try:
-            number = await self._desk.count()
+            number = await self._desk.count() - 1
         finally:
             candidates.counted(number)
         return number
@@ -301,26 +299,35 @@ class Turn:
 
     # --- lending --------------------------------------------------------------------------
 
-    async def _lend(self, seat: Seat, choice: Choice) -> Lease | None:
+    def _begun(self, seat: Seat, choice: Choice) -> Lease:
+        """Lend an account that has no limit, in the moment in which it was looked at."""
         picture = self._desk.picture()
-        holding = await self._desk.take(seat)
-        return None if holding is None else self._lease(holding, choice, picture)
+        return self._noted(self._desk.begin(seat), choice, picture)
 
-    def _lease(self, holding: Holding, choice: Choice, picture: Decision) -> Lease | None:
-        seat = holding.seat
-        if seat.is_gone:
+    async def _lend(self, seat: Seat, choice: Choice) -> Lease | None:
+        """Lend an account if it has a place, and is still there then."""
+        picture = self._desk.picture()
+        lease = await self._desk.take(seat)
+        return None if lease is None else self._lent(lease, choice, picture)
+
+    def _lent(self, lease: Lease, choice: Choice, picture: Decision) -> Lease | None:
+        if lease.seat.is_gone:
             # While it asked for a place; whose proxy was switched off would now go direct.
-            holding.release()
+            lease.release()
             return None
-        self._last = seat.key
-        is_counted = choice in {"strategy", "borrowed", "failover"}
-        counter = self._counter if is_counted else None
-        return Lease(seat.stored, seat.egress, choice, counter, picture, holding.release)
+        return self._noted(lease, choice, picture)
+
+    def _noted(self, lease: Lease, choice: Choice, picture: Decision) -> Lease:
+        """Say in a lease why it was lent."""
+        self._last = lease.seat.key
+        lease.choice, lease.decision = choice, picture
+        lease.counter = self._counter if choice in _COUNTED else None
+        return lease
 
 
-def _give_back(taking: asyncio.Task[Holding | None]) -> None:
+def _give_back(taking: asyncio.Task[Lease | None]) -> None:
     """Whoever asked for a place has left."""
     if not taking.cancelled() and taking.exception() is None:
-        holding = taking.result()
-        if holding is not None:
-            holding.release()
+        lease = taking.result()
+        if lease is not None:
+            lease.release()

@@ -8,8 +8,8 @@ from models.errors import Unrepresentable
 from models.exchange import ProxyRequest
 from models.usage import Usage
 from providers.base import Route
-from services.answers import Reply
 from services.plan import reply_context
+from services.reply import Reply
 
 
 def own_answer(request: ProxyRequest, client: Dialect, route: Route) -> Reply:

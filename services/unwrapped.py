@@ -1,10 +1,10 @@
 """An answer whose provider puts something around the dialect, seen without it."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from models.errors import StreamBroken
-from models.ports import UpstreamResponse
+from models.ports import Flow, UpstreamResponse
 from providers.base import Envelope
 
 
@@ -37,11 +37,34 @@ class Unwrapped:
         while data := await self._response.read_some(until - loop.time()):
             if frames := self._unwrapper.feed(data):
                 return frames
-            if self._unwrapper.overflowed:
-                raise StreamBroken("the provider sent an event that is too large")
+            self._check_size()
             if loop.time() >= until:
                 return None
         return None if data is None else self._unwrapper.end()
+
+    async def flow(self, take: Callable[[bytes], bool], wait_s: float) -> Flow:
+        """Hand over whole frames; what brings none for `wait_s` is silence as well."""
+        loop = asyncio.get_running_loop()
+        told_at = loop.time()
+        is_silent = False
+
+        def unwrapped(data: bytes) -> bool:
+            nonlocal told_at, is_silent
+            if frames := self._unwrapper.feed(data):
+                told_at = loop.time()
+                return take(frames)
+            self._check_size()
+            is_silent = loop.time() - told_at >= wait_s
+            return not is_silent
+
+        flow = await self._response.flow(unwrapped, wait_s)
+        if flow is Flow.ENDED and (rest := self._unwrapper.end()):
+            take(rest)
+        return Flow.SILENT if is_silent else flow
+
+    def _check_size(self) -> None:
+        if self._unwrapper.overflowed:
+            raise StreamBroken("the provider sent an event that is too large")
 
     def close(self) -> None:
         self._response.close()

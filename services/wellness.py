@@ -58,13 +58,18 @@ class Wellness:
     def __init__(self) -> None:
         self._own: dict[tuple[str, str], _Averages] = {}
         self._common: dict[str, _Averages] = {}
+        self.has_failures = False
+        """Whether anybody has failed: else the success of a whole answer changes nothing."""
 
     def served(self, account_id: str, family: str, first_byte_s: float | None, now: float) -> None:
         """Note a success; `first_byte_s`: how late the content of a stream began."""
-        own = self._of(account_id, family, now)
-        own.saw(error=False, now=now)
+        own = self._own.get((account_id, family))
+        if own is not None and own.errors:
+            own.saw(error=False, now=now)
         if first_byte_s is None:
             return
+        own = own or self._begin(account_id, family, now)
+        own.age(now)
         common = self._common.setdefault(family, _Averages(now, _COMMON_SHARE))
         common.age(now)
         for averages in (own, common):
@@ -72,7 +77,9 @@ class Wellness:
 
     def failed(self, account_id: str, family: str, now: float) -> None:
         """Note a failure that the account is to blame for."""
-        self._of(account_id, family, now).saw(error=True, now=now)
+        own = self._own.get((account_id, family)) or self._begin(account_id, family, now)
+        own.saw(error=True, now=now)
+        self.has_failures = True
 
     def is_degraded(self, account_id: str, family: str, now: float) -> bool:
         """Whether conversations are better off elsewhere for a while."""
@@ -88,10 +95,7 @@ class Wellness:
         common.age(now)
         return own.first_byte_s > _SLOWER * common.first_byte_s
 
-    def _of(self, account_id: str, family: str, now: float) -> _Averages:
-        own = self._own.get((account_id, family))
-        if own is not None:
-            return own
+    def _begin(self, account_id: str, family: str, now: float) -> _Averages:
         if len(self._own) >= _MAX_ENTRIES:
             self._own.clear()
             self._common.clear()

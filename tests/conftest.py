@@ -2,13 +2,13 @@
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import hypothesis
 import pytest
 from blockbuster import BlockBuster
 
-from tests import aioresponses_shim, servers
+from tests import aioresponses_shim, chosen, servers
 from tests.e2e import matrix_table
 
 # Where blocking calls are looked for: our code and whatever it calls, not the tests themselves.
@@ -52,6 +52,12 @@ def pytest_configure(config: pytest.Config) -> None:
         ours = name.startswith("AIGATEWAY_") and not name.startswith("AIGATEWAY_TEST_")
         if ours or name.upper().startswith(_FOREIGN):
             del os.environ[name]
+
+
+if chosen.LOOP:  # A folder whose tests hold on every loop has a hook of its own, which wins.
+
+    def pytest_asyncio_loop_factories() -> Mapping[str, chosen.LoopFactory]:
+        return {str(chosen.LOOP): chosen.new_loop}
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,7 +1,6 @@
 """Counting the tokens of a Messages request: `POST /v1/messages/count_tokens`."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 from dialects.anthropic.dialect import Messages
@@ -46,7 +45,7 @@ class MessagesCount(Messages):
     def inspect(
         self, body: bytes, payload: JsonObject, address: Mapping[str, str] = NO_ADDRESS
     ) -> Inspected:
-        return replace(super().inspect(body, payload, address), stream=False)
+        return super().inspect(body, payload, address)._replace(stream=False)
 
     def encode_request(self, request: ChatRequest, profile: Profile) -> Encoded:
         return only(super().encode_request(to_count(request), profile), _COUNTED)

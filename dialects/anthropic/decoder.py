@@ -11,7 +11,8 @@ from dialects.anthropic.read_content import DIALECT, VENDOR, reasoning
 from dialects.anthropic.usage import read_usage
 from dialects.arguments import arguments_text
 from dialects.fields import Mender, parse_lenient
-from dialects.sse import MAX_EVENT_BYTES, Parser, ServerEvent
+from dialects.sse import MAX_EVENT_BYTES, Parser, ServerEvent, read_frame
+from dialects.template import Template
 from models.content import Opaque, Part, Reasoning, Text, ToolCall
 from models.errors import BadRequest, StreamBroken, UpstreamError
 from models.events import (
@@ -23,6 +24,7 @@ from models.events import (
     PartStart,
     Progress,
     Start,
+    told,
 )
 from models.json_types import Json, JsonObject
 from models.usage import NO_USAGE
@@ -46,11 +48,12 @@ class StreamDecoder:
         self._usage = NO_USAGE
         self._stop_reason: Json = None
         self._stop_sequence: str | None = None
+        self._template = Template()  # of the deltas of the open part
         self._mender: Mender | None = None  # made when half a surrogate pair was seen
 
     def feed(self, data: bytes) -> Sequence[Event]:
         """Return the events that `data` completes; garbage becomes Failed."""
-        self._read(self._parser.feed(data), is_last=False)
+        self._read(self._parser.frames(data))
         if self._parser.overflowed:
             limit = MAX_EVENT_BYTES // 2**20
             self._fail(StreamBroken(f"the provider sent an event of more than {limit} MiB"))
@@ -58,7 +61,8 @@ class StreamDecoder:
 
     def end(self) -> Sequence[Event]:
         """The stream ended: finish when a stop reason was told, else report the break."""
-        self._read(self._parser.end(), is_last=True)
+        for event in self._parser.end():
+            self._take(event, is_last=True)
         if self._stop_reason is not None:
             self._finish()
         self._fail(StreamBroken("the provider's stream ended before its answer was complete"))
@@ -68,16 +72,18 @@ class StreamDecoder:
         out, self._out = self._out, []
         return out
 
-    def _read(self, events: Sequence[ServerEvent], *, is_last: bool) -> None:
-        try:
-            for event in events:
-                if self._done:
-                    break
-                self._take(event, is_last=is_last)
-        except BadRequest:  # of the writer of JSON, which knows no better
-            self._fail(StreamBroken("the provider's stream holds JSON that is nested too deeply"))
+    def _read(self, frames: Sequence[bytes]) -> None:
+        at = 0
+        while at < len(frames) and not self._done:
+            if texts := self._template.texts(frames, at):
+                self._more(texts)
+                at += len(texts)
+            else:
+                if (event := read_frame(frames[at])) is not None:
+                    self._take(event, frames[at])
+                at += 1
 
-    def _take(self, event: ServerEvent, *, is_last: bool) -> None:
+    def _take(self, event: ServerEvent, frame: bytes = b"", *, is_last: bool = False) -> None:
         name, data = event
         payload: Json
         try:
@@ -88,9 +94,17 @@ class StreamDecoder:
                 self._mender = Mender()
         if isinstance(payload, dict):
             kind = payload.get("type")
-            self._dispatch(kind if isinstance(kind, str) else name.decode("latin-1"), payload, data)
+            self._known(kind if isinstance(kind, str) else name.decode("latin-1"), payload, data)
+            if text := _lone_text(payload):
+                self._template.learn(frame, text, _lone_text)
         elif data and not is_last and name != b"ping" and data != b"[DONE]":
             self._fail(StreamBroken("the provider's stream holds data that is not JSON"))
+
+    def _known(self, kind: str, payload: JsonObject, data: bytes) -> None:
+        try:
+            self._dispatch(kind, payload, data)
+        except BadRequest:  # of the writer of JSON, which knows no better
+            self._fail(StreamBroken("the provider's stream holds JSON that is nested too deeply"))
 
     def _dispatch(self, kind: str, payload: JsonObject, data: bytes) -> None:
         match kind:
@@ -212,6 +226,11 @@ class StreamDecoder:
         if found.signature:
             self._out.append(Delta(signature=found.signature))
 
+    def _more(self, texts: list[str]) -> None:
+        if self._mender is not None:
+            texts[0] = self._mender.push(texts[0])  # only what came before is cut in a character
+        self._out.append(told(texts))
+
     def _text_delta(self, text: str) -> None:
         if self._mender is not None:
             text = self._mender.push(text)
@@ -233,6 +252,7 @@ class StreamDecoder:
         if self._mender is not None and (rest := self._mender.flush()):
             self._out.append(Delta(rest))
         self._open = None
+        self._template.forget()
         self._out.append(PartEnd())
 
     def _close_opaque(self, block: JsonObject) -> None:
@@ -241,6 +261,20 @@ class StreamDecoder:
             block = {**block, "input": given if given is not None else {}}
         self._opaque, self._opaque_input = None, ""
         self._out += [PartStart(Opaque(DIALECT, block)), PartEnd()]
+
+
+def _lone_text(payload: JsonObject) -> str:
+    """Return the text that a delta brings for those to read, or of a thought; else nothing."""
+    if payload.get("type") != "content_block_delta":  # said by the event's name alone
+        return ""
+    delta = _object(payload, "delta")
+    match delta.get("type"):
+        case "text_delta":
+            return _text(delta, "text")
+        case "thinking_delta":
+            return _text(delta, "thinking")
+        case _:
+            return ""
 
 
 def _object(payload: JsonObject, key: str) -> JsonObject:

@@ -28,7 +28,7 @@ from dialects.base import (
     ReplyContext,
     Sniffer,
 )
-from dialects.raw_json import refuse_duplicates, with_model
+from dialects.raw_json import quoted, refuse_duplicates, with_model
 from dialects.sse import frame
 from models.chat import ChatRequest, ChatResponse
 from models.errors import GatewayError
@@ -37,7 +37,7 @@ from models.profile import Profile
 from models.session import Session
 from models.usage import Usage
 
-_GUARDED: Final = ("model", "stream", "max_tokens", "messages")
+_GUARDED: Final = quoted("model", "stream", "max_tokens", "messages")
 _SPELLINGS: Final = {
     "effort": ("output_config.effort",),
     "parallel_tool_calls": ("tool_choice.disable_parallel_tool_use",),

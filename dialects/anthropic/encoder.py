@@ -1,5 +1,6 @@
 """Events, written as a Messages stream."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from dialects.anthropic.errors import encode_stream_error
@@ -18,8 +19,9 @@ from dialects.citations import of_anthropic
 from dialects.fields import dumps
 from dialects.media_text import media_text
 from dialects.sse import frame
+from dialects.template import filled
 from models.content import Media, Opaque, Reasoning, Refusal, Text, ToolCall
-from models.events import Delta, Event, Failed, Finish, PartEnd, PartStart, Progress, Start
+from models.events import Delta, Deltas, Event, Failed, Finish, PartEnd, PartStart, Progress, Start
 from models.json_types import Json, JsonObject
 from models.usage import NO_USAGE
 
@@ -55,6 +57,8 @@ class StreamEncoder:
         match event:
             case Delta():
                 return self._delta(event)
+            case Deltas():
+                return self._deltas(event.texts)
             case PartStart():
                 return self._part_start(event)
             case PartEnd():
@@ -144,6 +148,11 @@ class StreamEncoder:
         if delta.signature is not None or delta.citation is not None:
             written += self._extra(delta)
         return written
+
+    def _deltas(self, texts: Sequence[str]) -> bytes:
+        if not self._is_open or isinstance(self._part, Refusal):
+            return b"".join([self._delta(Delta(text)) for text in texts])
+        return filled(self._head, texts, _DELTA_END)
 
     def _first_delta(self, delta: Delta) -> bytes:
         match self._part:

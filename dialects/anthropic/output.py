@@ -6,7 +6,7 @@ from dialects import fields
 from dialects.anthropic.write_content import Outgoing
 from dialects.fields import dumps
 from dialects.output_schema import for_anthropic_output
-from models.chat import OutputFormat
+from models.chat import TEXT_OUTPUT, OutputFormat
 from models.json_types import JsonObject
 from models.profile import Profile
 
@@ -19,6 +19,8 @@ _ONLY_SCHEMA: Final = (
 
 def read_output(payload: JsonObject) -> OutputFormat:
     """Read `output_config.format`, or `output_format` as older clients send it."""
+    if "output_config" not in payload and "output_format" not in payload:
+        return TEXT_OUTPUT
     config = fields.optional_mapping(payload, "output_config") or {}
     where, wanted = (
         "output_config.format",
@@ -27,7 +29,7 @@ def read_output(payload: JsonObject) -> OutputFormat:
     if wanted is None:
         where, wanted = "output_format", fields.optional_mapping(payload, "output_format")
     if wanted is None:
-        return OutputFormat()
+        return TEXT_OUTPUT
     fields.one_of(fields.text(wanted, "type", where), ("json_schema",), f"{where}.type")
     return OutputFormat("json_schema", schema=fields.mapping(wanted, "schema", where))
 

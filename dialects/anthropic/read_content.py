@@ -1,7 +1,6 @@
 """Content blocks of the Messages format, read."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Final, TypeAlias
 
 from dialects import fields
@@ -22,14 +21,20 @@ from models.content import (
 )
 from models.errors import BadRequest
 from models.json_types import Json, JsonObject
+from models.record import replace
 
 DIALECT: Final = "messages"
 VENDOR: Final = "anthropic"
 
 _Source: TypeAlias = Inline | Remote | VendorFile | PlainText
 
-_CALL_TYPES: Final = frozenset({"tool_use", "thinking", "redacted_thinking"})
-_RESULT_TYPES: Final = frozenset({"tool_result"})
+_SPEAKERS: Final[Mapping[str, str]] = {
+    "redacted_thinking": "assistant",
+    "thinking": "assistant",
+    "tool_result": "user",
+    "tool_use": "assistant",
+}
+"""Blocks that only one role may say. A `system` says nothing but text."""
 
 
 def read_content(value: Json, path: str, role: str) -> tuple[Part, ...]:
@@ -44,12 +49,13 @@ def read_content(value: Json, path: str, role: str) -> tuple[Part, ...]:
         where = f"{path}[{index}]"
         if not isinstance(block, dict):
             raise fields.wrong(where, "an object")
-        _check_place(block, where, role)
-        if (carried := _carried(block)) is not None:
+        kind = _kind(block, where, role)
+        if kind == "thinking" and (carried := _carried(block)) is not None:
             signed = carried
             continue
-        for part in _read_block(block, where):
-            if isinstance(part, ToolCall) and signed is not None:
+        reader = _READERS.get(kind)
+        for part in reader(block, where) if reader else (Opaque(DIALECT, block),):
+            if signed is not None and isinstance(part, ToolCall):
                 part, signed = replace(part, signature=signed.value, origin=signed.vendor), None
             parts.append(part)
     return tuple(parts)
@@ -66,34 +72,25 @@ def read_texts(value: Json, path: str) -> tuple[Text, ...]:
     return tuple(texts)
 
 
-def _check_place(block: JsonObject, where: str, role: str) -> None:
+def _kind(block: JsonObject, where: str, role: str) -> str:
+    """Return the type of a block, which must be one that its role may say."""
     kind = fields.text(block, "type", where)
-    misplaced = (
-        (role == "system" and kind != "text")
-        or (role != "assistant" and kind in _CALL_TYPES)
-        or (role != "user" and kind in _RESULT_TYPES)
-    )
-    if misplaced:
-        raise BadRequest(
-            f"{where}.type: {kind!r} does not belong in a {role}", path=f"{where}.type"
-        )
+    if kind == "text" or (role != "system" and _SPEAKERS.get(kind, role) == role):
+        return kind
+    path = f"{where}.type"
+    raise BadRequest(f"{path}: {kind!r} does not belong in a {role}", path=path)
 
 
 def _carried(block: JsonObject) -> Signature | None:
     """Return the signature of the next tool call, where a thinking block carries one."""
-    signature = block.get("signature") if block.get("type") == "thinking" else None
+    signature = block.get("signature")
     found = untagged(signature) if isinstance(signature, str) else None
     return found if found is not None and found.of == "call" else None
 
 
-def _read_block(block: JsonObject, where: str) -> tuple[Part, ...]:
-    reader = _READERS.get(fields.text(block, "type", where))
-    return reader(block, where) if reader else (Opaque(DIALECT, block),)
-
-
 def _read_text(block: JsonObject, where: str) -> tuple[Part, ...]:
-    citations = fields.optional_objects(block, "citations", where)
-    return (Text(fields.text(block, "text", where), _cache(block, where), tuple(citations)),)
+    citations = tuple(fields.optional_objects(block, "citations", where))
+    return (Text(fields.text(block, "text", where), _cache(block, where), citations),)
 
 
 def _read_image(block: JsonObject, where: str) -> tuple[Part, ...]:

@@ -1,6 +1,5 @@
 """Requests of the Messages format, read and written."""
 
-from dataclasses import replace
 from typing import Final
 
 from dialects import fields
@@ -25,10 +24,11 @@ from dialects.call_ids import CallIds
 from dialects.names import changed_names, wire_names
 from dialects.stops import checked_stops
 from models.chat import ChatRequest
-from models.content import Message, Part, Role, ToolCall, ToolResult
+from models.content import Message, Part, Role, Text, ToolCall, ToolResult
 from models.errors import BadRequest, Unrepresentable
-from models.json_types import JsonObject
+from models.json_types import Json, JsonObject
 from models.profile import Profile
+from models.record import replace
 
 _MAX_USER_ID: Final = 256
 _TIERS: Final = ("auto", "standard_only")
@@ -53,6 +53,7 @@ _READ: Final = frozenset(
         "top_p",
     }
 )
+_READ_WHOLE: Final = _READ - {"output_config"}
 _READ_OUTPUT: Final = frozenset({"effort", "format"})
 _REFUSED: Final = frozenset({"web_search_options", "audio", "background", "previous_response_id"})
 
@@ -104,17 +105,27 @@ def _read_messages(payload: JsonObject) -> tuple[Message, ...]:
     ids = CallIds()
     for index, message in enumerate(fields.objects(payload, "messages")):
         where = f"messages[{index}]"
-        role = next((role for role in _ROLES if role == message.get("role")), None)
-        if role is None:
-            raise fields.wrong(f"{where}.role", "one of " + ", ".join(_ROLES))
+        role = _read_role(message.get("role"), where)
         if role == "assistant":
             ids.begin_turn()
-        parts = read_content(message.get("content"), f"{where}.content", role)
-        parts = tuple(_with_id(part, where, ids) for part in parts)
-        messages.append(Message(role, parts, path=where))
+        content = message.get("content")
+        parts: tuple[Part, ...]
+        if isinstance(content, str):
+            parts = (Text(content),)
+        else:
+            blocks = read_content(content, f"{where}.content", role)
+            parts = tuple([_with_id(part, where, ids) for part in blocks])
+        messages.append(Message(role, parts, None, where))
     if not messages:
         raise fields.wrong("messages", "at least one message")
     return tuple(messages)
+
+
+def _read_role(given: Json, where: str) -> Role:
+    for role in _ROLES:
+        if role == given:
+            return role
+    raise fields.wrong(f"{where}.role", "one of " + ", ".join(_ROLES))
 
 
 def _with_id(part: Part, where: str, ids: CallIds) -> Part:
@@ -136,6 +147,8 @@ def _with_id(part: Part, where: str, ids: CallIds) -> Part:
 
 
 def _extras(payload: JsonObject) -> JsonObject:
+    if payload.keys() <= _READ_WHOLE:
+        return {}
     extras = {key: value for key, value in payload.items() if key not in _READ}
     config = payload.get("output_config")
     if isinstance(config, dict):
@@ -220,6 +233,8 @@ def _split_stops(
     stops: tuple[str, ...], profile: Profile
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the stops that go to the model and those that we apply ourselves."""
+    if not stops:
+        return (), ()
     wanted = tuple(dict.fromkeys(stop for stop in stops if stop))
     fit = [stop for stop in wanted if not stop.isspace()]
     native = tuple(fit if profile.max_stops is None else fit[: profile.max_stops])
@@ -236,12 +251,12 @@ def _put_rest(payload: JsonObject, request: ChatRequest, out: Outgoing) -> None:
         payload["service_tier"] = request.service_tier
     elif request.service_tier:
         out.dropped.append("service_tier")
-    unknown = {
-        "metadata": request.metadata,
-        "verbosity": request.verbosity,
-        "prompt_cache_key": request.cache_key,
-    }
-    out.dropped.extend(name for name, value in unknown.items() if value)
+    if request.metadata:
+        out.dropped.append("metadata")
+    if request.verbosity:
+        out.dropped.append("verbosity")
+    if request.cache_key:
+        out.dropped.append("prompt_cache_key")
     for dialect, extras in request.extras.items():
         if dialect == DIALECT:
             _put_own(payload, extras)

@@ -87,9 +87,13 @@ def encode_response(response: ChatResponse, context: ReplyContext) -> JsonObject
     """Write a whole answer for a client."""
     shows = shows_thinking(context.request)
     is_cut = response.finish is FinishReason.LENGTH
-    content: list[Json] = [
-        block for part in response.parts for block in _write_part(part, shows=shows, is_cut=is_cut)
-    ]
+    kinds = {*map(type, response.parts)}
+    content: list[Json] = []
+    for part in response.parts:
+        if isinstance(part, ToolCall) and (carried := carrier(part)) is not None:
+            content.append(carried)
+        if (block := _write_block(part, shows=shows, is_cut=is_cut)) is not None:
+            content.append(block)
     return {
         "id": message_id(response.id, context),
         "type": "message",
@@ -99,8 +103,8 @@ def encode_response(response: ChatResponse, context: ReplyContext) -> JsonObject
         **write_finish(
             response.finish,
             response.stop_sequence,
-            refusal_text(response.parts),
-            has_calls=any(isinstance(part, ToolCall) for part in response.parts),
+            refusal_text(response.parts) if Refusal in kinds else None,
+            has_calls=ToolCall in kinds,
         ),
         "usage": write_usage(response.usage),
     }
@@ -138,28 +142,15 @@ def carrier(call: ToolCall) -> JsonObject | None:
 
 def refusal_text(parts: tuple[Part, ...]) -> str | None:
     """Return what the model said in refusing, where that is a part of its own."""
-    return "".join(part.text for part in parts if isinstance(part, Refusal)) or None
-
-
-def _write_part(part: Part, *, shows: bool, is_cut: bool) -> list[JsonObject]:
-    blocks = [
-        carrier(part) if isinstance(part, ToolCall) else None,
-        _write_block(part, shows=shows, is_cut=is_cut),
-    ]
-    return [block for block in blocks if block is not None]
+    return "".join([part.text for part in parts if isinstance(part, Refusal)]) or None
 
 
 def _write_block(part: Part, *, shows: bool, is_cut: bool) -> JsonObject | None:
     match part:
-        case Text(text="") | Refusal(text=""):
-            return None
         case Text():
-            block: JsonObject = {"type": "text", "text": part.text}
-            if cited := of_anthropic(part.citations):
-                block["citations"] = [*cited]
-            return block
+            return _write_text(part) if part.text else None
         case Refusal():
-            return {"type": "text", "text": part.text}
+            return {"type": "text", "text": part.text} if part.text else None
         case Reasoning():
             return _write_reasoning(part, shows=shows)
         case ToolCall():
@@ -176,6 +167,13 @@ def _write_block(part: Part, *, shows: bool, is_cut: bool) -> JsonObject | None:
             return payload if name == DIALECT else None
         case _:
             return None
+
+
+def _write_text(part: Text) -> JsonObject:
+    block: JsonObject = {"type": "text", "text": part.text}
+    if part.citations and (cited := of_anthropic(part.citations)):
+        block["citations"] = [*cited]
+    return block
 
 
 def _write_reasoning(part: Reasoning, *, shows: bool) -> JsonObject | None:

@@ -1,16 +1,17 @@
 """Knobs of the sampler in the Messages format, read and written."""
 
-from dataclasses import replace
 from typing import Final
 
 from dialects import fields
 from dialects.anthropic.write_content import Outgoing
-from models.chat import Sampling
+from models.chat import NO_SAMPLING, Sampling
 from models.errors import Unrepresentable
 from models.json_types import JsonObject
 from models.profile import Profile
+from models.record import replace
 
 _MIN_TOP_P_THINKING: Final = 0.95
+_KNOWN: Final = frozenset({"temperature", "top_p", "top_k"})
 _UNKNOWN: Final = (
     "frequency_penalty",
     "presence_penalty",
@@ -23,6 +24,8 @@ _UNKNOWN: Final = (
 
 def read_sampling(payload: JsonObject) -> Sampling:
     """Read temperature, top_p and top_k."""
+    if _KNOWN.isdisjoint(payload):
+        return NO_SAMPLING
     return Sampling(
         temperature=fields.optional_number(payload, "temperature"),
         top_p=fields.optional_number(payload, "top_p"),
@@ -34,6 +37,8 @@ def write_sampling(
     sampling: Sampling, profile: Profile, is_thinking: bool, out: Outgoing
 ) -> JsonObject:
     """Return the knobs that the model takes; the others are named as dropped."""
+    if sampling is NO_SAMPLING:
+        return {}
     if sampling.n is not None and sampling.n != 1:
         raise Unrepresentable("n: an Anthropic model gives one answer only", path="n")
     for name in _UNKNOWN:
@@ -51,6 +56,8 @@ def write_sampling(
 
 def fitted(sampling: Sampling, is_thinking: bool, dropped: list[str]) -> Sampling:
     """Return the knobs as Claude takes them, wherever it is served; what changed is `dropped`."""
+    if sampling is NO_SAMPLING:
+        return sampling
     temperature, top_p, top_k = sampling.temperature, sampling.top_p, sampling.top_k
     if temperature is not None:
         fitting = min(max(temperature, 0), 1)

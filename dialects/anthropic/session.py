@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from dialects.fields import parse_lenient
-from dialects.openings import messages, session_of
+from dialects.openings import session_of
 from models.json_types import Json, JsonObject
 from models.session import Session
 
@@ -18,7 +18,7 @@ def read_session(payload: JsonObject) -> Session:
     """Return what stays the same in each turn; never raises."""
     metadata = payload.get("metadata")
     user_id = metadata.get("user_id") if isinstance(metadata, dict) else None
-    return session_of(_named(user_id), payload.get("system"), messages(payload.get("messages")))
+    return session_of(_named(user_id), payload.get("system"), payload.get("messages"))
 
 
 def _named(user_id: Json) -> Json:

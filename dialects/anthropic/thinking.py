@@ -8,7 +8,7 @@ from typing import Final
 
 from dialects import fields
 from dialects.efforts import BUDGETS, budget_for, clamp, effort_for, parse_effort
-from models.chat import Effort, Thinking
+from models.chat import NO_THINKING, Effort, Thinking
 from models.json_types import JsonObject
 from models.profile import Profile
 
@@ -19,6 +19,8 @@ _EFFORTS: Final = ("low", "medium", "high", "xhigh", "max")
 
 def read_thinking(payload: JsonObject) -> Thinking:
     """Read `thinking` and `output_config.effort`."""
+    if "thinking" not in payload and "output_config" not in payload:
+        return NO_THINKING
     config = fields.optional_mapping(payload, "output_config") or {}
     said = fields.optional_text(config, "effort", "output_config")
     effort = parse_effort(said)
@@ -64,6 +66,8 @@ class Plan:
 def plan(wish: Thinking, profile: Profile, max_tokens: int) -> Plan:
     """Decide how the wish is said to the model that `profile` describes."""
     planned = Plan(max_tokens)
+    if wish is NO_THINKING:
+        return planned
     mode, budget, effort = _meant(wish)
     if not profile.reasoning or (profile.thinking == "none" and not profile.efforts):
         if mode not in ("default", "off") or effort is not None:

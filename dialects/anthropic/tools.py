@@ -21,8 +21,10 @@ _MODES: Final = {"auto": "auto", "none": "none", "required": "any"}
 
 def read_tools(payload: JsonObject) -> tuple[Tool, ...]:
     """Read `tools`; a tool with a dated type is kept as it came."""
-    tools = fields.optional_objects(payload, "tools")
-    return tuple(_read_tool(tool, f"tools[{index}]") for index, tool in enumerate(tools))
+    if payload.get("tools") is None:
+        return ()
+    tools = fields.objects(payload, "tools")
+    return tuple([_read_tool(tool, f"tools[{index}]") for index, tool in enumerate(tools)])
 
 
 def _read_tool(tool: JsonObject, where: str) -> Tool:

@@ -45,6 +45,5 @@ def _cache_writes(usage: JsonObject) -> int | None:
 
 
 def _count(value: Json) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**53:
-        return None
-    return value
+    # By its type: true and false are integers, too.
+    return value if type(value) is int and 0 <= value < 2**53 else None

@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from dialects.anthropic.read_content import DIALECT, VENDOR
@@ -26,12 +26,13 @@ from models.content import (
 )
 from models.errors import BadRequest, Unrepresentable
 from models.json_types import Json, JsonObject
+from models.record import record
 
 _MAX_ID: Final = 64
 _IMAGE_TYPES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Outgoing:
     """What the blocks of one request share while they are written."""
 

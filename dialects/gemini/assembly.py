@@ -6,6 +6,7 @@ answer is complete: a finish reason may be followed by more.
 """
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -20,6 +21,7 @@ from dialects.gemini.signed import read_signature
 from dialects.gemini.usage import read_usage
 from dialects.scrub import scrubbed
 from dialects.signatures import Signature, brought_back
+from dialects.template import Template
 from models.chat import FinishReason
 from models.content import Media, Opaque, Part, Reasoning, Text, ToolCall
 from models.errors import StreamBroken, UpstreamError
@@ -49,6 +51,7 @@ class Assembly:
         self._origin = origin
         self._started: Start | None = None
         self._open: Text | Reasoning | None = None
+        self._template = Template()  # of the chunks that bring more of an open text
         self._mender = Mender()
         self._calls: set[str] = set()
         self._has_parts = False
@@ -60,14 +63,25 @@ class Assembly:
         self._grounding: JsonObject = {}
         self._out: list[Event] = []
 
-    def chunk(self, payload: JsonObject, data: bytes) -> list[Event]:
-        """Return the events of one answer; `data` are its bytes, kept with an error."""
+    def more(self, frames: Sequence[bytes], at: int) -> list[str]:
+        """Return what the frames from `at` on that are like the one before add to the open text."""
+        texts = self._template.texts(frames, at)
+        if texts:
+            texts[0] = self._mender.push(texts[0])  # only what came before is cut in a character
+            self._told += texts
+        return texts
+
+    def chunk(self, payload: JsonObject, data: bytes, frame: bytes = b"") -> list[Event]:
+        """Return the events of one answer. `data` are its bytes, kept with an error; `frame` is
+        what they came in."""
         if self.is_done:
             return []
         if isinstance(self._open, Text) and (text := _lone_text(payload)):
-            self._text(Text, text)
-            if "usageMetadata" in payload:
+            self._tell(text)
+            if "usageMetadata" in payload:  # as Google's own have: no two of its chunks are alike
                 self._count(payload)
+            else:
+                self._template.learn(frame, text, _lone_text)
             return self._taken()
         if "error" in payload:
             return self.failed(upstream_error(payload, data))
@@ -103,7 +117,7 @@ class Assembly:
         if reason is FinishReason.MALFORMED and not self._has_parts and self._explanation:
             told = Delta(scrubbed(self._explanation, "the model's answer is malformed"))
             self._out += [PartStart(Text("")), told, PartEnd()]
-        self.is_done = True
+        self._end()
         self._out.append(Finish(reason, usage=self._usage))
         return self._taken()
 
@@ -111,8 +125,12 @@ class Assembly:
         """The answer broke off."""
         if self.is_done:
             return []
-        self.is_done = True
+        self._end()
         return [*self._taken(), Failed(error)]
+
+    def _end(self) -> None:
+        self.is_done = True
+        self._template.forget()
 
     def _taken(self) -> list[Event]:
         out, self._out = self._out, []
@@ -178,6 +196,9 @@ class Assembly:
             self._open = Text("") if kind is Text else Reasoning("", origin=self._origin)
             self._told = []
             self._begin(self._open)
+        self._tell(text)
+
+    def _tell(self, text: str) -> None:
         text = self._mender.push(text)
         if text:
             self._told.append(text)
@@ -225,6 +246,7 @@ class Assembly:
         if self._open is None:
             return
         self._open = None
+        self._template.forget()
         rest = self._mender.flush()
         if rest:
             self._out.append(Delta(rest))
@@ -239,11 +261,13 @@ def _lone_text(payload: JsonObject) -> str:
     candidate = candidates[0]
     if not isinstance(candidate, dict) or not _NOT_LONE.isdisjoint(candidate):
         return ""
-    parts = _object(candidate, "content").get("parts")
+    content = candidate.get("content")
+    parts = content.get("parts") if isinstance(content, dict) else None
     if not isinstance(parts, list) or len(parts) != 1 or candidate.get("index"):
         return ""
     part = parts[0]
-    return _raw_text(part) if isinstance(part, dict) and len(part) == 1 else ""
+    text = part.get("text") if isinstance(part, dict) and len(part) == 1 else None
+    return text if isinstance(text, str) else ""
 
 
 def _candidate(payload: JsonObject) -> JsonObject | None:

@@ -23,6 +23,7 @@ _NAMED: Final = frozenset({"properties", "patternProperties", "$defs", "defs", "
 """Fields of a schema that map names to schemas."""
 _SNAKE: Final = re.compile(r"_([a-z0-9])")
 _MAX_DEPTH: Final = 150
+_NESTING: Final = (dict, list)
 _TO_STANDARD: Final = str.maketrans("-_", "+/")
 
 
@@ -50,7 +51,9 @@ def _object(payload: JsonObject, where: str, depth: int) -> JsonObject:
         if name in spelled:
             path = fields.join(where, name)
             raise BadRequest(f"{path}: given more than once", path=path)
-        spelled[name] = _value(name, value, fields.join(where, name), depth + 1)
+        if isinstance(value, _NESTING) or depth >= _MAX_DEPTH:
+            value = _value(name, value, fields.join(where, name), depth + 1)
+        spelled[name] = value
     return spelled
 
 

@@ -13,7 +13,7 @@ from dialects.gemini.models import PREFIX, bare_model
 from dialects.gemini.read_request import read_request
 from dialects.gemini.usage import count
 from dialects.gemini.write_request import write_request
-from dialects.raw_json import members, refuse_duplicates, replace_value
+from dialects.raw_json import members, quoted, refuse_duplicates, replace_value
 from models.chat import ChatRequest, ChatResponse
 from models.errors import BadRequest
 from models.json_types import JsonObject
@@ -21,6 +21,7 @@ from models.profile import Profile
 from models.usage import Usage
 
 _WHOLE: Final = "generateContentRequest"
+_BOTH_SPELLINGS: Final = quoted(_WHOLE, snake_case(_WHOLE))
 _COUNTED: Final[tuple[str, ...]] = ("contents", "systemInstruction", "tools", "toolConfig")
 
 
@@ -39,7 +40,7 @@ class GeminiCountDialect(GeminiDialect):
         self, body: bytes, payload: JsonObject, address: Mapping[str, str] = NO_ADDRESS
     ) -> Inspected:
         check_once(body, payload)
-        refuse_duplicates(body, payload, (_WHOLE, snake_case(_WHOLE)))
+        refuse_duplicates(body, payload, _BOTH_SPELLINGS)
         asked = _counted(payload)
         if not isinstance(asked.get("contents"), dict):
             fields.items(asked, "contents", "" if asked is payload else _WHOLE)
@@ -95,7 +96,7 @@ class GeminiCountDialect(GeminiDialect):
 
 def _counted(payload: JsonObject) -> JsonObject:
     """Return the object whose contents are counted."""
-    given = [key for key in (_WHOLE, snake_case(_WHOLE)) if payload.get(key) is not None]
+    given = [key for key in _BOTH_SPELLINGS if payload.get(key) is not None]
     if not given:
         return payload
     if len(given) > 1 or payload.get("contents") is not None:

@@ -7,9 +7,9 @@ import orjson
 
 from dialects.fields import parse_lenient
 from dialects.gemini.assembly import Assembly
-from dialects.sse import Parser
+from dialects.sse import Parser, read_frame
 from models.errors import BadRequest, StreamBroken, UpstreamError
-from models.events import Event
+from models.events import Event, told
 from models.json_types import Json, JsonObject
 
 _KEPT_BYTES: Final = 4096
@@ -26,8 +26,15 @@ class StreamDecoder:
     def feed(self, data: bytes) -> Sequence[Event]:
         """Return the events that `data` completes. Never raises."""
         events: list[Event] = []
-        for _, found in self._parser.feed(data):
-            events += self._take(found)
+        frames = self._parser.frames(data)
+        at = 0
+        while at < len(frames):
+            if texts := self._assembly.more(frames, at):
+                events.append(told(texts))
+                at += len(texts)
+            else:
+                events += self._frame(frames[at])
+                at += 1
         if self._parser.overflowed:
             error = StreamBroken("an event of the provider's stream is too long")
             events += self._assembly.failed(error)
@@ -42,19 +49,23 @@ class StreamDecoder:
                 events += self._take(found)
         return [*events, *self._assembly.complete()]
 
-    def _take(self, data: bytes) -> list[Event]:
+    def _frame(self, frame: bytes) -> list[Event]:
+        event = read_frame(frame)
+        return [] if event is None else self._take(event[1], frame)
+
+    def _take(self, data: bytes, frame: bytes = b"") -> list[Event]:
         data = data.strip()
         if not data or data == b"[DONE]":
             return []
         payload = read_chunk(data)
         if payload is None:
-            told = "the provider's stream holds something unreadable"
-            return self._assembly.failed(UpstreamError(told, upstream_body=data[:_KEPT_BYTES]))
+            why = "the provider's stream holds something unreadable"
+            return self._assembly.failed(UpstreamError(why, upstream_body=data[:_KEPT_BYTES]))
         try:
-            return self._assembly.chunk(payload, data)
+            return self._assembly.chunk(payload, data, frame)
         except BadRequest:  # of the writer of JSON, which knows no better
-            told = "the provider's stream holds JSON that is nested too deeply"
-            return self._assembly.failed(StreamBroken(told))
+            error = StreamBroken("the provider's stream holds JSON that is nested too deeply")
+            return self._assembly.failed(error)
 
 
 def read_chunk(data: bytes) -> JsonObject | None:

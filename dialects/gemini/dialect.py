@@ -28,7 +28,7 @@ from dialects.gemini.session import read_session
 from dialects.gemini.sniffer import StreamSniffer
 from dialects.gemini.usage import read_usage
 from dialects.gemini.write_request import write_request
-from dialects.raw_json import refuse_duplicates
+from dialects.raw_json import quoted, refuse_duplicates
 from models.chat import ChatRequest, ChatResponse
 from models.errors import BadRequest, GatewayError
 from models.json_types import JsonObject
@@ -37,9 +37,10 @@ from models.session import Session
 from models.usage import Usage
 
 _GUARDED: Final = ("contents", CONFIG, "systemInstruction", "tools", "toolConfig", "cachedContent")
-_BOTH_SPELLINGS: Final = tuple(
-    dict.fromkeys(spelling for name in _GUARDED for spelling in (name, snake_case(name)))
+_BOTH_SPELLINGS: Final = quoted(
+    *dict.fromkeys(spelling for name in _GUARDED for spelling in (name, snake_case(name)))
 )
+_TWINS: Final = tuple((key, other) for key in _BOTH_SPELLINGS if (other := camel_case(key)) != key)
 _TUNED: Final = "tunedModels/"
 _STREAM: Final = "streamGenerateContent"
 _FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -112,8 +113,8 @@ def model_in(address: Mapping[str, str]) -> str:
 def check_once(body: bytes, payload: JsonObject) -> None:
     """Raise BadRequest when one of the fields that count stands twice, in one or both spellings."""
     refuse_duplicates(body, payload, _BOTH_SPELLINGS)
-    for key in _BOTH_SPELLINGS:
-        if (other := camel_case(key)) != key and key in payload and other in payload:
+    for key, other in _TWINS:
+        if key in payload and other in payload:
             raise BadRequest(f"{other}: given more than once", path=other)
 
 
@@ -141,8 +142,8 @@ class GeminiDialect:
         if not isinstance(payload.get("contents"), dict):
             fields.items(payload, "contents")
         key = CONFIG if CONFIG in payload else snake_case(CONFIG)
-        config = fields.optional_mapping(payload, key) or {}
-        read_max_tokens({camel_case(name): value for name, value in config.items()})
+        if config := fields.optional_mapping(payload, key):
+            read_max_tokens({camel_case(name): value for name, value in config.items()})
         return Inspected(model, address.get("method") == _STREAM)
 
     def prepare_raw(

@@ -1,6 +1,6 @@
 """Events, written as a Gemini stream: each frame is an answer that continues the one before."""
 
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Final
 
 from dialects.base import ReplyContext
@@ -10,9 +10,11 @@ from dialects.gemini.finish import write_finish
 from dialects.gemini.lines import END, frame, one_line
 from dialects.gemini.parts import PartWriter, shows_thoughts
 from dialects.gemini.usage import write_usage
+from dialects.template import filled
 from models.content import Part, Reasoning, Refusal, Text, ToolCall
-from models.events import Delta, Event, Failed, Finish, PartEnd, PartStart, Progress, Start
+from models.events import Delta, Deltas, Event, Failed, Finish, PartEnd, PartStart, Progress, Start
 from models.json_types import JsonObject
+from models.record import replace
 from models.usage import NO_USAGE
 
 _TEXT: Final = b'data: {"candidates":[{"content":{"parts":[{"text":'
@@ -43,6 +45,8 @@ class StreamEncoder:
         match event:
             case Delta():
                 return self._delta(event)
+            case Deltas():
+                return self._deltas(event.texts)
             case PartStart(part):
                 return self._part_start(part)
             case PartEnd():
@@ -105,6 +109,11 @@ class StreamEncoder:
             return b""
         written = dumps(delta.text)
         return _TEXT + (written if written.isascii() else one_line(written)) + self._end
+
+    def _deltas(self, texts: Sequence[str]) -> bytes:
+        if not self._end or self._parts.held is not None:
+            return b"".join([self._rare_delta(Delta(text)) for text in texts])
+        return one_line(filled(_TEXT, texts, self._end))
 
     def _rare_delta(self, delta: Delta) -> bytes:
         match self._part:

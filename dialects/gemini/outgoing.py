@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from dialects.gemini.write_schema import cleaned, openapi
@@ -12,6 +12,7 @@ from dialects.schema import object_root, walked
 from models.chat import ChatRequest, Tool
 from models.json_types import JsonObject
 from models.profile import Profile
+from models.record import record
 
 _BAD_CHARACTER: Final = re.compile(r"^[^a-zA-Z_]|[^a-zA-Z0-9_-]")
 """Google also takes `.` and `:`; what Claude behind its service does not is not used."""
@@ -23,7 +24,7 @@ _PLACEHOLDER_SCHEMA: Final[JsonObject] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Outgoing:
     """Names, schemas, and what could not be said."""
 

@@ -1,6 +1,5 @@
 """`generationConfig` of the Gemini format, read."""
 
-from dataclasses import dataclass
 from typing import Final
 
 from dialects import fields
@@ -8,33 +7,40 @@ from dialects.efforts import parse_effort
 from dialects.gemini.canonical import integer, number, word
 from dialects.gemini.read_schema import read_schema
 from dialects.stops import checked_stops
-from models.chat import OutputFormat, Sampling, Thinking
+from models.chat import (
+    NO_SAMPLING,
+    NO_THINKING,
+    TEXT_OUTPUT,
+    OutputFormat,
+    Sampling,
+    Thinking,
+)
 from models.errors import BadRequest, Unrepresentable
 from models.json_types import JsonObject
+from models.record import record
 
 CONFIG: Final = "generationConfig"
 _THINKING: Final = f"{CONFIG}.thinkingConfig"
 _LEVELS: Final = {0: "THINKING_LEVEL_UNSPECIFIED", 1: "LOW", 2: "MEDIUM", 3: "HIGH", 4: "MINIMAL"}
 _SCHEMAS: Final = ("responseJsonSchema", "_responseJsonSchema", "responseSchema")
-_READ: Final = frozenset(
+_SHAPE: Final = frozenset({"responseMimeType", *_SCHEMAS})
+_KNOBS: Final = frozenset(
     {
         "candidateCount",
         "frequencyPenalty",
         "logprobs",
-        "maxOutputTokens",
         "presencePenalty",
         "responseLogprobs",
         "seed",
-        "stopSequences",
         "temperature",
-        "thinkingConfig",
         "topK",
         "topP",
     }
 )
+_READ: Final = _KNOBS | {"maxOutputTokens", "stopSequences", "thinkingConfig"}
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Config:
     """What `generationConfig` says."""
 
@@ -92,6 +98,8 @@ def _says_nothing(key: str, value: object) -> bool:
 
 
 def _read_sampling(config: JsonObject) -> Sampling:
+    if _KNOBS.isdisjoint(config):
+        return NO_SAMPLING
     return Sampling(
         temperature=number(config, "temperature", CONFIG),
         top_p=number(config, "topP", CONFIG),
@@ -106,7 +114,9 @@ def _read_sampling(config: JsonObject) -> Sampling:
 
 
 def _read_thinking(config: JsonObject) -> Thinking:
-    thinking = fields.optional_mapping(config, "thinkingConfig", CONFIG) or {}
+    thinking = fields.optional_mapping(config, "thinkingConfig", CONFIG)
+    if thinking is None:
+        return NO_THINKING
     shown = fields.optional_bool(thinking, "includeThoughts", _THINKING)
     level = word(thinking, "thinkingLevel", _LEVELS, _THINKING)
     budget = integer(thinking, "thinkingBudget", _THINKING)
@@ -138,14 +148,15 @@ def _budgeted(budget: int | None, shown: bool | None) -> Thinking:
 
 def _read_output(config: JsonObject) -> tuple[OutputFormat, frozenset[str]]:
     """Return the shape of the answer and the fields that said it."""
+    if _SHAPE.isdisjoint(config):
+        return TEXT_OUTPUT, frozenset()
     mime = fields.optional_text(config, "responseMimeType", CONFIG)
     if mime == "text/plain":
-        return OutputFormat(), frozenset({"responseMimeType", *_SCHEMAS})
+        return TEXT_OUTPUT, _SHAPE
     schemas = [fields.optional_mapping(config, key, CONFIG) for key in _SCHEMAS]
     schema = next((schema for schema in schemas if schema is not None), None)
     if mime not in (None, "", "application/json") or (mime is None and schema is None):
-        return OutputFormat(), frozenset()
-    said = frozenset({"responseMimeType", *_SCHEMAS})
+        return TEXT_OUTPUT, frozenset()
     if schema is None:
-        return OutputFormat("json_object" if mime else "text"), said
-    return OutputFormat("json_schema", schema=read_schema(schema)), said
+        return OutputFormat("json_object" if mime else "text"), _SHAPE
+    return OutputFormat("json_schema", schema=read_schema(schema)), _SHAPE

@@ -4,7 +4,6 @@ What holds afterwards: every call has an id that occurs once, every result belon
 call, and what a client replays in many small pieces is one part again.
 """
 
-from dataclasses import replace
 from typing import Final
 
 from dialects import fields
@@ -18,6 +17,7 @@ from dialects.signatures import Signature, brought_back
 from models.content import Media, Message, Opaque, Part, Reasoning, Role, Text, ToolCall, ToolResult
 from models.errors import BadRequest, Unrepresentable
 from models.json_types import Json, JsonObject
+from models.record import replace
 
 _ROLES: Final[dict[str, Role]] = {"user": "user", "function": "user", "model": "assistant"}
 _NOTES: Final = frozenset({"thought", "thoughtSignature"})

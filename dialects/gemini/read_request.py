@@ -32,12 +32,9 @@ def read_request(payload: JsonObject) -> ChatRequest:
     messages = reader.read(body)
     config = read_config(body)
     choice, of_tools = read_tool_choice(body)
-    own = {key: value for key, value in body.items() if key not in _READ}
-    extras = {
-        key: value
-        for key, value in {**own, **config.rest, **of_tools, **reader.lost}.items()
-        if not _is_nothing(value)
-    }
+    own = {key: body[key] for key in body if key not in _READ}
+    told = {**own, **config.rest, **of_tools, **reader.lost}
+    extras = {key: value for key, value in told.items() if not _is_nothing(value)}
     return ChatRequest(
         model=bare_model(fields.optional_text(body, "model") or ""),
         stream=False,

@@ -33,7 +33,9 @@ def read_tools(payload: JsonObject) -> tuple[Tool, ...]:
 
 def read_tool_choice(payload: JsonObject) -> tuple[ToolChoice | None, JsonObject]:
     """Return the choice, and what else `toolConfig` says."""
-    config = fields.optional_mapping(payload, "toolConfig") or {}
+    config = fields.optional_mapping(payload, "toolConfig")
+    if config is None:
+        return None, {}
     rest = {f"toolConfig.{key}": value for key, value in config.items() if key != _CHOICE}
     calling = fields.optional_mapping(config, _CHOICE, "toolConfig")
     if calling is None:

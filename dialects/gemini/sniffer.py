@@ -14,13 +14,19 @@ from models.usage import NO_USAGE, Usage
 _RARE: Final = (b'"finishReason"', b'"blockReason"', b'"error"')
 _USAGE: Final = b'"usageMetadata"'
 _CONTENT: Final = b'"parts"'
+_WHOLE: Final = (b'"promptTokenCount"', b'"candidatesTokenCount"')
+_NUMBERS: Final = b"0123456789"
 
 
 class StreamSniffer:
     """Reads the frames that hold the end or an error, and the last with usage."""
 
     def __init__(self) -> None:
-        self.usage: Usage = NO_USAGE
+        self._usage = NO_USAGE
+        self._shape = b""
+        """How frames ended whose last one told all of its usage, without the numbers."""
+        self._unread = b""
+        """The last frames of that shape: their usage replaces all that was told before."""
         self.ended = False
         """Never: this format's end marker is the end of the stream."""
         self.finished = False
@@ -33,8 +39,24 @@ class StreamSniffer:
             self.started = True
         for span in marked_frames(frames, _RARE):
             self._look(frames, span)
-        self.usage = self.usage.updated(_last_usage(frames))
+        if (at := frames.rfind(_USAGE)) >= 0:
+            self._count(frames, frames[at:].translate(None, _NUMBERS))
         return frames
+
+    @property
+    def usage(self) -> Usage:
+        if self._unread:
+            self._usage = self._usage.updated(_last_usage(self._unread))
+            self._unread = b""
+        return self._usage
+
+    def _count(self, frames: bytes, shape: bytes) -> None:
+        """Take in frames that tell usage; nearly each does, so most are read when asked for."""
+        if shape == self._shape:
+            self._unread = frames
+            return
+        self._usage = self.usage.updated(_last_usage(frames))
+        self._shape = shape if all(name in shape for name in _WHOLE) else b""
 
     def _look(self, frames: bytes, span: Span) -> None:
         event = read_span(frames, span)

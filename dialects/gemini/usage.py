@@ -46,9 +46,7 @@ def _output(told: JsonObject, prompt: int, thoughts: int | None) -> int | None:
 def count(told: JsonObject, key: str) -> int | None:
     """Return a count, be it written as a string; None for anything else."""
     value: Json = told.get(key)
-    if value is None or isinstance(value, bool):
-        return None
-    if isinstance(value, int):
+    if type(value) is int:  # true and false are of a type of their own
         return value if 0 <= value < 2**53 else None
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 16:
         return int(value)

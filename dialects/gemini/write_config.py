@@ -8,7 +8,15 @@ from dialects.fields import dumps
 from dialects.gemini.constants import CLAUDE
 from dialects.gemini.outgoing import Outgoing
 from dialects.gemini.write_schema import cleaned, openapi_output
-from models.chat import ChatRequest, Effort, OutputFormat, Sampling, Thinking
+from models.chat import (
+    NO_SAMPLING,
+    NO_THINKING,
+    ChatRequest,
+    Effort,
+    OutputFormat,
+    Sampling,
+    Thinking,
+)
 from models.errors import Unrepresentable
 from models.json_types import JsonObject
 from models.profile import Profile
@@ -53,12 +61,16 @@ def split_stops(
     stops: tuple[str, ...], profile: Profile
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the stops that go to the model and those that the gateway applies itself."""
+    if not stops:
+        return (), ()
     wanted = tuple(dict.fromkeys(stop for stop in stops if stop))
     count = _MAX_STOPS if profile.max_stops is None else profile.max_stops
     return wanted[:count], wanted[count:]
 
 
 def _written_sampling(sampling: Sampling, out: Outgoing) -> JsonObject:
+    if sampling is NO_SAMPLING:
+        return {}
     if sampling.n is not None and sampling.n != 1:
         raise Unrepresentable("n: only one answer at a time can be translated", path="n")
     config: JsonObject = {}
@@ -103,6 +115,8 @@ def write_output(
 
 def write_thinking(thinking: Thinking, out: Outgoing, max_tokens: int | None) -> JsonObject | None:
     """Return `thinkingConfig`, None to leave it to the model."""
+    if thinking is NO_THINKING:
+        return None
     profile, effort = out.profile, asked_effort(thinking)
     is_asked = thinking.mode != "default" or effort is not None
     if not profile.reasoning or profile.thinking == "none":

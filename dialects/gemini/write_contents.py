@@ -233,12 +233,13 @@ class _Writer:
     def _note_lost(self, part: Part) -> None:
         """Name what parts of other formats have beyond their content."""
         match part:
+            case Text():
+                if part.citations:
+                    self._out.dropped.append("citations")
             case Media(own=own, detail=detail):
                 self._out.dropped.extend(own or {})
                 if detail not in (None, "auto"):
                     self._out.dropped.append("detail")
-            case Text(citations=(_, *_)):
-                self._out.dropped.append("citations")
             case _:
                 pass
 

@@ -17,6 +17,7 @@ _REFUSED: Final = frozenset(
     {"audio", "background", "conversation", "mcp_servers", "previous_response_id"}
 )
 """Fields of other formats without which the answer would be another."""
+_UNKNOWN: Final = ("user", "metadata", "verbosity", "prompt_cache_key")
 _TIERS: Final = {
     "default": "standard",
     "standard_only": "standard",
@@ -143,13 +144,9 @@ def _put_rest(payload: JsonObject, request: ChatRequest, out: Outgoing) -> None:
         out.dropped.append("service_tier")
     if request.parallel_tools is False and request.tools:
         out.dropped.append("parallel_tool_calls")
-    unknown = {
-        "user": request.user_id,
-        "metadata": request.metadata,
-        "verbosity": request.verbosity,
-        "prompt_cache_key": request.cache_key,
-    }
-    out.dropped.extend(name for name, value in unknown.items() if value)
+    told = (request.user_id, request.metadata, request.verbosity, request.cache_key)
+    if any(told):
+        out.dropped.extend(name for name, value in zip(_UNKNOWN, told, strict=True) if value)
     for dialect, extras in request.extras.items():
         for key, value in extras.items():
             if dialect == DIALECT:

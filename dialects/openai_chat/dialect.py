@@ -7,7 +7,6 @@ from dialects.base import (
     NO_ADDRESS,
     Encoded,
     Encoder,
-    ErrorFacts,
     Inspected,
     Operation,
     ReplyContext,
@@ -26,8 +25,6 @@ from models.chat import ChatRequest, ChatResponse
 from models.errors import GatewayError
 from models.json_types import JsonObject
 from models.profile import Profile
-from models.session import Session
-from models.usage import Usage
 
 _SPELLINGS: Final = {
     "effort": ("reasoning_effort", "reasoning.effort"),
@@ -55,13 +52,11 @@ class ChatDialect(OpenAIFamily):
     ) -> Inspected:
         return raw.inspect(body, payload)
 
-    def prepare_raw(
-        self, body: bytes, payload: JsonObject, model: str, *, ask_usage: bool
-    ) -> tuple[bytes, bool]:
-        return raw.prepare_raw(body, payload, model, ask_usage=ask_usage)
-
-    def session(self, payload: JsonObject) -> Session:
-        return read_session(payload)
+    # What each request asks for goes straight to its function.
+    prepare_raw = staticmethod(raw.prepare_raw)
+    session = staticmethod(read_session)
+    read_usage = staticmethod(read_usage)
+    read_error = staticmethod(errors.read_error)
 
     def decode_request(self, payload: JsonObject) -> ChatRequest:
         return read_request(payload)
@@ -83,12 +78,6 @@ class ChatDialect(OpenAIFamily):
 
     def sniffer(self, *, hide_usage: bool) -> ChatSniffer:
         return ChatSniffer(hide_usage=hide_usage)
-
-    def read_usage(self, payload: JsonObject) -> Usage:
-        return read_usage(payload)
-
-    def read_error(self, payload: JsonObject) -> ErrorFacts | None:
-        return errors.read_error(payload)
 
     def encode_stream_error(self, error: GatewayError, request_id: str) -> bytes:
         return errors.encode_stream_error(error)

@@ -1,5 +1,6 @@
 """Events, written as a Chat stream for a client."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from dialects.base import ReplyContext
@@ -11,8 +12,9 @@ from dialects.openai_chat.errors import encode_stream_error
 from dialects.openai_chat.finish import write_finish
 from dialects.openai_chat.response import nested_annotations
 from dialects.openai_chat.usage import encode_usage
+from dialects.template import filled
 from models.content import Media, Part, Reasoning, Refusal, Text, ToolCall
-from models.events import Delta, Event, Failed, Finish, PartEnd, PartStart, Progress, Start
+from models.events import Delta, Deltas, Event, Failed, Finish, PartEnd, PartStart, Progress, Start
 from models.json_types import Json, JsonObject
 from models.usage import NO_USAGE, Usage
 
@@ -57,6 +59,8 @@ class ChatEncoder:
                 if event.citation is not None:
                     self._cited.append(event.citation)
                 return self._piece(event.text) if event.text else b""
+            case Deltas():
+                return self._pieces(event.texts)
             case PartStart(part):
                 return self._part_start(part)
             case PartEnd():
@@ -143,6 +147,12 @@ class ChatEncoder:
         if isinstance(self._open, ToolCall):
             self._held.append(text)
         return b""
+
+    def _pieces(self, texts: Sequence[str]) -> bytes:
+        if not self._shows:
+            return b"".join([self._piece(text) for text in texts])
+        self._size += sum(map(len, texts))
+        return filled(self._before, texts, self._after)
 
     def _part_end(self) -> bytes:
         match self._open:

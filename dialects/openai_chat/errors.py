@@ -117,6 +117,8 @@ def read_error(payload: JsonObject) -> ErrorFacts | None:
     FastAPI's `{"detail"}`.
     """
     error = payload.get("error")
+    if error is None and "choices" in payload:
+        return None  # an answer, as most are
     if isinstance(error, dict) and error:
         return _facts(error, error.get("message"))
     if isinstance(error, str) and error:

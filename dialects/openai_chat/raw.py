@@ -1,5 +1,6 @@
 """The raw path's look at a Chat request, and its two splices."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from dialects import fields
@@ -7,6 +8,7 @@ from dialects.base import Inspected
 from dialects.raw_json import (
     add_member,
     members,
+    quoted,
     refuse_duplicates,
     replace_value,
     with_model,
@@ -14,19 +16,25 @@ from dialects.raw_json import (
 from models.errors import BadRequest
 from models.json_types import JsonObject
 
-_CHECKED: Final = ("model", "stream", "max_tokens", "max_completion_tokens")
+
+def guarded(content: str) -> dict[str, bytes]:
+    """Return what must not be given twice; `content` names what the model shall read."""
+    return quoted("model", "stream", "max_tokens", "max_completion_tokens", content)
+
+
+_GUARDED: Final = guarded("messages")
 
 
 def inspect(body: bytes, payload: JsonObject) -> Inspected:
     """Check what is routed and billed; the rest is the provider's to judge."""
-    asked = routed(body, payload, "messages")
+    asked = routed(body, payload, _GUARDED)
     fields.objects(payload, "messages")
     return asked
 
 
-def routed(body: bytes, payload: JsonObject, content: str) -> Inspected:
-    """Check what all of OpenAI's formats share; `content` names what the model shall read."""
-    refuse_duplicates(body, payload, (*_CHECKED, content))
+def routed(body: bytes, payload: JsonObject, names: Mapping[str, bytes]) -> Inspected:
+    """Check what all of OpenAI's formats share; `names` are those that are `guarded`."""
+    refuse_duplicates(body, payload, names)
     model = fields.text(payload, "model")
     if not model:
         raise BadRequest("model: must not be empty", path="model")

@@ -5,7 +5,6 @@ an earlier call.
 """
 
 from collections import deque
-from dataclasses import replace
 
 from dialects import fields
 from dialects.call_ids import CallIds
@@ -15,6 +14,7 @@ from dialects.openai_chat.read_parts import assistant_parts, plain_json, texts, 
 from models.content import Media, Message, Part, Reasoning, Refusal, Text, ToolCall, ToolResult
 from models.errors import BadRequest, Unrepresentable
 from models.json_types import Json, JsonObject
+from models.record import replace
 
 
 def read_messages(payload: JsonObject) -> tuple[tuple[Text, ...], tuple[Message, ...]]:

@@ -17,6 +17,9 @@ AssistantPart = Text | Refusal
 
 def texts(message: JsonObject, where: str) -> tuple[Text, ...]:
     """Return content that may only be text: a string or text parts."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return (Text(content),)
     found = []
     for part, here in _listed(message, where):
         if part.get("type") != "text":
@@ -27,7 +30,10 @@ def texts(message: JsonObject, where: str) -> tuple[Text, ...]:
 
 def user_parts(message: JsonObject, where: str) -> tuple[UserPart, ...]:
     """Return what a user (or, beyond the letter of the format, a tool) says."""
-    return tuple(_user_part(part, here) for part, here in _listed(message, where))
+    content = message.get("content")
+    if isinstance(content, str):
+        return (Text(content),)
+    return tuple([_user_part(part, here) for part, here in _listed(message, where)])
 
 
 def assistant_parts(message: JsonObject, where: str) -> tuple[AssistantPart, ...]:
@@ -53,12 +59,9 @@ def assistant_parts(message: JsonObject, where: str) -> tuple[AssistantPart, ...
 
 
 def _listed(message: JsonObject, where: str) -> Iterator[tuple[JsonObject, str]]:
-    """Return the parts of `content` with their paths; a string is one text part."""
-    content, path = message.get("content"), fields.join(where, "content")
-    if isinstance(content, str):
-        yield {"type": "text", "text": content}, path
-        return
-    if not isinstance(content, list):
+    """Return the parts of a `content` that is no string, with their paths."""
+    path = fields.join(where, "content")
+    if not isinstance(message.get("content"), list):
         raise fields.wrong(path, "a string or a list of parts")
     for index, part in enumerate(fields.objects(message, "content", where)):
         yield part, f"{path}[{index}]"

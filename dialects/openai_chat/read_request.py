@@ -1,6 +1,5 @@
 """A client's Chat request, read into the neutral one."""
 
-from dataclasses import replace
 from typing import Final
 
 from dialects import fields
@@ -8,9 +7,19 @@ from dialects.efforts import parse_effort
 from dialects.openai_chat.read_messages import read_messages
 from dialects.openai_chat.read_tools import read_tool_choice, read_tools
 from dialects.stops import checked_stops
-from models.chat import ChatRequest, Effort, OutputFormat, Sampling, Thinking
+from models.chat import (
+    NO_SAMPLING,
+    NO_THINKING,
+    TEXT_OUTPUT,
+    ChatRequest,
+    Effort,
+    OutputFormat,
+    Sampling,
+    Thinking,
+)
 from models.errors import BadRequest, Unrepresentable
 from models.json_types import Json, JsonObject
+from models.record import replace
 
 _READ: Final = frozenset(
     {
@@ -49,6 +58,21 @@ _READ: Final = frozenset(
         "verbosity",
     }
 )
+_KNOBS: Final = frozenset(
+    {
+        "frequency_penalty",
+        "logit_bias",
+        "logprobs",
+        "presence_penalty",
+        "seed",
+        "temperature",
+        "top_k",
+        "top_logprobs",
+        "top_p",
+    }
+)
+_WISHES: Final = frozenset({"reasoning", "reasoning_effort", "thinking"})
+_REFUSABLE: Final = frozenset({"modalities", "n", "web_search_options"})
 
 
 def read_request(payload: JsonObject) -> ChatRequest:
@@ -89,6 +113,8 @@ def read_request(payload: JsonObject) -> ChatRequest:
 
 def _refuse(payload: JsonObject) -> None:
     """Refuse what would change the meaning of the answer if it were left out."""
+    if _REFUSABLE.isdisjoint(payload):
+        return
     n = fields.optional_integer(payload, "n")
     if n is not None and n != 1:
         raise Unrepresentable("n: only one answer at a time can be translated", path="n")
@@ -112,14 +138,14 @@ def _max_tokens(payload: JsonObject) -> int | None:
 
 
 def _stop(payload: JsonObject) -> tuple[str, ...]:
-    if isinstance(payload.get("stop"), str):
-        stops = [fields.text(payload, "stop")]
-    else:
-        stops = fields.optional_texts(payload, "stop")
+    stop = payload.get("stop")
+    stops = [stop] if isinstance(stop, str) else fields.optional_texts(payload, "stop")
     return checked_stops(stops, "stop")
 
 
 def _sampling(payload: JsonObject) -> Sampling:
+    if _KNOBS.isdisjoint(payload):
+        return NO_SAMPLING
     return Sampling(
         temperature=fields.optional_number(payload, "temperature"),
         top_p=fields.optional_number(payload, "top_p"),
@@ -139,6 +165,8 @@ def _thinking(payload: JsonObject) -> Thinking:
 
     Who asks for thinking is shown it as `reasoning_content`, unless told to be kept apart.
     """
+    if _WISHES.isdisjoint(payload):
+        return NO_THINKING
     nested = payload.get("reasoning")
     wish = nested if isinstance(nested, dict) else {}
     display = "omitted" if wish.get("exclude") is True else "summarized"
@@ -202,7 +230,7 @@ def _by_object(reasoning: JsonObject) -> Thinking:
 def _output(payload: JsonObject) -> OutputFormat:
     wanted = fields.optional_mapping(payload, "response_format")
     if wanted is None:
-        return OutputFormat()
+        return TEXT_OUTPUT
     match fields.text(wanted, "type", "response_format"):
         case "text":
             return OutputFormat()
@@ -228,7 +256,9 @@ def schema_output(shape: JsonObject, where: str) -> OutputFormat:
 
 def read_metadata(payload: JsonObject) -> dict[str, str]:
     """Return the metadata as text by text, which is all that is allowed there."""
-    metadata = fields.optional_mapping(payload, "metadata") or {}
+    metadata = fields.optional_mapping(payload, "metadata")
+    if metadata is None:
+        return {}
     return {
         key: value if isinstance(value, str) else _as_text(value) for key, value in metadata.items()
     }
@@ -239,6 +269,8 @@ def _as_text(value: Json) -> str:
 
 
 def _extras(payload: JsonObject) -> dict[str, JsonObject]:
+    if payload.keys() <= _READ:
+        return {}
     rest: JsonObject = {
         key: value for key, value in payload.items() if key not in _READ and value is not None
     }

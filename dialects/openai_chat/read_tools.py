@@ -13,10 +13,12 @@ def read_tools(payload: JsonObject) -> tuple[Tool, ...]:
     """Return the tools; `functions` counts only where there are no `tools`."""
     tools = fields.optional_objects(payload, "tools")
     if tools:
-        return tuple(_tool(tool, f"tools[{index}]") for index, tool in enumerate(tools))
+        return tuple([_tool(tool, f"tools[{index}]") for index, tool in enumerate(tools)])
     functions = fields.optional_objects(payload, "functions")
+    if not functions:
+        return ()
     return tuple(
-        _function(function, f"functions[{index}]", None) for index, function in enumerate(functions)
+        [_function(one, f"functions[{index}]", None) for index, one in enumerate(functions)]
     )
 
 

@@ -7,27 +7,62 @@ from dialects.citations import annotations
 from dialects.custom_tools import custom_names
 from dialects.fields import dumps, mended
 from dialects.media_text import media_text
-from dialects.openai_chat.assembly import Assembly
 from dialects.openai_chat.calls import answered_call, called
-from dialects.openai_chat.finish import write_finish
-from dialects.openai_chat.usage import encode_usage
+from dialects.openai_chat.errors import network_error, stream_failure
+from dialects.openai_chat.finish import NETWORK_ERROR, read_finish, write_finish
+from dialects.openai_chat.runs import Runs, first_answer, read_start
+from dialects.openai_chat.tool_deltas import Call
+from dialects.openai_chat.usage import encode_usage, read_usage
 from models.chat import ChatRequest, ChatResponse
-from models.content import Media, Reasoning, Refusal, Text, ToolCall
+from models.content import Media, Part, Reasoning, Refusal, Text, ToolCall
 from models.errors import BadRequest, UpstreamError
-from models.events import collect
+from models.events import Start
 from models.json_types import Json, JsonObject
 
 
 def read_response(payload: JsonObject) -> ChatResponse:
     """Read a provider's answer. Raises UpstreamError for garbage or an error in it."""
-    data = _bytes(payload)
-    assembly = Assembly()
+    _check(payload)
+    runs = Runs()
+    for choice in first_answer(payload):
+        if choice.get("finish_reason") == NETWORK_ERROR:
+            raise network_error()
+        runs.add(choice)
+    start = read_start(payload)
+    parts = _parts(runs, start)
+    return ChatResponse(
+        start.id,
+        start.model,
+        start.created,
+        parts,
+        read_finish(runs.finish, [*map(type, parts)]),
+        usage=read_usage(payload),
+    )
+
+
+def _check(payload: JsonObject) -> None:
+    """Raise the error that stands in place of an answer, or beside one."""
     choices = payload.get("choices")
-    is_answer = isinstance(choices, list) and any(isinstance(choice, dict) for choice in choices)
-    events = assembly.chunk(payload, data)
-    if not assembly.is_done and not is_answer:
+    is_answer = isinstance(choices, list) and dict in map(type, choices)
+    if is_answer and payload.get("error") is None:
+        return
+    data = _bytes(payload)
+    if (failure := stream_failure(payload, data)) is not None:
+        raise failure
+    if not is_answer:
         raise UpstreamError("the provider's answer has no choices", upstream_body=data)
-    return collect([*events, *assembly.finish()])
+
+
+def _parts(runs: Runs, start: Start) -> tuple[Part, ...]:
+    parts: list[Part] = []
+    for run in runs.queue:
+        if isinstance(run, Call):
+            parts.append(runs.calls.made(run, len(parts), start, mended(run.take())))
+        elif run.kind is Text:
+            parts.append(Text(mended("".join(run.waiting)), None, tuple(run.cited)))
+        else:
+            parts.append(run.kind(mended("".join(run.waiting))))
+    return tuple(parts)
 
 
 def write_response(response: ChatResponse, context: ReplyContext) -> JsonObject:

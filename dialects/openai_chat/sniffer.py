@@ -52,8 +52,9 @@ class ChatSniffer:
             if self._look(frames, span):
                 hidden.append(span)
             at = span[1]
-        hidden += [span for span in marked_frames(frames, _MARKERS, at) if self._look(frames, span)]
-        return without(frames, hidden)
+        if marked := marked_frames(frames, _MARKERS, at):
+            hidden += [span for span in marked if self._look(frames, span)]
+        return without(frames, hidden) if hidden else frames
 
     def _look(self, frames: bytes, span: Span) -> bool:
         """Read one frame; return whether it is the one to hide."""

@@ -5,12 +5,16 @@ arguments in one fragment or as an object, no index, one index for all calls, ca
 turns.
 """
 
+import hashlib
 from dataclasses import dataclass, field
 
 import orjson
 
+from dialects.fields import mended
 from dialects.openai_chat.calls import read_signature
 from dialects.openai_chat.read_parts import plain_json
+from models.content import ToolCall
+from models.events import Start
 from models.json_types import Json, JsonObject
 
 
@@ -68,6 +72,21 @@ class Calls:
     def __init__(self) -> None:
         self._by_key: dict[int, Call] = {}
         self._ids: set[str] = set()
+        self._made_up = 0
+
+    def made(self, call: Call, position: int, start: Start, arguments: str = "") -> ToolCall:
+        """Return a call as a part. What its server left out is made up; its id then is the same
+        however the stream is cut. `position`: of the call among all parts."""
+        if not call.name:
+            call.name = f"tool_{position}"
+        if not call.id:
+            self._made_up += 1
+            told = (start.id, start.model, start.created, self._made_up, call.name)
+            seed = repr((*told, call.all_arguments and "".join(call.all_arguments)))
+            digest = hashlib.sha256(seed.encode("utf-8", "surrogatepass")).hexdigest()
+            call.id = f"call_{digest[:24]}"
+        call_id, name = mended(call.id), mended(call.name)
+        return ToolCall(call_id, name, arguments, None, call.signature, call.origin)
 
     def add(self, entry: JsonObject, position: int) -> Call:
         """Take one entry of `tool_calls` in; return the call it belongs to."""

@@ -36,16 +36,18 @@ def encode_usage(usage: Usage) -> JsonObject:
 def _read(usage: JsonObject) -> Usage:
     prompt = count(usage.get("prompt_tokens"))
     output = count(usage.get("completion_tokens"))
-    total = count(usage.get("total_tokens"))
-    if output is None and total is not None and prompt is not None:
-        output = max(total - prompt, 0)
-    details = details_of(usage, "prompt_tokens_details")
-    cached = count(details.get("cached_tokens"))
+    if output is None and prompt is not None:
+        total = count(usage.get("total_tokens"))
+        output = None if total is None else max(total - prompt, 0)
+    cached = written = reasoning = None
+    if isinstance(details := usage.get("prompt_tokens_details"), dict):
+        cached = count(details.get("cached_tokens"))
+        written = count(details.get("cache_write_tokens"))
     if cached is None:  # DeepSeek and Moonshot have names of their own
         cached = count(usage.get("prompt_cache_hit_tokens", usage.get("cached_tokens")))
-    written = count(details.get("cache_write_tokens"))
-    reasoning = details_of(usage, "completion_tokens_details").get("reasoning_tokens")
-    return disjoint(prompt, output, cached, written, count(reasoning))
+    if isinstance(details := usage.get("completion_tokens_details"), dict):
+        reasoning = count(details.get("reasoning_tokens"))
+    return disjoint(prompt, output, cached, written, reasoning)
 
 
 def disjoint(
@@ -56,8 +58,9 @@ def disjoint(
     reasoning: int | None,
 ) -> Usage:
     """Return counts of which the prompt includes those of caches, as OpenAI's formats have it."""
-    uncached = None if prompt is None else max(prompt - (cached or 0) - (written or 0), 0)
-    return Usage(uncached, output, cached, written, reasoning)
+    if prompt is not None and (cached or written):
+        prompt = max(prompt - (cached or 0) - (written or 0), 0)
+    return Usage(prompt, output, cached, written, reasoning)
 
 
 def details_of(usage: JsonObject, key: str) -> JsonObject:
@@ -68,10 +71,6 @@ def details_of(usage: JsonObject, key: str) -> JsonObject:
 
 def count(value: Json) -> int | None:
     """Return a plausible count: it must fit the columns that sum it up."""
-    if value is None:
-        return None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        return None
-    return value if 0 <= value < 2**53 else None
+    if type(value) is int:  # true and false are of a type of their own
+        return value if 0 <= value < 2**53 else None
+    return count(int(value)) if isinstance(value, float) and value.is_integer() else None

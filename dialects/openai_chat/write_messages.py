@@ -135,10 +135,11 @@ def _note_lost(parts: Sequence[Part], out: Outgoing) -> None:
     """Name what parts of Anthropic's have beyond their content."""
     for part in parts:
         match part:
-            case Media(own=dict(own)):
-                out.dropped.extend(own)
-            case Text(citations=(_, *_)):
-                out.dropped.append("citations")
+            case Text():
+                if part.citations:
+                    out.dropped.append("citations")
+            case Media():
+                out.dropped.extend(part.own or ())
             case ToolResult():
                 _note_lost(part.parts, out)
             case _:

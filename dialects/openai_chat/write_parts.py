@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from dialects.names import wire_id
@@ -23,6 +23,7 @@ from models.content import (
 from models.errors import Unrepresentable
 from models.json_types import Json, JsonObject
 from models.profile import Profile
+from models.record import record
 
 DIALECT: Final = "chat"
 _AUDIO_FORMATS: Final = {
@@ -36,7 +37,7 @@ _SAYS_ERROR: Final = ("error:", '{"error":')
 """How results begin that say themselves that they are errors; Gemini's are JSON."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Outgoing:
     """What the messages of one request share while they are written."""
 
@@ -48,6 +49,8 @@ class Outgoing:
 
 def written_content(parts: Sequence[Part], where: str, out: Outgoing) -> Json:
     """Return user content: a string for a lone text, parts otherwise, None for nothing."""
+    if len(parts) == 1 and isinstance(only := parts[0], Text):
+        return only.text or None
     written = [
         part
         for index, one in enumerate(parts)

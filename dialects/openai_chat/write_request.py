@@ -1,6 +1,7 @@
 """The neutral request, written as a Chat request for the model that a profile describes."""
 
 import hashlib
+from operator import attrgetter
 from typing import Final
 
 from dialects.base import Encoded
@@ -10,7 +11,16 @@ from dialects.openai_chat.write_messages import written_messages
 from dialects.openai_chat.write_parts import DIALECT, Outgoing
 from dialects.schema import fits_strict, for_chat_function
 from dialects.vendor_tools import carried_tools
-from models.chat import ChatRequest, Effort, OutputFormat, Sampling, Tool, ToolChoice
+from models.chat import (
+    NO_SAMPLING,
+    NO_THINKING,
+    ChatRequest,
+    Effort,
+    OutputFormat,
+    Sampling,
+    Tool,
+    ToolChoice,
+)
 from models.errors import Unrepresentable
 from models.json_types import Json, JsonObject
 from models.profile import Profile
@@ -29,6 +39,8 @@ _SAMPLING: Final = (
 )
 _UNTOLD: Final = ("top_k", "logprobs", "top_logprobs")
 """What this format does not know, or what translated answers do not tell."""
+_knobs: Final = attrgetter(*_SAMPLING)
+_unknown: Final = attrgetter(*_UNTOLD)
 
 
 def write_request(request: ChatRequest, profile: Profile) -> Encoded:
@@ -66,6 +78,8 @@ def _put_limit(payload: JsonObject, request: ChatRequest, out: Outgoing) -> None
 
 def _put_stop(payload: JsonObject, request: ChatRequest, profile: Profile) -> tuple[str, ...]:
     """Send what the model takes; return the rest, which the gateway applies itself."""
+    if not request.stop:
+        return ()
     stops = [stop for stop in dict.fromkeys(request.stop) if stop]
     count = len(stops) if profile.max_stops is None else profile.max_stops
     if stops[:count]:
@@ -74,10 +88,11 @@ def _put_stop(payload: JsonObject, request: ChatRequest, profile: Profile) -> tu
 
 
 def _put_sampling(payload: JsonObject, sampling: Sampling, out: Outgoing) -> None:
+    if sampling is NO_SAMPLING:
+        return
     if sampling.n is not None and sampling.n != 1:
         raise Unrepresentable("n: only one answer at a time can be translated", path="n")
-    for name in _SAMPLING:
-        value = getattr(sampling, name)
+    for name, value in zip(_SAMPLING, _knobs(sampling), strict=True):
         if value is None:
             continue
         # Reasoning models refuse all of these, but a seed.
@@ -85,8 +100,9 @@ def _put_sampling(payload: JsonObject, sampling: Sampling, out: Outgoing) -> Non
             out.dropped.append(name)
         else:
             payload[name] = value
-    untold = (name for name in _UNTOLD if getattr(sampling, name) not in (None, False))
-    out.dropped.extend(untold)
+    for name, value in zip(_UNTOLD, _unknown(sampling), strict=True):
+        if value not in (None, False):
+            out.dropped.append(name)
 
 
 # --- thinking ---------------------------------------------------------------------------------
@@ -94,6 +110,8 @@ def _put_sampling(payload: JsonObject, sampling: Sampling, out: Outgoing) -> Non
 
 def _put_thinking(payload: JsonObject, request: ChatRequest, out: Outgoing) -> None:
     thinking, profile = request.thinking, out.profile
+    if thinking is NO_THINKING:
+        return
     effort = asked_effort(thinking)
     if thinking.mode == "default" and effort is None:
         return
@@ -211,19 +229,22 @@ def _put_identity(payload: JsonObject, request: ChatRequest, out: Outgoing) -> N
     is_openai = out.profile.vendor == _OPENAI
     if request.user_id:
         payload["safety_identifier" if is_openai else "user"] = short_user_id(request.user_id)
-    tier = {"standard_only": "default"}.get(request.service_tier or "", request.service_tier)
-    for name, value in (
-        ("service_tier", tier),
-        ("verbosity", request.verbosity),
-        ("prompt_cache_key", request.cache_key),
-    ):
-        if value and is_openai:
-            payload[name] = value
-        elif value:
-            out.dropped.append(name)
+    told = (written_tier(request.service_tier), request.verbosity, request.cache_key)
+    if any(told):
+        known = zip(("service_tier", "verbosity", "prompt_cache_key"), told, strict=True)
+        given = {name: value for name, value in known if value}
+        if is_openai:
+            payload.update(given)
+        else:
+            out.dropped.extend(given)
     if request.metadata:
         # OpenAI takes metadata only for answers that it stores.
         out.dropped.append("metadata")
+
+
+def written_tier(tier: str | None) -> str | None:
+    """Return what OpenAI calls a class of service."""
+    return "default" if tier == "standard_only" else tier
 
 
 def short_user_id(user_id: str) -> str:

@@ -8,9 +8,10 @@ from dialects.media_text import media_text
 from dialects.openai_chat.errors import encode_stream_error
 from dialects.openai_chat.finish import write_finish
 from dialects.openai_chat.usage import encode_usage
+from dialects.template import filled
 from models.chat import ChatResponse, FinishReason
 from models.content import Media, Part, Refusal, Text
-from models.events import Delta, Event, Failed, Finish, PartEnd, PartStart, Progress, Start
+from models.events import Delta, Deltas, Event, Failed, Finish, PartEnd, PartStart, Progress, Start
 from models.json_types import Json, JsonObject
 from models.usage import NO_USAGE, Usage
 
@@ -51,6 +52,8 @@ class CompletionEncoder:
         match event:
             case Delta(text):
                 return self._piece(text) if self._is_shown else b""
+            case Deltas(texts):
+                return filled(self._before, texts, self._after) if self._is_shown else b""
             case PartStart(part):
                 self._is_shown = isinstance(part, Text | Refusal | Media)
                 return self._piece(_text(part))

@@ -17,6 +17,8 @@ from models.errors import Unrepresentable
 from models.json_types import JsonObject
 from models.profile import Profile
 
+_GUARDED: Final = raw.guarded("prompt")
+
 
 class CompletionsDialect(ChatDialect):
     """OpenAI's `/v1/completions`."""
@@ -31,7 +33,7 @@ class CompletionsDialect(ChatDialect):
     def inspect(
         self, body: bytes, payload: JsonObject, address: Mapping[str, str] = NO_ADDRESS
     ) -> Inspected:
-        return raw.routed(body, payload, "prompt")
+        return raw.routed(body, payload, _GUARDED)
 
     def decode_request(self, payload: JsonObject) -> ChatRequest:
         return read_completion(payload)

@@ -1,6 +1,5 @@
 """Requests of the legacy text format, read as what they mean in the Chat format."""
 
-from dataclasses import replace
 from typing import Final
 
 from dialects import fields
@@ -8,6 +7,7 @@ from dialects.openai_chat.read_request import read_request
 from models.chat import ChatRequest
 from models.errors import Unrepresentable
 from models.json_types import Json, JsonObject
+from models.record import replace
 
 DIALECT: Final = "completions"
 DEFAULT_MAX_TOKENS: Final = 16

@@ -5,7 +5,7 @@ those before are complete.
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
 from dialects.citations import read_annotations
@@ -27,6 +27,7 @@ from dialects.openai_responses.output_items import (
     Slot,
 )
 from dialects.openai_responses.usage import read_usage
+from dialects.template import Template
 from models.chat import FinishReason
 from models.errors import BadRequest, StreamBroken, UpstreamError
 from models.events import Event, Failed, Finish, Start
@@ -36,10 +37,11 @@ Key: TypeAlias = tuple[int | None, str]
 """Place of an item, where that is known, and its id."""
 
 _FIRST_TEXT: Final[Slot] = (TEXT, 0)
+_TEXT_DELTA: Final = "response.output_text.delta"
 _ENDS: Final = frozenset({"response.completed", "response.incomplete"})
 _FAILURES: Final = frozenset({"response.failed", "response.cancelled", "error"})
 _DELTAS: Final[Mapping[str, str]] = {
-    "response.output_text.delta": TEXT,
+    _TEXT_DELTA: TEXT,
     "response.refusal.delta": REFUSAL,
     "response.reasoning_text.delta": RAW,
     "response.reasoning_summary_text.delta": SUMMARY,
@@ -76,6 +78,8 @@ class Assembly:
         self._known: dict[Key, Item] = {}
         self._at: dict[int, Item] = {}
         self._queue: deque[Item] = deque()
+        self._told: Item | None = None  # what the last delta of a text belongs to
+        self._template = Template()  # of the deltas of its first text
 
     def flush(self) -> list[Event]:
         """Return what came together since the last call."""
@@ -89,11 +93,22 @@ class Assembly:
         for item in self._items:
             item.mend()
 
-    def take(self, kind: str, payload: JsonObject, data: bytes) -> None:
-        """Read one event; `data` are its bytes, kept with an error."""
+    def more(self, frames: Sequence[bytes], at: int) -> int:
+        """Tell what the frames from `at` on that are like the one before bring; return how many
+        these are."""
+        item = self._told
+        if item is None or item.slot != _FIRST_TEXT or self.is_done:
+            return 0
+        texts = self._template.texts(frames, at)
+        if texts:
+            item.tell(texts)
+        return len(texts)
+
+    def take(self, kind: str, payload: JsonObject, data: bytes, frame: bytes = b"") -> None:
+        """Read one event. `data` are its bytes, kept with an error; `frame` is what it came in."""
         if self.is_done:
             return
-        if kind == "response.output_text.delta" and self._more(payload):
+        if kind == _TEXT_DELTA and self._more(payload, frame):
             return
         try:
             self._take(kind, payload, data)
@@ -122,7 +137,7 @@ class Assembly:
 
     # --- events -------------------------------------------------------------------------------
 
-    def _more(self, payload: JsonObject) -> bool:
+    def _more(self, payload: JsonObject, frame: bytes) -> bool:
         """Tell more of a message's first text, which most events are; say whether it was that."""
         index, text = payload.get("output_index"), payload.get("delta")
         item = self._at.get(index) if isinstance(index, int) else None
@@ -130,7 +145,14 @@ class Assembly:
             return False
         if isinstance(text, str) and text:
             item.more(text)
+            self._learn(item, frame, text)
         return True
+
+    def _learn(self, item: Item, frame: bytes, text: str) -> None:
+        if item is not self._told:
+            self._told = item
+            self._template.forget()
+        self._template.learn(frame, text, _lone_text)
 
     def _take(self, kind: str, payload: JsonObject, data: bytes) -> None:
         if kind in _DELTAS:
@@ -248,6 +270,11 @@ class Assembly:
         if not item.is_done:
             item.done(told)
             self._advance()
+
+
+def _lone_text(payload: JsonObject) -> str:
+    """Return the text of a delta whose type stands in it."""
+    return _text(payload, "delta") if payload.get("type") == _TEXT_DELTA else ""
 
 
 def _place(channel: str, payload: JsonObject) -> int:

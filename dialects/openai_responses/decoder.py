@@ -6,7 +6,7 @@ import orjson
 
 from dialects.fields import parse_lenient
 from dialects.openai_responses.assembly import Assembly
-from dialects.sse import Parser, ServerEvent
+from dialects.sse import Parser, ServerEvent, read_frame
 from models.errors import StreamBroken, UpstreamError
 from models.events import Event
 from models.json_types import Json
@@ -21,8 +21,15 @@ class ResponsesDecoder:
 
     def feed(self, data: bytes) -> Sequence[Event]:
         """Return the events that `data` completes. Never raises."""
-        for event in self._parser.feed(data):
-            self._event(event)
+        frames = self._parser.frames(data)
+        at = 0
+        while at < len(frames):
+            if told := self._assembly.more(frames, at):
+                at += told
+                continue
+            if (event := read_frame(frames[at])) is not None:
+                self._event(event, frames[at])
+            at += 1
         if self._parser.overflowed:
             self._assembly.fail(StreamBroken("an event of the provider's stream is too long"))
         return self._assembly.flush()
@@ -38,7 +45,7 @@ class ResponsesDecoder:
         )
         return self._assembly.flush()
 
-    def _event(self, event: ServerEvent) -> None:
+    def _event(self, event: ServerEvent, frame: bytes = b"") -> None:
         name, data = event
         payload: Json
         try:
@@ -49,7 +56,7 @@ class ResponsesDecoder:
         if isinstance(payload, dict):
             kind = payload.get("type")
             known = kind if isinstance(kind, str) else name.decode("latin-1")
-            self._assembly.take(known, payload, data)
+            self._assembly.take(known, payload, data, frame)
         elif data.strip() and not data.startswith(b"[DONE]"):
             self._assembly.fail(
                 UpstreamError(

@@ -20,7 +20,7 @@ from dialects.openai_responses.written_items import (
 )
 from models.content import Inline, Media, Opaque, Part, Reasoning, Refusal, Text, ToolCall
 from models.errors import GatewayError
-from models.events import Delta, Event, Failed, Finish, PartEnd, PartStart, Progress, Start
+from models.events import Delta, Deltas, Event, Failed, Finish, PartEnd, PartStart, Progress, Start
 from models.json_types import Json, JsonObject
 from models.usage import NO_USAGE
 
@@ -31,12 +31,12 @@ class ResponsesEncoder:
     An item stays open until something else comes: only then is it known whether it is complete.
     """
 
-    def __init__(self, context: ReplyContext) -> None:
+    def __init__(self, context: ReplyContext, wire: Wire | None = None) -> None:
         self.response: JsonObject = {}
         """The whole answer, once it ended."""
         self._context = context
         self._tools = {tool.name: tool for tool in context.request.tools if tool.raw is None}
-        self._wire = Wire()
+        self._wire = wire or Wire()
         self._snapshot: Snapshot | None = None
         self._output: list[Json] = []
         self._item: WrittenItem | None = None
@@ -58,6 +58,8 @@ class ResponsesEncoder:
                 return self._tell(text)
             case Delta():
                 return self._delta(event)
+            case Deltas():
+                return b"".join(map(self._tell or self._text, event.texts))
             case PartStart(part):
                 return self._part_start(part)
             case PartEnd():

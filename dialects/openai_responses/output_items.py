@@ -11,7 +11,7 @@ from dialects.citations import read_annotations
 from dialects.fields import Mender, dumps, mended
 from dialects.openai_responses.read_parts import DIALECT, VENDOR
 from models.content import Opaque, Part, Reasoning, Refusal, Text, ToolCall
-from models.events import Delta, Event, PartEnd, PartStart
+from models.events import Delta, Event, PartEnd, PartStart, told
 from models.json_types import Json, JsonObject
 
 TEXT: Final = "output_text"
@@ -41,6 +41,10 @@ class Item(Protocol):
 
     def more(self, text: str) -> None:
         """Tell more of the text that is being told."""
+        ...
+
+    def tell(self, texts: list[str]) -> None:
+        """Tell more of it, in pieces that are whole characters and came together."""
         ...
 
     def text(self, slot: Slot, text: str) -> None:
@@ -81,6 +85,10 @@ class _Telling:
         if text:
             self._pieces.append(text)
             self.sink.append(Delta(text))
+
+    def tell(self, texts: list[str]) -> None:
+        for text in texts:
+            self.more(text)
 
     def text(self, slot: Slot, text: str) -> None:
         if not text or self.is_done:
@@ -125,6 +133,12 @@ class MessageItem(_Telling):
 
     has_refusal = False
     _cited = 0  # of the open text
+
+    def tell(self, texts: list[str]) -> None:
+        if self._mender is not None:
+            texts[0] = self._mender.push(texts[0])  # only what came before is cut in a character
+        self._pieces += texts
+        self.sink.append(told(texts))
 
     def done(self, item: JsonObject) -> None:
         for index, part in enumerate(_objects(item.get("content"))):
@@ -250,6 +264,9 @@ class OtherItem:
         pass
 
     def more(self, text: str) -> None:
+        pass
+
+    def tell(self, texts: list[str]) -> None:
         pass
 
     def text(self, slot: Slot, text: str) -> None:

@@ -5,11 +5,11 @@ from typing import Final
 from dialects import fields
 from dialects.base import Inspected
 from dialects.openai_responses.read_request import read_model
-from dialects.raw_json import refuse_duplicates
+from dialects.raw_json import quoted, refuse_duplicates
 from models.errors import BadRequest, Unrepresentable
 from models.json_types import JsonObject
 
-_CHECKED: Final = (
+_CHECKED: Final = quoted(
     "background",
     "conversation",
     "input",

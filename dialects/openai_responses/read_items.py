@@ -6,7 +6,7 @@ belongs to an earlier call and stands in the turn right after it.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from dialects import fields
@@ -25,6 +25,7 @@ from dialects.openai_responses.reasoning import read_reasoning
 from models.content import Media, Message, Opaque, Part, Role, Text, ToolCall, ToolResult
 from models.errors import BadRequest, Unrepresentable
 from models.json_types import Json, JsonObject
+from models.record import record, replace
 
 _SPENT: Final = frozenset(
     {
@@ -40,7 +41,7 @@ _SPENT: Final = frozenset(
 """What the vendor ran itself: its outcome is in what the assistant said next."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Conversation:
     """What the items of a request say."""
 

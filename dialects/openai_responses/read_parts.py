@@ -18,19 +18,28 @@ _TEXTS: Final = ("input_text", "output_text", "text")
 
 def texts(holder: JsonObject, key: str, where: str) -> tuple[Text, ...]:
     """Return content that may only be text: a string or text parts."""
-    return tuple(_only_text(part, here) for part, here in _listed(holder, key, where))
+    content = holder.get(key)
+    if isinstance(content, str):
+        return (Text(content),)
+    return tuple([_only_text(part, here) for part, here in _listed(holder, key, where)])
 
 
 def user_parts(holder: JsonObject, key: str, where: str) -> tuple[Text | Media, ...]:
     """Return what a user says or a tool answers."""
-    return tuple(_user_part(part, here) for part, here in _listed(holder, key, where))
+    content = holder.get(key)
+    if isinstance(content, str):
+        return (Text(content),)
+    return tuple([_user_part(part, here) for part, here in _listed(holder, key, where)])
 
 
 def assistant_parts(message: JsonObject, where: str) -> tuple[Text | Refusal, ...]:
     """Return what the assistant said; nothing at all is allowed."""
-    if message.get("content") in (None, ""):
+    content = message.get("content")
+    if content in (None, ""):
         return ()
-    return tuple(_assistant_part(part, here) for part, here in _listed(message, "content", where))
+    if isinstance(content, str):
+        return (Text(content),)
+    return tuple([_assistant_part(part, here) for part, here in _listed(message, "content", where)])
 
 
 def has_annotations(message: JsonObject) -> bool:
@@ -41,12 +50,9 @@ def has_annotations(message: JsonObject) -> bool:
 
 
 def _listed(holder: JsonObject, key: str, where: str) -> Iterator[tuple[JsonObject, str]]:
-    """Return the parts with their paths; a string is one text part."""
-    content, path = holder.get(key), fields.join(where, key)
-    if isinstance(content, str):
-        yield {"type": "input_text", "text": content}, path
-        return
-    if not isinstance(content, list):
+    """Return the parts of a content that is no string, with their paths."""
+    path = fields.join(where, key)
+    if not isinstance(holder.get(key), list):
         raise fields.wrong(path, "a string or a list of parts")
     for index, part in enumerate(fields.objects(holder, key, where)):
         yield part, f"{path}[{index}]"

@@ -8,7 +8,15 @@ from dialects.openai_chat.read_request import read_metadata, schema_output
 from dialects.openai_responses.read_items import read_input
 from dialects.openai_responses.read_parts import DIALECT
 from dialects.openai_responses.read_tools import meant, offered, read_tool_choice, read_tools
-from models.chat import ChatRequest, OutputFormat, Sampling, Thinking
+from models.chat import (
+    NO_SAMPLING,
+    NO_THINKING,
+    TEXT_OUTPUT,
+    ChatRequest,
+    OutputFormat,
+    Sampling,
+    Thinking,
+)
 from models.content import Text
 from models.errors import BadRequest, ErrorKind, Unrepresentable
 from models.json_types import Json, JsonObject
@@ -21,25 +29,27 @@ _USUAL: Final = {
     "truncation": "disabled",
 }
 """What asks for nothing beyond what is done anyway."""
-_ECHOED: Final = (
-    "instructions",
-    "max_output_tokens",
-    "max_tool_calls",
-    "metadata",
-    "parallel_tool_calls",
-    "prompt_cache_key",
-    "reasoning",
-    "safety_identifier",
-    "service_tier",
-    "store",
-    "temperature",
-    "text",
-    "tool_choice",
-    "tools",
-    "top_logprobs",
-    "top_p",
-    "truncation",
-    "user",
+_ECHOED: Final = frozenset(
+    {
+        "instructions",
+        "max_output_tokens",
+        "max_tool_calls",
+        "metadata",
+        "parallel_tool_calls",
+        "prompt_cache_key",
+        "reasoning",
+        "safety_identifier",
+        "service_tier",
+        "store",
+        "temperature",
+        "text",
+        "tool_choice",
+        "tools",
+        "top_logprobs",
+        "top_p",
+        "truncation",
+        "user",
+    }
 )
 _READ: Final = frozenset(
     {
@@ -65,6 +75,7 @@ _READ: Final = frozenset(
         "user",
     }
 )
+_KNOBS: Final = frozenset({"temperature", "top_p"})
 
 
 def read_request(payload: JsonObject) -> ChatRequest:
@@ -84,10 +95,7 @@ def read_request(payload: JsonObject) -> ChatRequest:
         tool_choice=meant(choice, tools),
         parallel_tools=fields.optional_bool(payload, "parallel_tool_calls"),
         max_tokens=_max_tokens(payload),
-        sampling=Sampling(
-            temperature=fields.optional_number(payload, "temperature"),
-            top_p=fields.optional_number(payload, "top_p"),
-        ),
+        sampling=_sampling(payload),
         thinking=_thinking(payload),
         output=_output(payload),
         user_id=fields.optional_text(payload, "safety_identifier")
@@ -97,8 +105,14 @@ def read_request(payload: JsonObject) -> ChatRequest:
         verbosity=_verbosity(payload),
         cache_key=fields.optional_text(payload, "prompt_cache_key"),
         extras=_extras(payload, talk.left_out),
-        echo={key: payload[key] for key in _ECHOED if payload.get(key) is not None},
+        echo=_echo(payload),
     )
+
+
+def _echo(payload: JsonObject) -> JsonObject:
+    """Return what the answer repeats."""
+    told = sorted(_ECHOED.intersection(payload))
+    return {key: payload[key] for key in told if payload[key] is not None}
 
 
 def read_model(payload: JsonObject) -> str:
@@ -132,8 +146,19 @@ def _max_tokens(payload: JsonObject) -> int | None:
     return limit
 
 
+def _sampling(payload: JsonObject) -> Sampling:
+    if _KNOBS.isdisjoint(payload):
+        return NO_SAMPLING
+    return Sampling(
+        temperature=fields.optional_number(payload, "temperature"),
+        top_p=fields.optional_number(payload, "top_p"),
+    )
+
+
 def _thinking(payload: JsonObject) -> Thinking:
-    wish = fields.optional_mapping(payload, "reasoning") or {}
+    wish = fields.optional_mapping(payload, "reasoning")
+    if wish is None:
+        return NO_THINKING
     shown = True if wish.get("summary") or wish.get("generate_summary") else None
     display = "summarized" if shown else None
     word = fields.optional_text(wish, "effort", "reasoning")
@@ -149,10 +174,10 @@ def _thinking(payload: JsonObject) -> Thinking:
 
 
 def _output(payload: JsonObject) -> OutputFormat:
-    text = fields.optional_mapping(payload, "text") or {}
-    wanted = fields.optional_mapping(text, "format", "text")
+    text = fields.optional_mapping(payload, "text")
+    wanted = None if text is None else fields.optional_mapping(text, "format", "text")
     if wanted is None:
-        return OutputFormat()
+        return TEXT_OUTPUT
     where = "text.format"
     match fields.text(wanted, "type", where):
         case "text":
@@ -166,8 +191,8 @@ def _output(payload: JsonObject) -> OutputFormat:
 
 
 def _verbosity(payload: JsonObject) -> str | None:
-    text = fields.optional_mapping(payload, "text") or {}
-    return fields.optional_text(text, "verbosity", "text")
+    text = fields.optional_mapping(payload, "text")
+    return None if text is None else fields.optional_text(text, "verbosity", "text")
 
 
 # --- what other formats do not know -----------------------------------------------------------
@@ -176,12 +201,12 @@ def _verbosity(payload: JsonObject) -> str | None:
 def _extras(payload: JsonObject, left_out: tuple[str, ...]) -> dict[str, JsonObject]:
     """Return what is lost elsewhere. A name with a dot tells of something deeper in the body."""
     rest: JsonObject = {
-        key: value for key, value in payload.items() if key not in _READ and _asks(key, value)
+        key: payload[key] for key in payload if key not in _READ and _asks(key, payload[key])
     }
-    wish = fields.optional_mapping(payload, "reasoning") or {}
-    for key in ("context", "mode"):
-        if _asks(key, wish.get(key)):
-            rest[f"reasoning.{key}"] = wish[key]
+    if wish := fields.optional_mapping(payload, "reasoning"):
+        for key in ("context", "mode"):
+            if _asks(key, wish.get(key)):
+                rest[f"reasoning.{key}"] = wish[key]
     for kind in left_out:
         rest[f"input.{kind}"] = True
     return {DIALECT: rest} if rest else {}

@@ -6,7 +6,6 @@ occurs elsewhere too gets its namespace in front; answers and histories have bot
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Final, NamedTuple, TypeAlias
 
 from dialects import fields
@@ -15,6 +14,7 @@ from dialects.openai_responses.read_parts import DIALECT
 from models.chat import Tool, ToolChoice
 from models.errors import BadRequest
 from models.json_types import JsonObject
+from models.record import replace
 
 _READ: Final = frozenset({"type", "name", "description", "parameters", "strict", "format"})
 _NAMED: Final = frozenset({"function", "custom"})
@@ -73,6 +73,9 @@ def offered(tools: Sequence[Tool], choice: ToolChoice | None) -> tuple[Tool, ...
 
     Agents send some of them always; only where the model must call one, it is meant.
     """
+
+    if not tools:
+        return ()
 
     def is_optional(name: str) -> bool:
         is_called = name in forced or (must_call and not names)
@@ -159,6 +162,8 @@ def _name(holder: JsonObject, where: str) -> str:
 
 def _named(tools: list[Tool]) -> Tools:
     """Make names unique: by the namespace, then by a number."""
+    if not tools:
+        return Tools((), {})
     occurs = Counter(tool.name for tool in tools if tool.raw is None)
     named: list[Tool] = []
     names: dict[ToolKey, str] = {}
@@ -167,7 +172,7 @@ def _named(tools: list[Tool]) -> Tools:
         name = tool.name
         if tool.namespace is not None and occurs[name] > 1:
             name = _free(f"{tool.namespace}__{tool.name}", taken)
-        named.append(replace(tool, name=name))
+        named.append(tool if name == tool.name else replace(tool, name=name))
         if tool.raw is None:
             names[ToolKey(tool.name, tool.namespace)] = name
     return Tools(tuple(named), names)

@@ -1,10 +1,11 @@
-"""Whole answers of the Responses format, both directions: streams, told at once."""
+"""Whole answers of the Responses format, both directions: what their streams come to."""
 
 from dialects.base import ReplyContext
 from dialects.fields import dumps, mended
 from dialects.openai_responses.assembly import Assembly
 from dialects.openai_responses.encoder import ResponsesEncoder
 from dialects.openai_responses.errors import read_error, stream_failure
+from dialects.openai_responses.wire import NoWire
 from models.chat import ChatResponse
 from models.errors import BadRequest, UpstreamError
 from models.events import collect, replay
@@ -27,7 +28,7 @@ def read_response(payload: JsonObject) -> ChatResponse:
 
 def write_response(response: ChatResponse, context: ReplyContext) -> JsonObject:
     """Write an answer for a client."""
-    encoder = ResponsesEncoder(context)
+    encoder = ResponsesEncoder(context, NoWire())
     for event in replay(response):
         encoder.encode(event)
     return encoder.response

@@ -1,10 +1,9 @@
 """What a Responses request says of its conversation."""
 
-from collections.abc import Iterator
 from typing import Final
 
-from dialects.openings import Speaker, Turn, objects, session_of, speaker_of
-from models.json_types import Json, JsonObject
+from dialects.openings import Speaker, by_role, session_of
+from models.json_types import JsonObject
 from models.session import Session
 
 _MODELS_OWN: Final = ("reasoning", "compaction")
@@ -18,20 +17,15 @@ def read_session(payload: JsonObject) -> Session:
     (`services/conversations.py`), so that it begins as its first turn did.
     """
     name, system = payload.get("prompt_cache_key"), payload.get("instructions")
-    return session_of(name, system, _turns(payload.get("input")))
-
-
-def _turns(given: Json) -> Iterator[Turn]:
-    """Yield the turns of a list of items; text alone is what the user says."""
-    if isinstance(given, str):
-        yield "user", given
-    for item in objects(given):
-        yield _speaker(item), item.get("content")
+    items = payload.get("input")
+    if isinstance(items, str):  # text alone is what the user says
+        items = [{"role": "user", "content": items}]
+    return session_of(name, system, items, _speaker)
 
 
 def _speaker(item: JsonObject) -> Speaker:
-    role, kind = item.get("role"), item.get("type")
-    if isinstance(role, str):
-        return speaker_of(role)
+    kind = item.get("type")
+    if isinstance(item.get("role"), str):
+        return by_role(item)
     is_models = isinstance(kind, str) and (kind in _MODELS_OWN or kind.endswith("_call"))
     return "model" if is_models else ""

@@ -30,6 +30,16 @@ class Wire:
         return written
 
 
+class NoWire(Wire):
+    """Writes nothing: for an answer that is given whole, as its events would have told it."""
+
+    def event(self, kind: str, fields: JsonObject) -> bytes:
+        return b""
+
+    def delta(self, template: bytes, text: str) -> bytes:
+        return b""
+
+
 def delta_template(kind: str, fields: JsonObject) -> bytes:
     """Return all of a delta event but its number and its text."""
     name = kind.encode()

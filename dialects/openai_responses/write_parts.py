@@ -1,7 +1,7 @@
 """Neutral parts, written as content of Responses items."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from dialects.openai_chat.write_parts import document_text
@@ -10,6 +10,7 @@ from models.content import Inline, Media, Opaque, Part, Refusal, Remote, Text, V
 from models.errors import Unrepresentable
 from models.json_types import Json, JsonObject
 from models.profile import Profile
+from models.record import record
 
 _AUDIO_FORMATS: Final = {
     "audio/mp3": "mp3",
@@ -20,7 +21,7 @@ _AUDIO_FORMATS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Outgoing:
     """What the items of one request share while they are written."""
 

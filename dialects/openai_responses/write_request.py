@@ -6,13 +6,13 @@ from dialects.base import Encoded
 from dialects.custom_tools import custom_names
 from dialects.efforts import asked_effort, clamp
 from dialects.names import changed_names, tool_names, wire_names
-from dialects.openai_chat.write_request import short_user_id
+from dialects.openai_chat.write_request import short_user_id, written_tier
 from dialects.openai_responses.read_parts import DIALECT, VENDOR
 from dialects.openai_responses.write_items import written_input
 from dialects.openai_responses.write_parts import Outgoing
 from dialects.openai_responses.write_tools import put_tools
 from dialects.schema import fits_strict
-from models.chat import ChatRequest, OutputFormat, Sampling, Thinking
+from models.chat import NO_SAMPLING, ChatRequest, OutputFormat, Sampling, Thinking
 from models.errors import Unrepresentable
 from models.json_types import JsonObject
 from models.profile import Profile
@@ -73,6 +73,8 @@ def _put_limit(payload: JsonObject, request: ChatRequest, out: Outgoing) -> None
 
 
 def _put_sampling(payload: JsonObject, sampling: Sampling, out: Outgoing) -> None:
+    if sampling is NO_SAMPLING:
+        return
     if sampling.n is not None and sampling.n != 1:
         raise Unrepresentable("n: only one answer at a time can be translated", path="n")
     for name in ("temperature", "top_p"):
@@ -149,7 +151,7 @@ def _put_identity(payload: JsonObject, request: ChatRequest, out: Outgoing) -> N
     is_openai = out.profile.vendor == VENDOR
     if request.user_id:
         payload["safety_identifier" if is_openai else "user"] = short_user_id(request.user_id)
-    tier = {"standard_only": "default"}.get(request.service_tier or "", request.service_tier)
+    tier = written_tier(request.service_tier)
     for name, value in (("service_tier", tier), ("prompt_cache_key", request.cache_key)):
         if value and is_openai:
             payload[name] = value

@@ -3,13 +3,14 @@
 from typing import Final
 
 from dialects.gemini.constants import CLAUDE
-from models.profile import Profile
+from models.profile import Profile, remembered
 from providers import anthropic, gemini_profile
 
 _THINKS: Final = "-thinking"
 _LEAST_BUDGET: Final = 1024
 
 
+@remembered
 def profile(model: str) -> Profile:
     """Return the facts about a model by its name."""
     name = model.lower()

@@ -7,22 +7,28 @@ the last attempt that refers to it.
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from itertools import islice
 from math import inf
-from typing import Final
+from operator import attrgetter
+from typing import Final, TypeAlias
 
-from sqlalchemy import Connection, Executable, RowMapping, delete, func, select
-from sqlalchemy.dialects import mysql, sqlite
+from sqlalchemy import Connection, Executable, RowMapping, func, select
 
 from models.attempt import Attempt, Decision
 from models.exchange import RequestRecord
 from models.json_types import Json, JsonObject
 from repositories.sql.bulk import Rows
 from repositories.sql.engine import Database
-from repositories.sql.rows import from_json, parts_of, to_json
-from repositories.sql.tables import decisions, request_attempts
+from repositories.sql.log_rows import LOGS, OWN_STATUS, own_attempt
+from repositories.sql.old_attempts import (
+    delete_attempts,
+    delete_decisions,
+    empty_own_attempts,
+)
+from repositories.sql.rows import from_json, to_json
+from repositories.sql.tables import decisions, request_attempts, request_logs
 
 _RENEW_AFTER_S: Final = 3_600.0
 _KNOWN_DECISIONS: Final = 8_192
@@ -32,26 +38,28 @@ _MAX_COUNTS: Final = 64
 _MAX_WORD: Final = 64
 
 
-@dataclass(frozen=True, slots=True)
-class _Numbered:
-    """An attempt and the request that it belongs to."""
+_Numbered: TypeAlias = tuple[str, Attempt]
+"""The id of a request, and an attempt of it."""
 
-    request_id: str
-    attempt: Attempt
+_PLAIN: Final = [
+    column.name for column in request_attempts.c if column.name not in {"request_id", "decision_id"}
+]
+_plain: Final = attrgetter(*_PLAIN)
+
+
+def _values(numbered: _Numbered) -> tuple[object, ...]:
+    request_id, attempt = numbered
+    decision = attempt.decision
+    return (request_id, None if decision is None else decision.id, *_plain(attempt))
 
 
 _ROWS: Final[Rows[_Numbered]] = Rows(
-    request_attempts,
-    {
-        "request_id": lambda row: row.request_id,
-        "decision_id": lambda row: row.attempt.decision.id if row.attempt.decision else None,
-    },
-    path=lambda name: f"attempt.{name}",
+    request_attempts, ("request_id", "decision_id", *_PLAIN), _values
 )
 
 
 class AttemptWriter:
-    """Adds the attempts of new requests to the transaction that stores those."""
+    """Stores new requests with their attempts."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, float] = OrderedDict()
@@ -80,8 +88,14 @@ class AttemptWriter:
     def write(
         connection: Connection, records: Sequence[RequestRecord], made: Mapping[str, Decision]
     ) -> None:
-        """Insert a row for each attempt, and the decisions that are not there yet."""
-        _ROWS.insert(connection, [row for record in records for row in _numbered(record)])
+        """Insert a row for each request, one for each attempt that does not stand in that row,
+        and the decisions that are not there yet."""
+        logged = [(record, own_attempt(record)) for record in records]
+        LOGS.insert(connection, logged)
+        _ROWS.insert(
+            connection,
+            [one for record, own in logged if own is None for one in _numbered(record)],
+        )
         if made:
             _store_decisions(connection, made)
 
@@ -102,21 +116,35 @@ class SqlAttempts:
             .order_by(columns.number)
         )
 
+        own = (
+            select(request_logs, decisions.c.body)
+            .outerjoin(decisions, decisions.c.id == request_logs.c.decision_id)
+            .where(request_logs.c.id == request_id, request_logs.c.choice.is_not(None))
+        )
+
         def work(connection: Connection) -> list[Attempt]:
-            return [_attempt(row) for row in connection.execute(query).mappings()]
+            found = [_attempt(row) for row in connection.execute(query).mappings()]
+            return found or [_own_attempt(row) for row in connection.execute(own).mappings()]
 
         return await self._db.read(work)
 
     async def delete_before(self, at: float, *, batch: int) -> int:
-        """Delete at most `batch` attempts older than `at`; when none is left, as many decisions
-        that nothing refers to any more. Return how many."""
-        return await self._db.run(lambda connection: _delete_before(connection, at, batch))
+        """Forget attempts older than `at` in at most `batch` requests; when none is left, as many
+        decisions that nothing refers to any more. Return how many were looked at."""
+        return await self._db.run(
+            lambda connection: (
+                delete_attempts(connection, at, batch)
+                or empty_own_attempts(connection, at, batch)
+                # Younger attempts may still refer to what was renewed so long ago.
+                or delete_decisions(connection, at - 2 * _RENEW_AFTER_S, batch)
+            )
+        )
 
 
 def _numbered(record: RequestRecord) -> Iterable[_Numbered]:
     # By number: should two have one, the row of the request must not be lost for it.
     by_number = {attempt.number: attempt for attempt in record.tries}
-    return [_Numbered(record.id, attempt) for attempt in by_number.values()]
+    return [(record.id, attempt) for attempt in by_number.values()]
 
 
 # --- decisions ------------------------------------------------------------------------------
@@ -132,9 +160,13 @@ def _store_decisions(connection: Connection, made: Mapping[str, Decision]) -> No
 def _insert_or_renew(dialect: str) -> Executable:
     at = decisions.c.at
     if dialect == "sqlite":
+        from sqlalchemy.dialects import sqlite
+
         into = sqlite.insert(decisions)
         renewed = {"at": func.max(at, into.excluded.at)}
         return into.on_conflict_do_update(index_elements=["id"], set_=renewed)
+    from sqlalchemy.dialects import mysql
+
     into_mysql = mysql.insert(decisions)
     return into_mysql.on_duplicate_key_update(at=func.greatest(at, into_mysql.inserted.at))
 
@@ -174,15 +206,32 @@ def _word(text: str) -> str:
 
 
 def _attempt(row: RowMapping) -> Attempt:
-    values = {key: row[key] for key in row if key not in {"request_id", "decision_id", "body"}}
-    decision = None
-    if row["decision_id"] is not None and row["body"] is not None:
-        decision = _decision(row["decision_id"], row, from_json(row["body"]))
-    return Attempt(**values, decision=decision)
+    values = {name: row[name] for name in _PLAIN}
+    return Attempt(**values, decision=_decision(row, row["at"], row["model"]))
 
 
-def _decision(decision_id: str, row: RowMapping, body: Json) -> Decision | None:
-    match body:
+def _own_attempt(row: RowMapping) -> Attempt:
+    """Read the attempt that stands in the row of its request."""
+    return Attempt(
+        1,
+        row["tried_at"],
+        row["provider_id"],
+        row["upstream_model"],
+        row["account_id"],
+        row["proxy_id"],
+        row["choice"],
+        row["counter"],
+        _decision(row, row["tried_at"], row["upstream_model"]),
+        row["base_url"],
+        OWN_STATUS,
+        first_byte_ms=row["tried_first_byte_ms"],
+        latency_ms=row["tried_latency_ms"],
+    )
+
+
+def _decision(row: RowMapping, at: float, model: str) -> Decision | None:
+    """Return the picture that an attempt was decided on, as it was at its time."""
+    match None if row["body"] is None else from_json(row["body"]):
         case {
             "strategy": str(strategy),
             "eligible": list(eligible),
@@ -190,10 +239,10 @@ def _decision(decision_id: str, row: RowMapping, body: Json) -> Decision | None:
             "counts": dict(counts),
         }:
             return Decision(
-                decision_id,
-                row["at"],
+                row["decision_id"],
+                at,
                 row["provider_id"],
-                row["model"],
+                model,
                 strategy,
                 tuple(map(str, eligible)),
                 {account_id: str(reason) for account_id, reason in excluded.items()},
@@ -201,22 +250,3 @@ def _decision(decision_id: str, row: RowMapping, body: Json) -> Decision | None:
             )
         case _:
             return None
-
-
-# --- forgetting -----------------------------------------------------------------------------
-
-
-def _delete_before(connection: Connection, at: float, batch: int) -> int:
-    columns = request_attempts.c
-    oldest = select(columns.request_id).where(columns.at < at).order_by(columns.at).limit(batch)
-    requests = sorted(set(connection.execute(oldest).scalars()))
-    for part in parts_of(requests):
-        connection.execute(delete(request_attempts).where(columns.request_id.in_(part)))
-    if requests:
-        return len(requests)
-    # Younger attempts may still refer to what was renewed so long ago.
-    unused = decisions.c.at < at - 2 * _RENEW_AFTER_S
-    ids = connection.execute(select(decisions.c.id).where(unused).limit(batch)).scalars().all()
-    for part in parts_of(ids):
-        connection.execute(delete(decisions).where(decisions.c.id.in_(part), unused))
-    return len(ids)

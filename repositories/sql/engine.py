@@ -205,6 +205,11 @@ def open_engine(url: URL, limits: Limits, *, foreign_keys: bool = True) -> Engin
     )
 
 
+def import_driver(address: str) -> None:
+    """Import what the database of this address needs, without connecting."""
+    open_engine(read_url(address), DEFAULT_LIMITS).dispose()
+
+
 def _sqlite_engine(url: URL, *, foreign_keys: bool) -> Engine:
     in_memory = is_in_memory(url)
     engine = create_engine(

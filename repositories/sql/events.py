@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import Final
 
 from sqlalchemy import Connection, RowMapping, delete, select, update
@@ -13,14 +14,17 @@ from repositories.sql.engine import Database
 from repositories.sql.rows import from_json, matching, page_of, to_json
 from repositories.sql.tables import events, revisions
 
-_ROWS: Final[Rows[Event]] = Rows(
-    events,
-    {"details": lambda event: to_json(event.details), "kind": lambda event: event.kind.value},
-)
 _NUMBER: Final = "events"
 # What a newer version stored is passed over by an older one.
 _KNOWN: Final = events.c.kind.in_([kind.value for kind in EventKind])
 _COUNT_LIMIT: Final = 1_000_000
+
+_plain = attrgetter("id", "at", "message", "provider_id", "account_id", "proxy_id", "position")
+_ROWS: Final[Rows[Event]] = Rows(
+    events,
+    ("id", "at", "message", "provider_id", "account_id", "proxy_id", "position", "kind", "details"),
+    lambda event: (*_plain(event), event.kind.value, to_json(event.details)),
+)
 
 
 class SqlEvents:

@@ -1,4 +1,8 @@
-"""Brings the schema of a database up to date; safe to repeat and to run by several at once."""
+"""Brings the schema of a database up to date; safe to repeat and to run by several at once.
+
+Alembic is imported when there is something to bring up to date: a gateway that serves only reads
+which schema there is (`schema.check_schema`).
+"""
 
 import contextlib
 import fcntl
@@ -7,9 +11,8 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import DDL, Connection, text
 from sqlalchemy.engine import URL, Engine
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
@@ -18,6 +21,9 @@ from models.errors import StorageUnavailable
 from repositories.sql.engine import Limits, is_in_memory, is_sqlite, open_engine, read_url
 from repositories.sql.failures import error_code, translated
 from repositories.sql.schema import HEAD
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -53,11 +59,15 @@ def upgrade(connection: Connection, revision: str = HEAD) -> None:
 
     Outside a transaction each revision is committed by itself.
     """
+    from alembic import command
+
     command.upgrade(config(connection), revision)
 
 
-def config(connection: Connection) -> Config:
+def config(connection: Connection) -> "Config":
     """Return alembic's configuration; there is no ini file."""
+    from alembic.config import Config
+
     result = Config()
     # `%` is what the configuration's interpolation begins with.
     result.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))

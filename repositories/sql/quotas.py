@@ -22,10 +22,11 @@ from sqlalchemy import (
     update,
 )
 
+from models.batches import batches
 from models.errors import Conflict
 from models.quota import QuotaWindow
 from repositories.base import Use
-from repositories.sql.bulk import count_of
+from repositories.sql.columns import count_of
 from repositories.sql.engine import Database
 from repositories.sql.tables import accounts, quota_windows, request_logs
 
@@ -141,8 +142,7 @@ def _use(
 
 def _known(connection: Connection, account_ids: Sequence[str]) -> set[_Key]:
     found: set[_Key] = set()
-    for start in range(0, len(account_ids), _ACCOUNTS_PER_QUERY):
-        part = account_ids[start : start + _ACCOUNTS_PER_QUERY]
+    for part in batches(account_ids, _ACCOUNTS_PER_QUERY):
         query = select(_ALL.account_id, _ALL.model, _ALL.window)
         rows = connection.execute(query.where(_ALL.account_id.in_(part)))
         found.update((row[0], row[1], row[2]) for row in rows)

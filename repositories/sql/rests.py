@@ -6,6 +6,7 @@ from typing import Final
 
 from sqlalchemy import Connection, RowMapping, and_, delete, insert, or_, select, update
 
+from models.batches import batches
 from models.errors import Conflict, ErrorKind
 from models.rest import NEVER, Rest
 from repositories.sql.engine import Database
@@ -55,14 +56,14 @@ class SqlRests:
         keys = list(ended.items())
 
         def work(connection: Connection) -> None:
-            for start in range(0, len(keys), _AT_ONCE):
+            for part in batches(keys, _AT_ONCE):
                 some = [
                     and_(
                         rests.c.subject == subject,
                         rests.c.scope == scope,
                         rests.c.began_at <= began_at,
                     )
-                    for (subject, scope), began_at in keys[start : start + _AT_ONCE]
+                    for (subject, scope), began_at in part
                 ]
                 connection.execute(delete(rests).where(or_(*some)))
 

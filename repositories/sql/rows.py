@@ -15,6 +15,7 @@ from sqlalchemy import (
     select,
 )
 
+from models.batches import batches
 from models.errors import NotFound
 from models.json_types import Json
 from repositories.base import UNSET, Page
@@ -89,8 +90,7 @@ def page_of(
 
 def parts_of(ids: Sequence[str]) -> Iterator[Sequence[str]]:
     """Yield as many ids at a time as one statement takes."""
-    for start in range(0, len(ids), _IDS_PER_QUERY):
-        yield ids[start : start + _IDS_PER_QUERY]
+    return batches(ids, _IDS_PER_QUERY)
 
 
 def require(connection: Connection, table: Table, row_id: str, what: str) -> None:

@@ -4,7 +4,7 @@ from sqlalchemy import Connection, column, inspect, select, table
 
 from models.errors import StorageUnavailable
 
-HEAD = "0021"
+HEAD = "0023"
 """The newest revision in `migrations/versions`."""
 
 

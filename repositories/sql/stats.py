@@ -5,34 +5,26 @@ answered, and one error for each attempt on which a proxy failed (`RequestRecord
 A request that failed at its last proxy is thus one request and one error there.
 """
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import date, timedelta
+from functools import cache, lru_cache
 from typing import TypeAlias
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    RowMapping,
-    and_,
-    delete,
-    func,
-    insert,
-    select,
-    update,
-)
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import ColumnElement, Connection, Executable, RowMapping, and_, delete, func, select
 
+from models.attempt import Decision
 from models.errors import Conflict
 from models.exchange import RequestRecord
 from models.session import Outcome
 from models.usage import Usage
 from repositories.base import AffinitySummary, LogFilter, Page, ProxyDay, Summary
 from repositories.sql.attempts import AttemptWriter
-from repositories.sql.bulk import count_of, duration_of
+from repositories.sql.columns import count_of, duration_of
 from repositories.sql.engine import Database
-from repositories.sql.log_rows import LOGS
+from repositories.sql.log_rows import LOG_COLUMNS, LOGS
 from repositories.sql.rows import matching, page_of, parts_of
 from repositories.sql.tables import proxy_stats, request_logs, to_datetime
 
@@ -40,6 +32,8 @@ _TOKENS = tuple(field.name for field in fields(Usage))
 _TOP_MODELS = 100
 _FIRST_ERROR = 400
 _COUNT_LIMIT = 1_000_000
+_DAY_S = 86_400
+_DAYS_KNOWN = 8
 _KEPT: Outcome = "kept"
 _Place: TypeAlias = tuple[str, str, date]
 """Proxy, provider and day: the key of `proxy_stats`."""
@@ -66,30 +60,52 @@ class SqlStats:
     async def store(self, records: Sequence[RequestRecord]) -> int:
         """Write a batch in one transaction and return how many rows were new.
 
-        Ids that exist already are passed over and do not count again. Should another process
-        write one of them at this very moment, the batch is looked through once more.
+        Ids that exist already are passed over and do not count again. They are looked for only
+        when one shows itself: nearly always all are new, and each is new but once.
         """
         by_id = {record.id: record for record in records}
         attempts = self._attempts
         decisions = attempts.unknown(records) if attempts is not None else {}
 
-        def work(connection: Connection) -> int:
+        def store_all(connection: Connection) -> int:
+            self._write(connection, list(by_id.values()), decisions)
+            return len(by_id)
+
+        def store_new(connection: Connection) -> int:
             known = _known(connection, list(by_id))
             new = [record for id_, record in by_id.items() if id_ not in known]
-            if new:
-                LOGS.insert(connection, new)
-                if attempts is not None:
-                    attempts.write(connection, new, decisions)
-                _raise_proxy_stats(connection, new)
+            self._write(connection, new, decisions)
             return len(new)
 
-        try:
-            stored = await self._db.run(work)
-        except Conflict:
-            stored = await self._db.run(work)
+        stored = await self._first_that_fits(store_all, store_new, store_new)
         if attempts is not None and stored:
             attempts.stored(decisions)
         return stored
+
+    async def _first_that_fits(self, *ways: Callable[[Connection], int]) -> int:
+        """Return what the first way returns that meets no row of another; the last may raise.
+
+        Should another process write one of the rows at this very moment, they are looked for once
+        more.
+        """
+        for work in ways[:-1]:
+            with suppress(Conflict):
+                return await self._db.run(work)
+        return await self._db.run(ways[-1])
+
+    def _write(
+        self,
+        connection: Connection,
+        records: Sequence[RequestRecord],
+        decisions: Mapping[str, Decision],
+    ) -> None:
+        if not records:
+            return
+        if self._attempts is None:
+            LOGS.insert(connection, [(record, None) for record in records])
+        else:
+            self._attempts.write(connection, records, decisions)
+        _raise_proxy_stats(connection, records)
 
     async def logs(self, log_filter: LogFilter, *, limit: int, offset: int) -> Page[RequestRecord]:
         """Return rows that match, newest first; `total` counts up to a million."""
@@ -112,7 +128,7 @@ class SqlStats:
         return await self._db.read(
             lambda connection: page_of(
                 connection,
-                list(columns),
+                LOG_COLUMNS,
                 _record,
                 where=where,
                 order=[columns.at.desc(), columns.id.desc()],
@@ -125,9 +141,9 @@ class SqlStats:
     async def find(self, name: str) -> RequestRecord | None:
         """Return a request by its id, else the latest that its client gave this id."""
         columns = request_logs.c
-        by_id = select(request_logs).where(columns.id == name)
+        by_id = select(*LOG_COLUMNS).where(columns.id == name)
         by_client = (
-            select(request_logs)
+            select(*LOG_COLUMNS)
             .where(columns.client_request_id == name)
             .order_by(columns.at.desc(), columns.id.desc())
             .limit(1)
@@ -190,48 +206,53 @@ def _known(connection: Connection, ids: Sequence[str]) -> set[str]:
 
 def _raise_proxy_stats(connection: Connection, records: Sequence[RequestRecord]) -> None:
     """Add the records to their days; always in one order, so that batches do not deadlock."""
-    for place, tally in sorted(_tallies(records).items()):
-        if _add(connection, place, tally):
-            continue
-        proxy_id, provider_id, day = place
-        values = {name: getattr(tally, name) for name in _Tally.__slots__}
-        row = insert(proxy_stats).values(
-            proxy_id=proxy_id, provider_id=provider_id, day=day, **values
-        )
-        try:
-            with connection.begin_nested():
-                connection.execute(row)
-        except IntegrityError:  # another process began the day in between
-            _add(connection, place, tally)
+    rows: list[dict[str, object]] = [
+        {"proxy_id": proxy_id, "provider_id": provider_id, "day": day}
+        | {name: getattr(tally, name) for name in _Tally.__slots__}
+        for (proxy_id, provider_id, day), tally in sorted(_tallies(records).items())
+    ]
+    if rows:
+        connection.execute(_insert_or_add(connection.dialect.name), rows)
+
+
+@cache
+def _insert_or_add(dialect: str) -> Executable:
+    columns = proxy_stats.c
+    if dialect == "sqlite":
+        from sqlalchemy.dialects import sqlite
+
+        into = sqlite.insert(proxy_stats)
+        sums = {name: columns[name] + into.excluded[name] for name in _Tally.__slots__}
+        return into.on_conflict_do_update(index_elements=[*proxy_stats.primary_key], set_=sums)
+    from sqlalchemy.dialects import mysql
+
+    into_mysql = mysql.insert(proxy_stats)
+    return into_mysql.on_duplicate_key_update(
+        {name: columns[name] + into_mysql.inserted[name] for name in _Tally.__slots__}
+    )
 
 
 def _tallies(records: Sequence[RequestRecord]) -> dict[_Place, _Tally]:
-    tallies: dict[_Place, _Tally] = {}
+    tallies: defaultdict[_Place, _Tally] = defaultdict(_Tally)
     for record in records:
         if record.proxy_id is None and not record.egress_errors:
             continue
-        provider = record.provider_id or ""
-        day = to_datetime(record.at).date()
+        provider, day = record.provider_id or "", _day(record.at // _DAY_S)
         if record.proxy_id is not None:
-            tally = tallies.setdefault((record.proxy_id, provider, day), _Tally())
+            tally, usage = tallies[record.proxy_id, provider, day], record.usage
             tally.requests += 1
-            tally.input_tokens += count_of(record.usage.input_tokens or 0)
-            tally.output_tokens += count_of(record.usage.output_tokens or 0)
+            tally.input_tokens += count_of(usage.input_tokens or 0)
+            tally.output_tokens += count_of(usage.output_tokens or 0)
             tally.latency_ms += duration_of(record.latency_ms)
         for proxy_id in record.egress_errors:
-            tallies.setdefault((proxy_id, provider, day), _Tally()).errors += 1
+            tallies[proxy_id, provider, day].errors += 1
     return tallies
 
 
-def _add(connection: Connection, place: _Place, tally: _Tally) -> bool:
-    proxy_id, provider_id, day = place
-    columns = proxy_stats.c
-    raised = connection.execute(
-        update(proxy_stats)
-        .where(columns.proxy_id == proxy_id, columns.provider_id == provider_id, columns.day == day)
-        .values({name: columns[name] + getattr(tally, name) for name in _Tally.__slots__})
-    )
-    return raised.rowcount == 1
+@lru_cache(_DAYS_KNOWN)
+def _day(days: float) -> date:
+    """Return the day so many whole days after the epoch (UTC)."""
+    return to_datetime(days * _DAY_S).date()
 
 
 def _record(row: RowMapping) -> RequestRecord:

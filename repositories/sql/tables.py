@@ -1,5 +1,8 @@
 """The tables, in SQL that SQLite, MariaDB 10.6 and MySQL 8 have in common.
 
+They are made by the migrations; how, on a server, is said in `migrations/steps.py`. What is said of
+one kind of database here imports SQLAlchemy's module for it, so only types that are used there do.
+
 Every text column compares byte by byte (`utf8mb4_bin`), as SQLite does. Times are UTC. JSON is
 kept as text. Credentials are sealed for their place (`auth/vault.py`).
 """
@@ -22,9 +25,10 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    text,
 )
-from sqlalchemy.dialects import mysql
 from sqlalchemy.schema import SchemaItem
+from sqlalchemy.types import TypeEngine
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -34,19 +38,25 @@ NAMING = {
 }
 metadata = MetaData(naming_convention=NAMING)
 
-# DATETIME alone would round to whole seconds on MySQL, TEXT alone holds 64 KiB there.
-TIMESTAMP = DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
-LONG_TEXT = Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
-
+_MYSQL = ("mysql", "mariadb")
 _EPOCH = datetime(1970, 1, 1)
-_LATEST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
+LATEST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
+"""The latest moment that a column holds, epoch seconds."""
 
 
 class Moment(TypeDecorator[float]):
     """Epoch seconds outside, a UTC time with microseconds inside."""
 
-    impl = TIMESTAMP
+    impl = DateTime
     cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[datetime]:
+        if dialect.name not in _MYSQL:
+            return dialect.type_descriptor(DateTime())
+        from sqlalchemy.dialects import mysql
+
+        # DATETIME alone would round to whole seconds there.
+        return dialect.type_descriptor(mysql.DATETIME(fsp=6))
 
     def process_bind_param(self, value: float | None, dialect: Dialect) -> datetime | None:
         return None if value is None else to_datetime(value)
@@ -55,22 +65,29 @@ class Moment(TypeDecorator[float]):
         return None if value is None else value.replace(tzinfo=UTC).timestamp()
 
 
+class LongText(TypeDecorator[str]):
+    """Text of up to 16 MiB."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
+        if dialect.name not in _MYSQL:
+            return dialect.type_descriptor(Text())
+        from sqlalchemy.dialects import mysql
+
+        # TEXT alone holds 64 KiB there.
+        return dialect.type_descriptor(mysql.MEDIUMTEXT())
+
+
 def to_datetime(epoch_s: float) -> datetime:
     """Return the UTC time without zone; what no column can hold becomes the nearest that it can."""
     # `min` and `max` in this order turn NaN into the earliest.
-    return _EPOCH + timedelta(seconds=max(0.0, min(epoch_s, _LATEST)))
+    return _EPOCH + timedelta(seconds=max(0.0, min(epoch_s, LATEST)))
 
 
 def _table(name: str, *parts: SchemaItem) -> Table:
-    return Table(
-        name,
-        metadata,
-        *parts,
-        mysql_engine="InnoDB",
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_row_format="DYNAMIC",
-    )
+    return Table(name, metadata, *parts)
 
 
 providers = _table(
@@ -115,11 +132,11 @@ accounts = _table(
     Column("provider_id", String(64), ForeignKey("providers.id"), nullable=False),
     Column("label", String(255), nullable=False),
     Column("auth_type", String(16), nullable=False),
-    Column("auth_data", LONG_TEXT, nullable=False),
-    Column("metadata", LONG_TEXT, nullable=False),
+    Column("auth_data", LongText, nullable=False),
+    Column("metadata", LongText, nullable=False),
     Column("is_active", Boolean, nullable=False),
     Column("priority", Integer, nullable=False),
-    Column("models", LONG_TEXT),
+    Column("models", LongText),
     Column("egress_policy", String(16), nullable=False),
     Column("egress_status", String(16), nullable=False),
     Column("egress_bound", Boolean, nullable=False),
@@ -194,12 +211,21 @@ request_logs = _table(
     Column("latency_ms", Double, nullable=False),
     Column("affinity", String(16)),
     Column("cached_tokens_lost", BigInteger),
+    # Of an attempt that was the only one and served at once; see `log_rows.py`.
+    Column("tried_at", Moment),
+    Column("choice", String(16)),
+    Column("counter", BigInteger),
+    Column("base_url", String(255)),
+    Column("tried_first_byte_ms", Double),
+    Column("tried_latency_ms", Double),
+    Column("decision_id", String(32)),
     Index(None, "at", "id"),
-    Index(None, "client_request_id"),
+    # Most rows have neither: in SQLite they cost these indexes nothing.
+    Index(None, "client_request_id", sqlite_where=text("client_request_id IS NOT NULL")),
+    Index(None, "proxy_id", "at", sqlite_where=text("proxy_id IS NOT NULL")),
     Index(None, "account_id", "at"),
     Index(None, "provider_id", "at"),
     Index(None, "key_id", "at"),
-    Index(None, "proxy_id", "at"),
 )
 
 proxy_stats = _table(
@@ -268,7 +294,7 @@ decisions = _table(
     Column("at", Moment, nullable=False),
     Column("provider_id", String(64), nullable=False),
     Column("model", String(255), nullable=False),
-    Column("body", LONG_TEXT, nullable=False),
+    Column("body", LongText, nullable=False),
     Index(None, "at"),
 )
 
@@ -311,7 +337,7 @@ events = _table(
     Column("provider_id", String(64)),
     Column("account_id", String(32)),
     Column("proxy_id", String(32)),
-    Column("details", LONG_TEXT, nullable=False),
+    Column("details", LongText, nullable=False),
     Column("position", BigInteger, nullable=False),
     Index(None, "at"),
     Index(None, "position", unique=True),
@@ -323,7 +349,7 @@ oauth_flows = _table(
     Column("provider_id", String(64), nullable=False),
     Column("key_id", String(64), nullable=False),
     Column("kind", String(16), nullable=False),
-    Column("sealed", LONG_TEXT, nullable=False),
+    Column("sealed", LongText, nullable=False),
     Column("proxy_id", String(32)),
     Column("account_id", String(32)),
     Column("created_at", Moment, nullable=False),

@@ -21,19 +21,32 @@ from models.clock import SystemClock
 from models.principal import ApiKey
 from repositories.sql.engine import Database
 from repositories.sql.keys import SqlKeys
+from tests import chosen
 
 ROOT = Path(__file__).parents[2]
 ADMIN_KEY = "canary-admin-key-0123456789-0123456789"
 
 # The command line with a stand-in for the server, which says how it was called.
 WITH_STUB = """
-import os, sys, types
+import asyncio, os, signal, sys, time, types
+from pathlib import Path
 
 async def run_server(settings, *, worker, reuse_port, demo):
     host, port = settings.server.host, settings.server.port
-    print(f"{host} {port} worker={worker} reuse_port={reuse_port} demo={demo}", flush=True)
+    if os.environ.get("TELL_LOOP"):
+        print(type(asyncio.get_running_loop()).__module__.partition(".")[0], flush=True)
+    else:
+        print(f"{host} {port} worker={worker} reuse_port={reuse_port} demo={demo}", flush=True)
     if os.environ.get("FAIL"):
         raise RuntimeError("broken")
+    if os.environ.get("REFUSE"):
+        from aigateway.serving import Refused
+        raise Refused("it cannot be")
+    if worker is not None:
+        Path(f"up.{worker}").touch()
+        while len(list(Path().glob("up.*"))) < 2:
+            time.sleep(0.01)
+        os.kill(os.getppid(), signal.SIGTERM)
 
 app = types.ModuleType("aigateway.app")
 app.run_server = run_server
@@ -51,7 +64,7 @@ class Machine:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.data = folder / "data"
-        self.environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+        self.environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **chosen.settings()}
 
     def run(self, *arguments: str, **environ: str) -> Outcome:
         return self._run("-m", "aigateway", *arguments, **environ)
@@ -394,11 +407,40 @@ def test_options_win_over_settings(ready: Machine) -> None:
     assert outcome.stdout == "localhost 0 worker=None reuse_port=False demo=True\n"
 
 
-def test_a_worker_shares_its_port(ready: Machine) -> None:
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_the_event_loop_is_the_one_that_was_chosen(ready: Machine, loop: str, workers: str) -> None:
     outcome = ready.run_with_stub(
-        "serve", "--port", "7", AIGATEWAY_WORKER="3", AIGATEWAY_WORKER_PARENT=str(os.getpid())
+        *("serve", "--port", "0", "--workers", workers),
+        AIGATEWAY_REDIS__URL="redis://127.0.0.1:1",
+        AIGATEWAY_SERVER__EVENT_LOOP=loop,
+        TELL_LOOP="1",
     )
-    assert outcome.stdout == "127.0.0.1 7 worker=3 reuse_port=True demo=False\n"
+    assert outcome.returncode == 0
+    assert outcome.stdout.splitlines() == [loop] * int(workers)
+
+
+def test_workers_share_the_port_that_was_free(ready: Machine) -> None:
+    outcome = ready.run_with_stub(
+        "serve", "--port", "0", "--workers", "2", AIGATEWAY_REDIS__URL="redis://127.0.0.1:1"
+    )
+    assert outcome.returncode == 0
+    first, second = sorted(outcome.stdout.splitlines())
+    port = int(first.split()[1])
+    assert port > 0
+    assert first == f"127.0.0.1 {port} worker=0 reuse_port=True demo=False"
+    assert second == f"127.0.0.1 {port} worker=1 reuse_port=True demo=False"
+
+
+def test_a_worker_that_breaks_tells_why_in_its_own_name(ready: Machine) -> None:
+    outcome = ready.run_with_stub(
+        "serve",
+        *("--port", "0", "--workers", "2"),
+        AIGATEWAY_REDIS__URL="redis://127.0.0.1:1",
+        REFUSE="1",
+    )
+    assert outcome.returncode == 2
+    assert "aigateway: it cannot be" in outcome.stderr
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

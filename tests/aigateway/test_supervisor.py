@@ -13,40 +13,40 @@ import pytest
 
 from aigateway.supervisor import reserve_port
 
-# A worker that leaves a file at its start and ends as its mode says.
+# What a worker does: it leaves a file at its start and ends as its mode says.
 WORKER = """
-import os, signal, sys, time
+import os, signal, sys
 from pathlib import Path
-from aigateway.supervisor import stop_with_parent
 
-stop_with_parent(os.environ)
-folder, mode = Path(sys.argv[1]), sys.argv[2]
-index = os.environ["AIGATEWAY_WORKER"]
+def work(index):
+    folder, mode = Path(sys.argv[7]), sys.argv[8]
 
-def on_signal(number, frame):
-    (folder / f"{index}.{os.getpid()}.got.{number}").touch()
-    if mode != "stubborn":
-        sys.exit(3 if mode == "fails" else 0)
+    def on_signal(number, frame):
+        (folder / f"{index}.{os.getpid()}.got.{number}").touch()
+        if mode != "stubborn":
+            sys.exit(3 if mode == "fails" else 0)
 
-signal.signal(signal.SIGTERM, on_signal)
-signal.signal(signal.SIGINT, on_signal)
-(folder / f"{index}.{os.getpid()}").touch()
-if mode == "refuses":
-    sys.exit(2)
-if mode == "dies":
-    sys.exit(7)
-while True:
-    signal.pause()
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    assert os.environ["AIGATEWAY_WORKER"] == str(index)
+    (folder / f"{index}.{os.getpid()}").touch()
+    if mode == "refuses":
+        return 2
+    if mode == "dies":
+        return 7
+    if mode == "breaks":
+        raise RuntimeError("broken")
+    while True:
+        signal.pause()
 """
 
 PARENT = """
-import sys
 from aigateway.supervisor import Pauses, run_workers
 from config.logs import configure_logging
 
 configure_logging("info", "json")
 pauses = Pauses(*map(float, sys.argv[1:6]))
-sys.exit(run_workers(int(sys.argv[6]), [sys.executable, *sys.argv[7:]], pauses=pauses))
+sys.exit(run_workers(int(sys.argv[6]), work, pauses=pauses))
 """
 
 Start = Callable[..., subprocess.Popen[str]]
@@ -55,8 +55,6 @@ Start = Callable[..., subprocess.Popen[str]]
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     """Start a supervisor of stub workers; whatever is left at the end is killed."""
-    script = tmp_path / "worker.py"
-    script.write_text(WORKER)
     folder = tmp_path / "seen"
     folder.mkdir()
     parents: list[subprocess.Popen[str]] = []
@@ -72,7 +70,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     ) -> subprocess.Popen[str]:
         pauses = [str(pause) for pause in (first_s, longest_s, 60, stop_s, hurry_s)]
         parent = subprocess.Popen(
-            [sys.executable, "-c", PARENT, *pauses, str(count), str(script), str(folder), mode],
+            [sys.executable, "-c", WORKER + PARENT, *pauses, str(count), str(folder), mode],
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
@@ -197,6 +195,16 @@ def test_a_worker_that_fails_while_stopping_shows_in_the_exit_code(
 def test_a_refused_configuration_ends_all_at_once(start: Start, tmp_path: Path) -> None:
     assert start("refuses").wait(30) == 2
     assert all(len(pids) == 1 for pids in starts(tmp_path).values())
+
+
+def test_a_worker_that_breaks_says_why_and_is_started_again(start: Start, tmp_path: Path) -> None:
+    parent = start("breaks", 1)
+    until(lambda: len(starts(tmp_path).get("0", [])) >= 2)
+    parent.terminate()
+    _, log = parent.communicate(timeout=30)
+    assert "RuntimeError: broken" in log
+    deaths = [json.loads(line) for line in log.splitlines() if '"worker died"' in line]
+    assert deaths[0]["code"] == 1
 
 
 def test_a_signal_during_a_pause_ends_the_pause(start: Start) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import chosen
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -23,6 +25,7 @@ class Gateway:
             "PYTHONPATH": str(ROOT),
             "AIGATEWAY_REDIS__URL": redis_url,
             "AIGATEWAY_LOGS__FORMAT": "json",
+            **chosen.settings(),
         }
         command = [sys.executable, "-m", "aigateway"]
         subprocess.run([*command, "init"], cwd=folder, env=environ, check=True, capture_output=True)
@@ -72,6 +75,9 @@ def test_workers_share_a_port_survive_a_death_and_stop_together(gateway: Gateway
     assert {event["worker"] for event in listening} == {0, 1}
     assert {event["port"] for event in listening} == {port}
     assert [answers(port) for _ in range(10)] == [200] * 10
+
+    # What is forked from several threads may be copied in the middle of what one of them does.
+    assert len(list(Path(f"/proc/{gateway.process.pid}/task").iterdir())) == 1
 
     os.kill(pids[0], signal.SIGKILL)
     assert gateway.event("worker died")["code"] == -signal.SIGKILL

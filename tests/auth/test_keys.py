@@ -1,10 +1,11 @@
+import hmac
 import string
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auth.keys import hash_key, hint, new_key, well_formed
+from auth.keys import hash_key, hint, key_hasher, new_key, well_formed
 
 PEPPER = b"p" * 32
 
@@ -63,3 +64,11 @@ def test_lone_surrogates_of_a_header_can_be_hashed() -> None:
 
 def test_hint_is_the_last_four_characters() -> None:
     assert hint("ak_abcdefgh") == "efgh"
+
+
+def test_a_hash_is_an_hmac_whose_pepper_was_taken_in_before() -> None:
+    for pepper in (PEPPER, b"q" * 64, b"q" * 65, b""):
+        hashed = key_hasher(pepper)
+        for key in ("ak_one", "", "ключ", "ak_one"):
+            expected = hmac.digest(pepper, key.encode(), "sha256")
+            assert hashed(key) == hash_key(key, pepper) == expected

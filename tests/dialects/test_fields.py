@@ -112,6 +112,14 @@ def test_integers_beyond_64_bits_stay_exact(number: bytes) -> None:
     assert fields.dumps(fields.parse_object(body)) == body
 
 
+@pytest.mark.parametrize("at", range(9))
+@pytest.mark.parametrize("number", [b"18446744073709551616", b"-9223372036854775809"])
+def test_integers_stay_exact_wherever_they_stand(number: bytes, at: int) -> None:
+    body = b'{"%b":%b}' % (b"k" * at, number)
+    assert fields.has_huge_integer(body)
+    assert fields.dumps(fields.parse_object(body)) == body
+
+
 def test_nesting_that_cannot_be_written_is_a_bad_request() -> None:
     deep = fields.parse_object(b'{"a":' + b"[" * 1000 + b"]" * 1000 + b"}")
     with pytest.raises(BadRequest, match="nested too deeply"):

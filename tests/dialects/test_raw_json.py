@@ -9,7 +9,7 @@ from dialects import raw_json
 from models.errors import BadRequest
 from models.json_types import Json, JsonObject
 
-KEYS = ("model", "stream", "max_tokens", "messages")
+KEYS = raw_json.quoted("model", "stream", "max_tokens", "messages")
 
 
 def spell(text: str) -> bytes:
@@ -133,4 +133,4 @@ def test_a_long_body_is_scanned_once() -> None:
     text = '\\"}' * 100_000
     body = b'{"a":"' + text.encode() + b'","b":' + b"[" * 500 + b"]" * 500 + b',"a":"\\u0061"}'
     with pytest.raises(BadRequest):
-        raw_json.refuse_duplicates(body, orjson.loads(body), ("a",))
+        raw_json.refuse_duplicates(body, orjson.loads(body), raw_json.quoted("a"))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import aiohttp
 
+from tests import chosen
 from tests.e2e.harness import Rig
 from tests.fakes.private_servers import free_port
 
@@ -94,6 +95,7 @@ async def open_cluster(
         "AIGATEWAY_DATABASE__URL": database_url,
         "AIGATEWAY_REDIS__URL": redis_url,
         "AIGATEWAY_SERVER__DRAIN_TIMEOUT_S": "20",
+        **chosen.settings(),
         **environment,
     }
     environ = {**os.environ, **{name: text for name, text in wanted.items() if text}}

@@ -18,6 +18,7 @@ from aigateway.app import serving
 from aigateway.first_start import prepare
 from config.sources import load_settings
 from repositories.sql.migrate import migrate
+from tests import chosen
 from tests.fakes.provider import FakeProvider, Kind
 
 PROVIDER_IDS: Mapping[Kind, str] = {
@@ -135,6 +136,7 @@ async def open_rig(
         "AIGATEWAY_SECURITY__ALLOWED_PRIVATE_NETWORKS": "127.0.0.0/8",
         "AIGATEWAY_STATS__FLUSH_INTERVAL_S": "0.05",
         "AIGATEWAY_SERVER__DRAIN_TIMEOUT_S": "1",
+        **chosen.settings(),
         **environment,
     }
     set_up = {name: text for name, text in environ.items() if text}

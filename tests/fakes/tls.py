@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from services.wire import tls
+
 
 def server_context(folder: Path, *names: str) -> ssl.SSLContext:
     """Return what a server of these names needs; its certificate is written to the folder."""
@@ -47,4 +49,5 @@ def trusting(folder: Path) -> Iterator[None]:
     context = ssl.create_default_context(cafile=folder / "server.pem")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(aiohttp.connector, "_SSL_CONTEXT_VERIFIED", context)
+        patch.setattr(tls, "_made", [tls.client_context(folder / "server.pem")])
         yield

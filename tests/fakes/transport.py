@@ -7,6 +7,7 @@ from typing import TypeAlias
 from models.egress import EgressProxy
 from models.errors import StreamBroken, UpstreamError
 from models.exchange import UpstreamRequest
+from models.ports import Flow
 from tests.fakes.clock import FakeClock
 
 JSON = {"content-type": "application/json"}
@@ -56,6 +57,11 @@ class FakeResponse:
         """Whether it was read to its end, so that its connection can be used again."""
         return not self._left
 
+    @property
+    def left(self) -> int:
+        """Pieces that nobody has read yet."""
+        return len(self._left)
+
     async def read(self, limit_bytes: int) -> bytes:
         body = b""
         while data := await self.read_some(float("inf")):
@@ -80,6 +86,17 @@ class FakeResponse:
                 case bytes() as data:
                     return data
         return b""
+
+    async def flow(self, take: Callable[[bytes], bool], wait_s: float) -> Flow:
+        while data := await self.read_some(wait_s):
+            try:
+                wants_more = take(data)
+            except BaseException:
+                self.close()
+                raise
+            if not wants_more:
+                return Flow.STOPPED
+        return Flow.SILENT if data is None else Flow.ENDED
 
     def close(self) -> None:
         self.is_closed = True

@@ -7,10 +7,8 @@ would kill the restarted worker again, and its siblings too.
 
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-import aigateway.serving
 from aigateway import cli
 from services import failpoints
 
@@ -26,11 +24,6 @@ class _Traps(frozenset[str]):
         return True
 
 
-def _worker_command(arguments: Sequence[str]) -> list[str]:
-    return [sys.executable, "-m", "tests.fault.dying_gateway", "serve", *arguments]
-
-
 if __name__ == "__main__":
     failpoints._ARMED = _Traps()
-    vars(aigateway.serving)["worker_command"] = _worker_command
     sys.exit(cli.main())

@@ -9,8 +9,8 @@ import pytest
 from auth.vault import Vault
 from models.errors import BadRequest, NotFound, StorageUnavailable
 from repositories.shared import open_shared
-from services.answers import Reply
 from services.conversations import Conversations
+from services.reply import Reply
 from services.stored_responses import Keeping, StoredResponse, StoredResponses
 from tests.fakes.private_servers import PrivateRedis, private_redis
 from tests.services.test_conversations import MESSAGE, asked, response

@@ -136,8 +136,8 @@ async def test_while_the_provider_is_left_alone_a_refusal_costs_less_than_an_ans
         ill(provider, {f"key-{number}" for number in range(4)}, Failure(503))
         await _until_open(rig)
         asked = len(provider.seen)
-        # The best of three: other programs may take the processor away.
-        refused = min([await _taken(rig, 200, {503}) for _ in range(3)], key=_p99)
+        # The best of ten: other programs may take the processor away.
+        refused = min([await _taken(rig, 200, {503}) for _ in range(10)], key=_p99)
         assert len(provider.seen) == asked
         assert _p99(refused) <= 2 * _p99(served)
         assert statistics.median(refused) <= statistics.median(served)

@@ -22,6 +22,7 @@ from services.guard import AddressGuard
 from services.refresh import TokenTimes
 from services.tokens import open_tokens
 from services.transport import open_transport
+from tests import chosen
 
 VAULT = Vault.of(bytes(range(32)))
 
@@ -47,7 +48,7 @@ async def _work(orders: Orders) -> dict[str, Any]:
         repositories = await enter(open_repositories(orders.database_url, VAULT))
         shared = await enter(open_shared(orders.redis_url))
         guard = AddressGuard(["127.0.0.0/8"])
-        transport = await enter(open_transport(guard, connect_timeout_s=5.0))
+        transport = await enter(open_transport(guard, connect_timeout_s=5.0, client=chosen.CLIENT))
         # Read before the keeper starts: as old as a snapshot can be.
         stored = await repositories.accounts.get(orders.account_id)
         assert stored is not None
@@ -76,4 +77,5 @@ async def _work(orders: Orders) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(_work(Orders(**json.loads(sys.argv[1]))))))  # noqa: T201
+    with asyncio.Runner(loop_factory=chosen.new_loop) as runner:
+        print(json.dumps(runner.run(_work(Orders(**json.loads(sys.argv[1]))))))  # noqa: T201

@@ -20,6 +20,7 @@ from providers import BUILTIN
 from services.relay import RawRelay
 from tests.dialects.pairs.formats import CONTEXTS, FORMATS, profile
 from tests.fuzz import seeds
+from tests.fuzz.answers import answer
 from tests.fuzz.mutations import bent, bent_bytes, split
 from tests.losses.outcome import TARGETS, planned
 
@@ -211,6 +212,7 @@ def targets() -> Iterator[Target]:
             bodies = bodies or [{"model": "m", "prompt": "Hi", "input": ["Hi"], "suffix": "x"}]
             yield Target(f"{dialect.name} requests", partial(_count, dialect, bodies))
     yield Target("frames", _frames)
+    yield Target("answers on the wire", answer)
     yield Target("envelopes", partial(_envelope, [seeds.streams(one)[1] for one in FORMATS]))
 
 

@@ -40,16 +40,21 @@ from services.gateway import Gateway
 from services.guard import AddressGuard
 from services.health import Health
 from services.keys import Keys
+from services.metrics import Metrics, Watched
 from services.oauth import LoginRules
 from services.pauses import Pauses
 from services.pool import Pool
+from services.pool_gauges import PoolGauges
 from services.providers import Providers
+from services.recorder import RecorderCounts
 from services.rehoming import Rehoming
+from services.request_meter import RequestMeter
 from services.rests import Rests
 from services.snapshot import Assemble, Snapshots
 from services.statistics import Statistics
 from services.traces import Traces
 from services.transport import open_transport
+from tests import chosen
 from tests.fakes.clock import FakeClock
 from tests.handlers.care_rig import care_of
 from tests.handlers.oauth_rig import running_oauth
@@ -232,7 +237,7 @@ async def running_api(
                     stores.egress,
                     proxies,
                     conditions,
-                    lambda: open_transport(guard, connect_timeout_s=0.5),
+                    lambda: open_transport(guard, connect_timeout_s=0.5, client=chosen.CLIENT),
                     clock,
                     ProbePlan(probe_urls, 300.0, 1.0, 4, "aigateway/test"),
                 ),
@@ -268,6 +273,7 @@ async def running_api(
             oauth=oauth,
             traces=Traces(stores.stats, stores.attempts, lambda _: None, lambda: snapshots.current),
             health=Health({"database": lambda: True}, is_ready=True),
+            metrics=_metrics(snapshots, cooldowns, conditions, clock),
         )
         authenticator = Authenticator(
             lambda: snapshots.current, snapshots.look_again, PEPPER, clock, admin_key=ADMIN_KEY
@@ -276,6 +282,21 @@ async def running_api(
         app[GATEWAY] = gateway
         async with TestClient(TestServer(app)) as client:
             yield Api(client, stores, shared, gateway, clock, changes)
+
+
+def _metrics(
+    snapshots: Snapshots, cooldowns: Cooldowns, conditions: EgressConditions, clock: FakeClock
+) -> Metrics:
+    watched = Watched(
+        RequestMeter(),
+        PoolGauges(lambda: snapshots.current, cooldowns, conditions, clock),
+        calls=lambda: 0,
+        streams=lambda: 0,
+        refused=lambda: 0,
+        records=lambda: RecorderCounts(queued=0, spooled=0, written=0, dropped=0, refused=0),
+        components=lambda: {"database": True},
+    )
+    return Metrics(watched, clock, version="0.0.0-test")
 
 
 async def _no_count(_route: Route) -> None:

@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 
 import aiohttp
-from aiohttp import web
 
 from auth.keys import hash_key
 from auth.vault import Vault
@@ -17,10 +16,15 @@ from handlers.catalog import ModelList
 from handlers.connection import TimedRunner
 from handlers.endpoint import Endpoint
 from handlers.inference import Inference
+from handlers.listener import ListeningSite
+from handlers.plain_connection import PlainLimits
+from handlers.plain_head import PlainHeads
+from handlers.plain_lane import PlainLane, request_lines
 from handlers.stored_responses import StoredResponseRoutes
 from models.exchange import RequestRecord
 from models.principal import ApiKey
 from repositories.shared_memory import MemoryState
+from services.admission import Admission
 from services.authenticator import Authenticator
 from services.catalog import Catalog
 from services.conversations import Conversations
@@ -32,6 +36,9 @@ KEY, ADMIN_KEY = "ak_client", "ak_admin"
 KEEPING = Keeping()
 QUICK = Pace(window_s=0.2, min_bytes_per_s=0)
 
+is_quick_everywhere = True
+"""What holds for tests that do not choose: the fixture `way` runs them both ways."""
+
 
 @dataclass
 class Served:
@@ -41,6 +48,8 @@ class Served:
     http: aiohttp.ClientSession
     records: list[RequestRecord]
     stored: StoredResponses
+    lane: PlainLane
+    runner: TimedRunner
 
     async def call(
         self, method: str, path: str, body: object = None, *, key: str = KEY, **headers: str
@@ -83,10 +92,13 @@ async def serving(
     pace: Pace = QUICK,
     head_timeout_s: float = 5.0,
     stall_timeout_s: float = 300.0,
+    keepalive_timeout_s: float = 75.0,
     strict: bool = False,
     keeping: Keeping = KEEPING,
+    max_calls: int = 1000,
+    is_quick: bool | None = None,
 ) -> AsyncGenerator[Served, None]:
-    """Serve the model routes and `extra` ones."""
+    """Serve the model routes and `extra` ones; `is_quick`: plain calls not over aiohttp."""
     names = {KEY: False, ADMIN_KEY: True}
     keys = [
         ApiKey(name, name, hash_key(name, PEPPER), is_admin=admin) for name, admin in names.items()
@@ -99,12 +111,14 @@ async def serving(
     authenticator = Authenticator(lambda: rig.snapshot, look, PEPPER, rig.clock)
     records: list[RequestRecord] = []
     stored = StoredResponses(MemoryState(rig.clock), Vault.of(PEPPER), keeping)
+    admission = Admission(lambda: rig.executor.calls, max_calls=max_calls, max_lag_s=0.0)
     inference = Inference(
         rig.executor,
         records.append,
         DIALECTS,
         rig.clock,
         max_body_bytes=max_body_bytes,
+        admits=admission.admits,
         strict=strict,
         memories={"responses": Conversations(stored)},
     )
@@ -120,17 +134,26 @@ async def serving(
         *ModelList(catalog, DIALECTS).endpoints(),
         *extra,
     ]
+    lane = PlainLane(
+        PlainHeads(request_lines(DIALECTS)),
+        inference.serve,
+        authenticator,
+        admission,
+        PlainLimits(max_body_bytes, pace, head_timeout_s, keepalive_timeout_s, stall_timeout_s),
+    )
     runner = TimedRunner(
         build_app(endpoints, authenticator, DIALECTS, pace),
         head_timeout_s=head_timeout_s,
         stall_timeout_s=stall_timeout_s,
+        keepalive_timeout_s=keepalive_timeout_s,
         shutdown_timeout_s=0.5,
+        lane=lane if (is_quick_everywhere if is_quick is None else is_quick) else None,
     )
     await runner.setup()
     try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        await ListeningSite(runner, "127.0.0.1", 0).start()
         async with aiohttp.ClientSession() as http:
             port = runner.addresses[0][1]
-            yield Served(f"http://127.0.0.1:{port}", http, records, stored)
+            yield Served(f"http://127.0.0.1:{port}", http, records, stored, lane, runner)
     finally:
         await runner.cleanup()

@@ -18,6 +18,7 @@ from services.snapshot import Snapshots
 from services.tokens import open_tokens
 from services.transport import open_transport
 from services.ways_out import WaysOut
+from tests import chosen
 
 FLOW_KEY = b"f" * 32
 
@@ -46,7 +47,7 @@ async def running_oauth(
     ways = WaysOut(lambda: snapshots.current, egress_of)
     with tempfile.TemporaryDirectory() as folder:
         async with (
-            open_transport(guard, connect_timeout_s=1.0) as transport,
+            open_transport(guard, connect_timeout_s=1.0, client=chosen.CLIENT) as transport,
             open_tokens(
                 accounts=stores.accounts,
                 shared=shared,

@@ -17,14 +17,16 @@ ONE, TWO = "a" * 32, "b" * 32
 async def begin(api: Api, session: str, account_id: str, key_id: str = "k") -> str:
     """Serve a first turn; return the conversation's id."""
     visit = await visited(api, session, key_id)
-    visit.served(account_id, "strategy")
+    visit.served(account_id)
     return visit.binding_id
 
 
 async def visited(api: Api, session: str, key_id: str = "k") -> Visit:
     request = replace(make_request(), session=session, key_id=key_id)
-    visit = await api.gateway.affinity.visit(request, DIALECTS["chat"], ROUTE)
+    visit = api.gateway.affinity.met(request, DIALECTS["chat"], ROUTE)
     assert visit is not None
+    if visit.asks:
+        await api.gateway.affinity.ask(visit)
     return visit
 
 
@@ -32,7 +34,7 @@ async def test_conversations_are_listed_with_their_accounts(api: Api) -> None:
     first, second = await begin(api, "s1", ONE), await begin(api, "s2", TWO, "other")
     api.clock.advance(5)
     visit = await visited(api, "s1")
-    visit.served(ONE, "affinity")
+    visit.served(ONE)
     visit.ended(Usage(1, 1, 900, 100))
     told = await api.get(ALL)
     assert [entry["session"] for entry in told.data] == [first, second]

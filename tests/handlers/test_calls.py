@@ -13,6 +13,8 @@ from handlers.endpoint import Access, Endpoint
 from tests.handlers.model_api import KEY, Served, serving
 from tests.services.executor_rig import Rig, chat_answer
 
+pytestmark = pytest.mark.usefixtures("way")
+
 LIMIT = 1000
 ASK = json.dumps({"model": "gpt-x", "messages": [{"role": "user", "content": "Hi"}]}).encode()
 

@@ -11,6 +11,8 @@ from tests.fakes.transport import Answer, Sent, whole
 from tests.handlers.model_api import serving
 from tests.services.executor_rig import Rig, chat_answer, messages_answer
 
+pytestmark = pytest.mark.usefixtures("way")
+
 MESSAGES = {"model": "gpt-x", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}
 CHAT = {"model": "gpt-x", "messages": [{"role": "user", "content": "Hi"}]}
 ASK: dict[str, tuple[str, dict[str, Any]]] = {

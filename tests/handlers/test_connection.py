@@ -14,6 +14,8 @@ from tests.handlers.model_api import Served, serving
 from tests.services.executor_rig import Rig, chat_answer
 from tests.waiting import until
 
+pytestmark = pytest.mark.usefixtures("way")
+
 GET = b"GET /x HTTP/1.1\r\nHost: x\r\n"
 
 

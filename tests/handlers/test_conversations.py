@@ -17,6 +17,8 @@ from tests.fakes.transport import Answer, Sent, streamed, whole
 from tests.handlers.model_api import ADMIN_KEY, KEY, Served, serving
 from tests.services.executor_rig import Rig, chat_answer, messages_answer
 
+pytestmark = pytest.mark.usefixtures("way")
+
 SCENARIOS = {
     "text": Scenario(),
     "call": Scenario(text=(), calls=(Call("call_1", "wx", {"city": "Roma"}),), stop="tools"),
@@ -89,6 +91,22 @@ async def test_a_second_turn_brings_the_first_one_along(provider: str, stream: b
     places = [sent.index(text) for text in ('Hello"', "wörld", "And now?", "So?")]
     assert places == sorted(places)
     assert sent.count("wörld") == 2
+
+
+async def test_a_provider_that_never_streams_still_answers_a_stream_and_is_kept() -> None:
+    def never_streams(sent: Sent) -> Answer:
+        payload = json.loads(sent.request.body) | {"stream": False}
+        return whole(compact(responses.response_json(Scenario(), payload)).encode())
+
+    async with serving(
+        Rig(never_streams, providers=[make_provider(dialect=DIALECTS["responses"])])
+    ) as served:
+        client = client_of(served)
+        first = await asked(client, stream=True, input="Hello")
+        assert first.output_text == "Hello wörld ✓"
+        second = await asked(client, stream=True, input="And?", previous_response_id=first.id)
+        assert second.previous_response_id == first.id
+        await client.close()
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])

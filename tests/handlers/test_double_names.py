@@ -17,6 +17,8 @@ from handlers.endpoint import Access, Endpoint
 from tests.handlers.model_api import Served, serving
 from tests.services.executor_rig import Rig, chat_answer
 
+pytestmark = pytest.mark.usefixtures("way")
+
 START = b"POST /x HTTP/1.1\r\nHost: x\r\nUser-Agent: first\r\n"
 TWICE = START + b"X-Other: 1\r\nuser-agent: second\r\nContent-Length: 4\r\n\r\nbody"
 CHUNKED = START + b"USER-AGENT: second\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n"

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -12,6 +13,7 @@ import pytest
 from handlers import events as events_module
 from models.event import EventKind
 from tests.handlers.api import ADMIN_KEY, Api
+from tests.waiting import until
 
 EVENTS = "/api/v1/events"
 STREAM = "/api/v1/events/stream"
@@ -149,9 +151,10 @@ async def test_streams_end_when_the_gateway_stops(api: Api) -> None:
 
 
 async def test_a_listener_that_takes_nothing_is_cut_off_and_the_others_are_not(
-    api: Api, monkeypatch: pytest.MonkeyPatch
+    api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(events_module, "_WRITE_LIMIT_S", 0.1)
+    caplog.set_level(logging.INFO, logger=events_module.__name__)
     server = api.client.server
     near = socket.socket()
     near.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # else the system may take it all
@@ -166,6 +169,8 @@ async def test_a_listener_that_takes_nothing_is_cut_off_and_the_others_are_not(
         async with asyncio.timeout(30):
             while await other.heard(1) != ["1499"]:
                 pass
+            # Whoever takes something before the limit is no slow one.
+            await until(lambda: "a listener was too slow" in caplog.messages)
             with suppress(ConnectionError):
                 while await reader.read(65_536):
                     pass

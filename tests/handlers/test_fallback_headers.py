@@ -9,6 +9,8 @@ from tests.fakes.transport import Answer, Sent, whole
 from tests.handlers.model_api import serving
 from tests.services.executor_rig import Rig, chat_answer
 
+pytestmark = pytest.mark.usefixtures("way")
+
 PATH = "/v1/chat/completions"
 BODY = {"model": "gpt-x", "messages": [{"role": "user", "content": "Hi"}]}
 

@@ -16,6 +16,8 @@ from models.ids import new_id
 from tests.handlers.model_api import ADMIN_KEY, KEY, Served, serving
 from tests.services.executor_rig import Rig, chat_answer
 
+pytestmark = pytest.mark.usefixtures("way")
+
 SHAPES = {"messages": {"type", "error", "request_id"}, "chat": {"error"}, "api": {"error"}}
 
 

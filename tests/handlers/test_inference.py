@@ -12,6 +12,7 @@ from handlers.calls import Pace
 from models.errors import StreamBroken
 from tests.builders import make_stored
 from tests.fakes.provider import error_body
+from tests.fakes.scenarios import Scenario
 from tests.fakes.transport import Answer, FakeResponse, Sent, whole
 from tests.handlers.model_api import ADMIN_KEY, Served, serving
 from tests.services.executor_rig import Rig, chat_answer
@@ -26,9 +27,15 @@ def rig() -> Rig:
     return Rig(chat_answer)
 
 
+@pytest.fixture(params=[True, False], ids=["quick", "over aiohttp"])
+def is_quick(request: pytest.FixtureRequest) -> bool:
+    """Which way in; nobody can tell them apart."""
+    return bool(request.param)
+
+
 @pytest.fixture
-async def served(rig: Rig) -> AsyncIterator[Served]:
-    async with serving(rig) as running:
+async def served(rig: Rig, is_quick: bool) -> AsyncIterator[Served]:
+    async with serving(rig, is_quick=is_quick) as running:
         yield running
 
 
@@ -133,7 +140,9 @@ async def test_an_id_that_the_client_chose_is_kept_beside_our_own(served: Served
 # --- headers that go on -----------------------------------------------------------------------
 
 
-async def test_only_headers_of_the_format_go_on_and_only_to_a_provider_that_speaks_it() -> None:
+async def test_only_headers_of_the_format_go_on_and_only_to_a_provider_that_speaks_it(
+    is_quick: bool,
+) -> None:
     sent_headers = {
         "anthropic_beta": "a,b",
         "anthropic_version": "2024-01-01",
@@ -144,7 +153,7 @@ async def test_only_headers_of_the_format_go_on_and_only_to_a_provider_that_spea
         "user_agent": "sdk/1",
     }
     rig = Rig(chat_answer)
-    async with serving(rig) as served:
+    async with serving(rig, is_quick=is_quick) as served:
         for path in PATHS.values():
             assert (await served.call("POST", path, ASK, **sent_headers)).status == 200
     for sent in rig.transport.sent:
@@ -208,10 +217,10 @@ def waiting_at(place: int) -> Rig:
     ],
 )
 async def test_who_leaves_closes_the_call_at_once_and_is_recorded(
-    dialect: str, place: int, stream: bool, caplog: pytest.LogCaptureFixture
+    dialect: str, place: int, stream: bool, is_quick: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     rig = waiting_at(place)
-    async with serving(rig) as served:
+    async with serving(rig, is_quick=is_quick) as served:
         async with aiohttp.ClientSession() as client:
             task = asyncio.create_task(
                 client.post(
@@ -237,10 +246,10 @@ async def test_who_leaves_closes_the_call_at_once_and_is_recorded(
 
 
 async def test_who_leaves_in_the_middle_of_the_body_is_recorded(
-    rig: Rig, caplog: pytest.LogCaptureFixture
+    rig: Rig, is_quick: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     head = b"POST /v1/messages HTTP/1.1\r\nHost: x\r\nX-Api-Key: ak_client\r\n"
-    async with serving(rig, pace=Pace(30.0, 0)) as served:
+    async with serving(rig, pace=Pace(30.0, 0), is_quick=is_quick) as served:
         assert await served.wire(head + b"Content-Length: 100\r\n\r\n{", limit_s=0.1) == b""
         await until(lambda: served.records)
         (record,) = served.records
@@ -260,3 +269,31 @@ async def test_a_stream_that_breaks_is_recorded_with_its_cause(served: Served, r
     assert (await response.read()).rstrip().rpartition(b"\n\n")[2].startswith(b"event: error")
     (record,) = served.records
     assert (record.status, record.error_code) == (200, "upstream_truncated")
+
+
+async def test_a_client_that_reads_nothing_keeps_the_provider_from_being_read(
+    is_quick: bool,
+) -> None:
+    """What waits for it in memory is bounded, and nothing is lost once it reads."""
+    text = ("x" * 50_000,)
+    scenario = Scenario(text=text * 400)
+    rig = Rig(lambda sent: chat_answer(sent, scenario), [make_stored(1)])
+    body = json.dumps({**ASK, "stream": True}).encode()
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nX-Api-Key: ak_client\r\n"
+    async with serving(rig, is_quick=is_quick) as served:
+        host, _, port = served.url.removeprefix("http://").partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port), limit=1)
+        writer.write(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        await until(lambda: rig.transport.responses)
+        response, before = rig.transport.responses[0], -1
+        while before != response.left:  # until it stands still
+            before = response.left
+            await asyncio.sleep(0.2)
+        assert before > 100
+        got = bytearray()
+        while not got.endswith(b"0\r\n\r\n"):
+            got += await reader.read(1 << 20)
+        writer.close()
+        assert got.count(b"x" * 50_000) == 400
+        await until(lambda: served.records)
+        assert (served.records[0].status, served.records[0].error_code) == (200, None)

@@ -13,6 +13,8 @@ from tests.fakes.transport import Answer, Sent, whole
 from tests.handlers.model_api import ADMIN_KEY, KEY, serving
 from tests.services.executor_rig import Rig
 
+pytestmark = pytest.mark.usefixtures("way")
+
 PATHS = {
     "messages": "/v1/messages",
     "chat": "/v1/chat/completions",

@@ -10,6 +10,8 @@ from services.stored_responses import StoredResponse
 from tests.handlers.model_api import ADMIN_KEY, KEY, Served, serving
 from tests.services.executor_rig import Rig, chat_answer
 
+pytestmark = pytest.mark.usefixtures("way")
+
 ANSWER: dict[str, Json] = {
     "id": "resp_abc",
     "object": "response",

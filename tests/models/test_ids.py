@@ -1,4 +1,5 @@
 import itertools
+import os
 import time
 from uuid import RFC_4122, UUID
 
@@ -25,3 +26,17 @@ def test_ids_of_one_process_sort_by_creation_also_within_a_millisecond() -> None
 
 def test_ids_do_not_repeat() -> None:
     assert len({new_id() for _ in range(20_000)}) == 20_000
+
+
+def test_a_forked_process_makes_other_ids() -> None:
+    new_id()  # some random numbers are at hand
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writer, new_id().encode())
+        os._exit(0)
+    made = new_id()
+    os.waitpid(child, 0)
+    assert os.read(reader, 32).decode()[16:] != made[16:]
+    os.close(reader)
+    os.close(writer)

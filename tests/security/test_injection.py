@@ -250,7 +250,9 @@ OURS = {
     ),
     ("engine.py", "PRAGMA busy_timeout = {}"),  # a constant
     ("engine.py", "PRAGMA foreign_keys = {}"),  # 0 or 1
-    ("bulk.py", "INSERT INTO {} ({}) VALUES {}"),  # our tables, columns and marks
+    ("bulk.py", "INSERT OR ROLLBACK INTO {} ({}) VALUES {}"),  # our tables, columns and marks
+    # Our tables and columns; values as the driver would write them: numbers, or text it escaped.
+    ("bulk.py", "INSERT INTO {} ({}) VALUES {}"),
     ("migrate.py", "CREATE DATABASE IF NOT EXISTS {} CHARACTER SET utf8mb4"),  # quoted
 }
 RUNNERS = {"text", "DDL", "exec_driver_sql", "execute", "executemany"}

@@ -43,7 +43,10 @@ class Replica:
     background: Background
 
     async def visit(self, request: ProxyRequest, route: Route = ROUTE) -> Visit | None:
-        return await self.affinity.visit(request, DIALECTS[request.dialect], route)
+        visit = self.affinity.met(request, DIALECTS[request.dialect], route)
+        if visit is not None and visit.asks:
+            await self.affinity.ask(visit)
+        return visit
 
 
 @dataclass
@@ -76,7 +79,7 @@ class Stage:
         account = otherwise if visit is None or visit.home is None else visit.home
         if visit is None:
             return account, None, None
-        visit.served(account, "strategy")
+        visit.served(account)
         await self.settle()
         return account, visit.outcome, visit.ended(usage or Usage(10, 5))
 

@@ -24,6 +24,7 @@ from services.pauses import Pauses
 from services.reach import Reach
 from services.rehoming import Rehoming
 from services.transport import open_transport
+from tests import chosen
 from tests.fakes.clock import FakeClock
 from tests.fakes.proxies import FakeProxy
 
@@ -131,7 +132,9 @@ class EgressRig:
             self.stores.egress,
             self.known,
             self.conditions,
-            lambda: open_transport(self.guard, connect_timeout_s=0.4, reach=self.reach),
+            lambda: open_transport(
+                self.guard, connect_timeout_s=0.4, reach=self.reach, client=chosen.CLIENT
+            ),
             self.clock,
             ProbePlan(urls, interval_s, 1.0, concurrency, "aigateway/test"),
         )

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -18,7 +17,7 @@ from repositories.base import AccountRepository
 from repositories.shared_memory import MemoryState
 from services.account_calls import AccountCalls
 from services.affinity import Affinity
-from services.answers import Answers, Limits, Reply
+from services.answers import Answers, Limits
 from services.attempts import Attempts
 from services.breaker import Breaker, Thresholds
 from services.budget import RetryBudget
@@ -28,12 +27,14 @@ from services.executor import NO_FALLBACKS, Executor, Fallbacks
 from services.pauses import Pauses
 from services.pool import Pool
 from services.quotas import Quotas
+from services.reply import Reply
 from services.rest_book import Follower
 from services.tokens import Tokens
 from tests.builders import make_provider, make_snapshot, make_stored
 from tests.fakes.clock import FakeClock
 from tests.fakes.formats import chat, messages
 from tests.fakes.scenarios import Scenario, compact
+from tests.fakes.sink import poured
 from tests.fakes.transport import Answer, FakeTransport, Sent, streamed, whole
 
 _BEGAN = 1_800_000_000.0
@@ -81,7 +82,7 @@ class StoredMetadata:
 class NoAffinity:
     """No request belongs to a conversation."""
 
-    async def visit(self, *_: object) -> None:
+    def met(self, *_: object) -> None:
         return None
 
 
@@ -175,13 +176,7 @@ class Rig:
     async def ask(self, request: ProxyRequest) -> bytes:
         """Return the whole answer as the client gets it."""
         reply = await self.open(request)
-        if reply.chunks is None:
-            return reply.body
-        try:
-            async with aclosing(reply.chunks) as chunks:
-                return b"".join([chunk async for chunk in chunks])
-        finally:
-            await reply.aclose()
+        return reply.body if reply.stream is None else await poured(reply)
 
     @property
     def rests(self) -> dict[tuple[str, str], float]:

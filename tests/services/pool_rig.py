@@ -108,7 +108,7 @@ class House:
 
     async def lease(self, route: Route = ROUTE, home: int | None = None) -> Lease | None:
         """One request's first account."""
-        turn = await self.pool.turn(route, home=None if home is None else account_id(home))
+        turn = self.pool.desk(route).walk(home=None if home is None else account_id(home))
         return await turn.next()
 
     async def next(self, route: Route = ROUTE, home: int | None = None) -> int | None:
@@ -121,7 +121,7 @@ class House:
 
     async def walk(self, route: Route = ROUTE, limit: int = 100) -> Names:
         """Who is asked by one request that everybody fails."""
-        turn, walked = await self.pool.turn(route), list[int | None]()
+        turn, walked = self.pool.desk(route).walk(), list[int | None]()
         while (lease := await turn.next()) is not None and len(walked) < limit:
             walked.append(number_of(lease))
             turn.failed(lease)

@@ -184,7 +184,7 @@ async def test_conversations_with_names_are_shared_out_by_the_common_counter(
             visit = await stage.replicas[number % 2].visit(named(first(), f"session {number}"))
             assert visit is not None
             numbers.append(visit.counter)
-            visit.served("one", "strategy")
+            visit.served("one")
         assert numbers == [0, 1, 2, 3, 4, 5]
         # Who has a history is sure to have lived somewhere: its number would be wasted.
         visit = await stage.replicas[0].visit(named(later(), "session 7"))
@@ -204,7 +204,7 @@ async def test_first_turns_at_the_same_time_agree(redis_url: str) -> None:
         visits = [await replica.visit(named(first(), "s")) for replica in stage.replicas]
         for visit, account in zip(visits, ("one", "two", "three"), strict=True):
             assert visit is not None
-            visit.served(account, "strategy")
+            visit.served(account)
         await stage.settle()
         homes = {
             (await stage.turn(named(later(), "s"), "four", replica=replica))[0]
@@ -275,7 +275,7 @@ async def test_a_detour_does_not_change_who_lends_itself() -> None:
         await stage.turn(later(), "two")
         visit = await stage.replicas[0].visit(later())
         assert visit is not None
-        visit.served("three", "failover")
+        visit.served("three")
         assert visit.outcome == "borrowed"
         assert (await stage.turn(later(), "four"))[0] == "two"
 
@@ -366,7 +366,7 @@ async def _served_in_turn(stage: Stage, **first_byte_s: float) -> None:
         for account, late_s in first_byte_s.items():
             visit = await stage.replicas[0].visit(first(f"Question {account} {number}"))
             assert visit is not None
-            visit.served(account, "strategy", late_s)
+            visit.served(account, late_s)
 
 
 async def _failed(stage: Stage, account: str, error: UpstreamError, times: int = 4) -> None:
@@ -383,6 +383,15 @@ async def test_a_home_that_fails_more_often_than_not_is_borrowed_from() -> None:
         assert (await stage.turn(later(), "two"))[:2] == ("two", "borrowed")
         stage.clock.advance(120)
         assert (await stage.turn(later(), "three"))[:2] == ("one", "kept")
+
+
+async def test_whole_answers_bring_a_conversation_back_to_a_home_that_failed() -> None:
+    async with open_stage() as stage:
+        await stage.turn(first(), "one")
+        await _failed(stage, "one", LIMITED)
+        for number in range(3):
+            await stage.turn(first(f"Question {number}"), "one")
+        assert (await stage.turn(later(), "two"))[:2] == ("one", "kept")
 
 
 async def test_a_provider_that_is_down_is_no_reason_to_leave_home() -> None:
@@ -441,7 +450,7 @@ async def test_an_end_before_anybody_served_says_nothing() -> None:
         visit = await stage.replicas[0].visit(later())
         assert visit is not None
         assert visit.ended(used(0)) is None
-        visit.served("two", "failover")
+        visit.served("two")
         assert visit.ended(Usage()) is None
         assert [visit.ended(used(300)) for _ in range(2)] == [600, 600]
 

@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
 from dialects import DIALECTS
+from models.account import Credentials
 from models.errors import ErrorKind, StreamBroken, TimedOut, UpstreamError
 from models.rest import EVERY_MODEL
 from providers import glm
@@ -13,6 +15,7 @@ from services.answers import Limits
 from tests.builders import make_provider, make_stored
 from tests.fakes.formats import chat, messages
 from tests.fakes.scenarios import Scenario, compact
+from tests.fakes.sink import AwaitedSink, FakeSink, LeftSink, poured, pouring, settled
 from tests.fakes.transport import Answer, Piece, Sent, Silence, streamed, whole
 from tests.services.executor_rig import Rig, chat_answer, make_request, messages_answer
 
@@ -72,12 +75,11 @@ async def test_a_stream_that_fails_before_content_is_served_by_another(
 
 async def test_what_comes_before_content_is_held_and_not_lost() -> None:
     rig = speaking("messages", [*MESSAGES])
-    reply = await rig.open(make_request("messages", stream=True))
-    assert reply.chunks is not None
-    held = await anext(reply.chunks)
-    assert held == b"".join(MESSAGES[: held.count(b"\n\n")])
-    assert b"content_block" in held
-    await reply.aclose()
+    reply, sink = await rig.open(make_request("messages", stream=True)), FakeSink(room=1)
+    async with pouring(reply, sink):
+        held = await sink.next()
+        assert held == b"".join(MESSAGES[: held.count(b"\n\n")])
+        assert b"content_block" in held
     assert rig.transport.all_closed
 
 
@@ -86,9 +88,9 @@ async def test_a_slow_start_is_let_through_after_ten_seconds() -> None:
     began = rig.clock.now()
     reply = await rig.open(make_request("messages", stream=True))
     assert rig.clock.now() - began == 10.0
-    assert reply.chunks is not None
-    assert await anext(reply.chunks) == MESSAGES[0]
-    await reply.aclose()
+    sink = FakeSink(room=1)
+    async with pouring(reply, sink):
+        assert await sink.next() == MESSAGES[0]
 
 
 async def test_a_start_that_trickles_without_content_is_let_through_in_time() -> None:
@@ -97,23 +99,23 @@ async def test_a_start_that_trickles_without_content_is_let_through_in_time() ->
     began = rig.clock.now()
     reply = await rig.open(make_request("messages", stream=True))
     assert 9.0 <= rig.clock.now() - began <= 10.0
-    await reply.aclose()
+    reply.drop()
 
 
 async def test_a_long_opening_without_content_is_let_through() -> None:
     comment = b": " + b"x" * 1000 + b"\n\n"
     rig = speaking("messages", [*([comment] * 100), *MESSAGES])
     reply = await rig.open(make_request("messages", stream=True))
-    assert reply.chunks is not None
-    assert 65_536 <= len(await anext(reply.chunks)) <= 67_000
-    await reply.aclose()
+    sink = FakeSink(room=1)
+    async with pouring(reply, sink):
+        assert 65_536 <= len(await sink.next()) <= 67_000
 
 
 async def test_a_stream_that_nobody_begins_to_read_is_given_back() -> None:
     rig = speaking("chat", [*CHAT])
     reply = await rig.open(make_request(stream=True))
     assert rig.executor.is_busy
-    await reply.aclose()
+    reply.drop()
     assert rig.transport.all_closed
     assert not rig.executor.is_busy
 
@@ -121,11 +123,9 @@ async def test_a_stream_that_nobody_begins_to_read_is_given_back() -> None:
 async def test_a_stream_is_settled_once_however_often_it_is_closed() -> None:
     rig = speaking("chat", [*CHAT[:4], StreamBroken("cut")])
     reply = await rig.open(make_request(stream=True))
-    assert reply.chunks is not None
-    async for _ in reply.chunks:
-        pass
     for _ in range(3):
-        await reply.aclose()
+        await poured(reply)
+        reply.drop()
     assert rig.rests == {}
 
 
@@ -206,6 +206,17 @@ async def test_a_provider_that_falls_silent_is_given_up(dialect: str) -> None:
     assert rig.transport.all_closed
 
 
+@pytest.mark.parametrize("dialect", ["chat", "messages"])
+async def test_each_silence_may_last_as_long_as_any(dialect: str) -> None:
+    frames = FRAMES[dialect]
+    silences: list[Piece] = [Silence(39.0), frames[3], Silence(39.0), frames[4], Silence(14.0)]
+    rig = speaking(dialect, [*frames[:3], *silences, *frames[5:]])
+    sent = await rig.ask(make_request(dialect, stream=True, stream_options={"include_usage": True}))
+    ping = DIALECTS[dialect].ping
+    assert sent.count(ping) == 4
+    assert sent.replace(ping, b"") == body_of(dialect)
+
+
 @pytest.mark.parametrize("client", ["chat", "messages"])
 @pytest.mark.parametrize("upstream", ["chat", "messages"])
 @pytest.mark.parametrize(
@@ -275,19 +286,142 @@ async def test_a_mistake_of_ours_breaks_one_stream_and_is_told_in_it(
     assert rig.transport.all_closed
 
 
-async def test_a_shutdown_is_told_and_blames_nobody() -> None:
-    rig = speaking("chat", [*CHAT])
-    reply = await rig.open(make_request(stream=True))
-    assert reply.chunks is not None
-    sent = [await anext(reply.chunks)]
-    rig.executor.cut()
-    sent += [chunk async for chunk in reply.chunks]
-    await reply.aclose()
-    assert b"shutting down" in sent[-1]
+@pytest.mark.parametrize("client", ["chat", "messages"])
+@pytest.mark.parametrize("upstream", ["chat", "messages"])
+async def test_a_shutdown_is_told_in_the_clients_format_and_blames_nobody(
+    client: str, upstream: str
+) -> None:
+    rig = speaking(upstream, [*FRAMES[upstream]])
+    reply, sink = await rig.open(make_request(client, stream=True)), FakeSink(room=1)
+    async with pouring(reply, sink) as stream:
+        await sink.next()
+        rig.executor.cut()
+        sink.open()
+        await stream
+    assert b"shutting down" in sink.writes[-1]
+    assert sink.writes[-1].startswith(
+        {"chat": b'data: {"error"', "messages": b"event: error"}[client]
+    )
     assert rig.record.error_code == "unavailable"
     assert rig.told == []
     assert not rig.cooldowns._strikes
     assert not rig.executor.is_busy
+
+
+# --- a stream and its client ------------------------------------------------------------------
+
+
+async def test_what_arrives_is_given_before_more_is_read() -> None:
+    """A client that does not read its answer keeps the provider from being read."""
+    rig = speaking("messages", [*MESSAGES])
+    reply, sink = await rig.open(make_request("messages", stream=True)), FakeSink(room=1)
+    (response,) = rig.transport.responses
+    begun = len(MESSAGES) - response.left
+    async with pouring(reply, sink) as stream:
+        assert await sink.next() == b"".join(MESSAGES[:begun])
+        for count, frame in enumerate(MESSAGES[begun:], start=begun):
+            await settled()
+            assert response.left == len(MESSAGES) - count
+            assert await sink.next() == frame
+        sink.open()
+        await stream
+    assert rig.record.error_code is None
+
+
+async def test_a_client_that_reads_again_gets_what_came_meanwhile() -> None:
+    rig = speaking("chat", [*CHAT])
+    reply, sink = await rig.open(make_request(stream=True)), FakeSink(room=2)
+    async with pouring(reply, sink) as stream:
+        await settled()
+        assert len(sink.writes) == 2
+        left = rig.transport.responses[0].left
+        await settled()
+        assert rig.transport.responses[0].left == left > 0
+        sink.open()
+        await stream
+    assert sink.drains == 1
+    assert sink.sent == b"".join(frame for frame in CHAT if b'"choices":[]' not in frame)
+
+
+async def test_a_quick_client_is_not_waited_for() -> None:
+    rig = speaking("messages", [*MESSAGES])
+    sink = FakeSink()
+    sent = await poured(await rig.open(make_request("messages", stream=True)), sink)
+    assert (sent, sink.drains) == (body_of("messages"), 0)
+
+
+@pytest.mark.parametrize("client", ["chat", "messages"])
+@pytest.mark.parametrize("upstream", ["chat", "messages"])
+async def test_a_client_whose_writes_are_waited_for_gets_the_same(
+    client: str, upstream: str
+) -> None:
+    told = []
+    for sink in (FakeSink(), AwaitedSink()):
+        rig = speaking(upstream, [*FRAMES[upstream], b": bye\n\n"])
+        told.append(await poured(await rig.open(make_request(client, stream=True)), sink))
+        assert rig.transport.responses[0].was_read
+    assert told[0] == told[1]
+    assert told[0].endswith(b": bye\n\n") == (client == upstream)
+
+
+@pytest.mark.parametrize("client", ["chat", "messages"])
+async def test_the_end_is_sent_before_the_connections_end_is_waited_for(client: str) -> None:
+    rig = speaking("messages", [*MESSAGES, Silence(0.04)])
+    began, ended = rig.clock.now(), []
+
+    class Timed(AwaitedSink):
+        async def drain(self) -> None:
+            await super().drain()
+            if self.sent.rstrip().endswith((b"[DONE]", b'{"type":"message_stop"}')):
+                ended.append(rig.clock.now() - began)
+
+    await poured(await rig.open(make_request(client, stream=True)), Timed())
+    assert ended[0] == 0.0
+    assert rig.transport.responses[0].was_read
+
+
+@pytest.mark.parametrize("client", ["chat", "messages"])
+async def test_who_leaves_inside_a_stream_closes_it_and_what_it_used_is_recorded(
+    client: str,
+) -> None:
+    rig = speaking("messages", [*MESSAGES])
+    reply, sink = await rig.open(make_request(client, stream=True)), FakeSink(room=1)
+    async with pouring(reply, sink):
+        await sink.next()
+        await sink.next()
+        assert rig.executor.is_busy
+    assert [response.is_closed for response in rig.transport.responses] == [True]
+    assert not rig.transport.responses[0].was_read
+    assert rig.record.usage.input_tokens == Scenario().input_tokens
+    assert rig.record.error_code is None
+    assert (rig.told, rig.executor.is_busy) == ([], False)
+
+
+async def test_a_client_that_cannot_be_written_to_is_no_failure_of_ours(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rig = speaking("chat", [*CHAT])
+    sink = LeftSink(room=2)
+    with pytest.raises(ConnectionError):
+        await poured(await rig.open(make_request(stream=True)), sink)
+    assert len(sink.writes) == 2
+    assert rig.record.error_code is None
+    assert (rig.told, caplog.records) == ([], [])
+    assert rig.transport.all_closed
+
+
+@pytest.mark.parametrize("client", ["chat", "messages"])
+@pytest.mark.parametrize("place", ["opening", "later"])
+async def test_an_error_inside_a_stream_does_not_repeat_the_key(client: str, place: str) -> None:
+    told = b'data: {"error":{"message":"bad sk-secret-1234567890","code":"1305"}}\n\n'
+    account = replace(make_stored(1), credentials=Credentials("sk-secret-1234567890"))
+    pieces = [*CHAT[:4], told] if place == "later" else [b"".join([*CHAT[:4], told])]
+    rig = Rig(lambda _: streamed(pieces), [account])
+    sent = await rig.ask(make_request(client, stream=True))
+    assert rig.transport.keys == ["sk-secret-1234567890"]
+    assert b'"error"' in sent
+    assert b"bad " in sent
+    assert b"sk-secret" not in sent
 
 
 # --- the end ----------------------------------------------------------------------------------
@@ -364,6 +498,13 @@ async def test_a_stream_that_nobody_asked_for_is_collected(client: str, upstream
     assert text == Scenario().whole_text
     assert rig.record.usage.output_tokens == 7
     assert rig.transport.all_closed
+
+
+async def test_a_whole_answer_that_is_called_a_stream_is_read_as_what_it_is() -> None:
+    body = compact(chat.chat_json(Scenario())).encode()
+    rig = Rig(lambda _: whole(body, content_type="text/event-stream"))
+    assert await rig.ask(make_request()) == body
+    assert rig.record.usage.output_tokens == 7
 
 
 @pytest.mark.parametrize("upstream", ["chat", "messages"])

@@ -1,6 +1,5 @@
 """What calls of a provider say of it: to the breaker, to who pays, to the client."""
 
-from contextlib import aclosing
 from dataclasses import replace
 
 import pytest
@@ -13,6 +12,7 @@ from tests.builders import assigned, make_egress, make_provider, make_stored
 from tests.fakes.formats.chat import chat_stream
 from tests.fakes.provider import error_body
 from tests.fakes.scenarios import Scenario
+from tests.fakes.sink import poured
 from tests.fakes.transport import Answer, Sent, streamed, whole
 from tests.services.executor_rig import Rig, chat_answer, make_request
 
@@ -70,12 +70,10 @@ async def test_while_a_stream_tries_a_provider_the_others_wait_for_its_beginning
     rig = Rig(lambda sent: long if len(rig.transport.sent) == 1 else chat_answer(sent), 2)
     half_open(rig)
     reply = await rig.open(make_request(stream=True))
-    assert reply.chunks is not None
+    assert reply.stream is not None
     assert not is_left_alone(rig)
     assert b"w\xc3\xb6rld" in await rig.ask(make_request())
-    async with aclosing(reply.chunks) as chunks:
-        assert b"".join([chunk async for chunk in chunks]).endswith(b"data: [DONE]\n\n")
-    await reply.aclose()
+    assert (await poured(reply)).endswith(b"data: [DONE]\n\n")
 
 
 async def test_who_tries_a_provider_may_call_it_twice_with_a_refreshed_token() -> None:

@@ -144,7 +144,7 @@ def _check_counts(house: House, candidates: Candidates, places: Counter[str]) ->
     assert order == sorted(order)
     walked = candidates.order.few(0, None, (), 100)
     assert sorted(seat.id for seat in walked) == sorted(seat.id for seat in candidates.well.seats)
-    assert candidates.unlimited == sum(seat.limit == 0 for seat in candidates.well.seats)
+    assert candidates.limited == sum(seat.limit > 0 for seat in candidates.well.seats)
     assert candidates.peers == sum(_is_peer(house, one, *how, now) for one, how in stands.items())
 
 
@@ -233,7 +233,7 @@ def _drive(house: House, strategy: Strategy, requests: int) -> int:
     chance = random.Random(7)
 
     def request() -> None:
-        turn = _now(house.pool.turn(route))
+        turn = house.pool.desk(route).walk()
         lease = _now(turn.next())
         assert lease is not None
         number = int(lease.account.id, 16)

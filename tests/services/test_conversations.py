@@ -1,8 +1,6 @@
 """Requests that go on from a stored answer, and answers that are stored on their way."""
 
 import json
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
@@ -12,11 +10,13 @@ from auth.vault import Vault
 from models.errors import BadRequest, ErrorKind, NotFound, PayloadTooLarge
 from models.exchange import ProxyRequest
 from models.json_types import JsonObject
+from models.ports import Sink
 from repositories.shared_memory import MemoryState
-from services.answers import Reply
 from services.conversations import Conversations
+from services.reply import Reply, Stream
 from services.stored_responses import Keeping, StoredResponse, StoredResponses
 from tests.fakes.clock import FakeClock
+from tests.fakes.sink import FakeSink, poured, pouring, settled
 from tests.services.executor_rig import make_request
 
 MESSAGE = {
@@ -48,6 +48,17 @@ def asked(**fields: Any) -> ProxyRequest:  # noqa: ANN401 - JSON
     return replace(request, payload=payload, body=json.dumps(payload).encode(), key_id="key-1")
 
 
+def streaming(*chunks: bytes) -> Stream:
+    """An answer that comes in these chunks."""
+
+    async def stream(sink: Sink) -> None:
+        for chunk in chunks:
+            if not sink.write(chunk):
+                await sink.drain()
+
+    return stream
+
+
 class House:
     """Conversations over shared state of this process."""
 
@@ -64,15 +75,11 @@ class House:
         return (await self.conversations.keep(request, recalled, Reply(body))).body
 
     async def streamed(self, request: ProxyRequest, *chunks: bytes) -> list[bytes]:
-        async def source() -> AsyncGenerator[bytes, None]:
-            for chunk in chunks:
-                yield chunk
-
+        sink = FakeSink()
         recalled = await self.conversations.recall(request)
-        reply = await self.conversations.keep(request, recalled, Reply(chunks=source()))
-        assert reply.chunks is not None
-        async with aclosing(reply.chunks) as told:
-            return [chunk async for chunk in told]
+        source = Reply(stream=streaming(*chunks))
+        await poured(await self.conversations.keep(request, recalled, source), sink)
+        return sink.writes
 
 
 @pytest.fixture
@@ -203,18 +210,53 @@ async def test_a_streamed_answer_is_kept_before_its_last_event_is_given(house: H
     delta = b'data: {"type":"response.output_text.delta","delta":"response.completed"}\n\n'
     last = event("response.completed", response(MESSAGE))
 
-    async def source() -> AsyncGenerator[bytes, None]:
-        for chunk in (created, delta, last):
-            yield chunk
+    kept: list[tuple[bytes, bool]] = []
+
+    class Watching(FakeSink):
+        def write(self, data: bytes) -> bool:
+            kept.append((data, bool(house.shared._entries)))
+            return super().write(data)
 
     request = asked(input=[FIRST], stream=True)
-    reply = await house.conversations.keep(request, request, Reply(chunks=source()))
-    assert reply.chunks is not None
-    async with aclosing(reply.chunks) as chunks:
-        assert [await anext(chunks), await anext(chunks)] == [created, delta]
-        assert house.shared._entries == {}
-        assert await anext(chunks) == last
-        assert (await house.stored.get("key-1", "resp_1")).output == [MESSAGE]
+    source = Reply(stream=streaming(created, delta, last))
+    await poured(await house.conversations.keep(request, request, source), Watching())
+    assert kept == [(created, False), (delta, False), (last, True)]
+    assert (await house.stored.get("key-1", "resp_1")).output == [MESSAGE]
+
+
+async def test_each_event_is_given_before_the_next_is_asked_for(house: House) -> None:
+    frames = [b"data: %d\n\n" % number for number in range(3)]
+    asked_for: list[bytes] = []
+
+    async def source(sink: Sink) -> None:
+        for frame in frames:
+            asked_for.append(frame)
+            if not sink.write(frame):
+                await sink.drain()
+
+    request, sink = asked(input=[FIRST], stream=True), FakeSink(room=1)
+    reply = await house.conversations.keep(request, request, Reply(stream=source))
+    async with pouring(reply, sink) as task:
+        for count in range(1, 4):
+            assert await sink.next() == frames[count - 1]
+            await settled()
+            assert asked_for == frames[:count]
+        sink.open()
+        await task
+
+
+async def test_what_comes_while_an_answer_is_being_kept_stays_behind_it(house: House) -> None:
+    last = event("response.completed", response(MESSAGE))
+    after = b": bye\n\n"
+
+    async def source(sink: Sink) -> None:
+        assert not sink.write(last)
+        assert not sink.write(after)
+        await sink.drain()
+
+    request, sink = asked(input=[FIRST], stream=True), FakeSink()
+    await poured(await house.conversations.keep(request, request, Reply(stream=source)), sink)
+    assert sink.writes == [last, after]
 
 
 async def test_a_last_event_without_its_blank_line_counts(house: House) -> None:
@@ -290,16 +332,12 @@ async def test_who_wants_nothing_kept_pays_for_nothing(is_on: bool) -> None:
     house = House(Keeping(is_on=is_on))
     request = asked(input="Hi", **({"store": False} if is_on else {}))
     reply = Reply(json.dumps(response(MESSAGE)).encode())
-    chunks = _one()
-    streamed = Reply(chunks=chunks)
+    stream = streaming(b"")
+    streamed = Reply(stream=stream)
     assert await house.conversations.keep(request, request, reply) is reply
     kept = await house.conversations.keep(request, request, streamed)
-    assert kept.chunks is chunks
+    assert kept.stream is stream
     assert house.shared._entries == {}
-
-
-async def _one() -> AsyncGenerator[bytes, None]:
-    yield b""
 
 
 async def test_an_answer_may_go_on_without_being_kept(house: House) -> None:

@@ -149,6 +149,25 @@ async def test_in_a_race_the_first_serves_and_the_other_is_broken_off(stream: bo
     assert rig.transport.all_closed
 
 
+@pytest.mark.parametrize(
+    ("model", "stand_in", "serves"),
+    [("gpt-x", "nobody/has-this", "first"), ("nobody/has-this", STAND_IN, "second")],
+    ids=["stand-in", "asked"],
+)
+async def test_in_a_race_a_model_that_nobody_serves_is_only_one_that_loses(
+    model: str, stand_in: str, serves: str
+) -> None:
+    rig = two_models(chat_answer)
+    await rig.ask(replace(asked(stand_in, is_race=True), model=model))
+    assert rig.record.provider_id == serves
+
+
+async def test_a_race_among_models_that_nobody_serves_says_so() -> None:
+    rig = two_models(chat_answer)
+    with pytest.raises(NoRoute):
+        await rig.ask(replace(asked("nobody/has-that", is_race=True), model="nobody/has-this"))
+
+
 def counted(sent: Sent) -> Answer:
     """An answer that names its provider's account, and says that it took as many tokens."""
     number = int(sent.key.removeprefix("key-"))
@@ -263,7 +282,7 @@ async def test_a_provider_that_is_down_is_not_asked_many_times_over() -> None:
 async def test_a_request_waits_for_the_first_account_that_is_well_again() -> None:
     rig = Rig(chat_answer, 1, limits=Limits(max_wait_s=30.0))
     route = rig.snapshot.router.resolve("gpt-x")[0]
-    lease = await (await rig.pool.turn(route)).next()
+    lease = await rig.pool.desk(route).walk().next()
     assert lease is not None
     limit = UpstreamError("limit", kind=ErrorKind.RATE_LIMIT, retry_after_s=9)
     rig.pool.report(lease, route, limit)
@@ -278,7 +297,7 @@ async def test_a_request_waits_for_the_first_account_that_is_well_again() -> Non
 async def test_a_wait_that_cannot_help_is_not_begun() -> None:
     rig = Rig(chat_answer, 1, limits=Limits(max_wait_s=5.0))
     route = rig.snapshot.router.resolve("gpt-x")[0]
-    lease = await (await rig.pool.turn(route)).next()
+    lease = await rig.pool.desk(route).walk().next()
     assert lease is not None
     limit = UpstreamError("limit", kind=ErrorKind.RATE_LIMIT, retry_after_s=900)
     rig.pool.report(lease, route, limit)
@@ -370,7 +389,7 @@ async def test_a_model_that_every_account_lacks_is_not_found_without_asking_agai
 async def test_a_row_tells_why_a_model_was_left_without_asking_anybody() -> None:
     rig = two_models(chat_answer)
     route = rig.snapshot.router.resolve("gpt-x")[0]
-    lease = await (await rig.pool.turn(route)).next()
+    lease = await rig.pool.desk(route).walk().next()
     assert lease is not None
     rig.pool.report(lease, route, UpstreamError("limit", kind=ErrorKind.RATE_LIMIT))
     lease.release()

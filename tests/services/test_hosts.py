@@ -10,10 +10,11 @@ from aiohttp.test_utils import TestServer, unused_port
 
 from models.errors import ConnectFailed
 from models.exchange import UpstreamRequest
-from models.ports import UpstreamResponse
+from models.ports import Transport, UpstreamResponse
 from services.guard import AddressGuard
 from services.hosts import sent_to_one_of
-from services.transport import HttpTransport, open_transport
+from services.transport import open_transport
+from tests import chosen
 from tests.builders import make_provider, make_stored
 from tests.fakes.transport import Sent, whole
 from tests.services.executor_rig import Rig, chat_answer, make_request
@@ -50,8 +51,10 @@ async def hosts(*statuses: int) -> AsyncGenerator[Hosts, None]:
 
 
 @asynccontextmanager
-async def transport() -> AsyncGenerator[HttpTransport, None]:
-    async with open_transport(AddressGuard(["127.0.0.0/8"]), connect_timeout_s=2.0) as opened:
+async def transport() -> AsyncGenerator[Transport, None]:
+    async with open_transport(
+        AddressGuard(["127.0.0.0/8"]), connect_timeout_s=2.0, client=chosen.CLIENT
+    ) as opened:
         yield opened
 
 

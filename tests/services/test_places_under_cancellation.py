@@ -78,8 +78,8 @@ class Crowd:
 
     async def request(self) -> None:
         home = self.chance.choice((None, None, *_ACCOUNTS, 99))
-        turn = await self.house.pool.turn(
-            ROUTE, home=None if home is None else account_id(home), home_wait_s=0.01
+        turn = self.house.pool.desk(ROUTE).walk(
+            home=None if home is None else account_id(home), home_wait_s=0.01
         )
         for _ in range(6):
             lease = await turn.next()

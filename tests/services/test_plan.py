@@ -129,7 +129,7 @@ def test_a_whole_answer_passes_the_same_filters_as_a_stream() -> None:
     shown = filtered(stopping, answer)
     assert (shown.parts, shown.finish) == ((Text("one "),), FinishReason.STOP_SEQUENCE)
     assert shown.extras == answer.extras
-    renaming = Plan(made.route, made.client, made.offer, b"", tool_names={"a_b": "a.b"})
+    renaming = Plan(made.route, made.client, made.offer, b"", renamed=({"a_b": "a.b"}, {}))
     called = ChatResponse("id", "m", 1, (ToolCall("c", "a_b", "{}"),), FinishReason.TOOL_CALLS)
     assert filtered(renaming, called).parts == (ToolCall("c", "a.b", "{}"),)
 

@@ -97,4 +97,4 @@ def test_claude_gets_the_schemas_that_it_takes() -> None:
     assert "parametersJsonSchema" not in text
     assert "$schema" not in text
     assert sent["toolConfig"] == {"functionCallingConfig": {"mode": "VALIDATED"}}
-    assert plan.properties  # what was added to it is taken out again
+    assert plan.renamed is not None  # what was added to it is taken out again

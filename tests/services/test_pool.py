@@ -32,7 +32,7 @@ async def test_failover_follows_on_though_the_failed_account_has_left() -> None:
     house = House(5)
     for _ in range(7):
         await house.next()
-    turn = await house.pool.turn(ROUTE)
+    turn = house.pool.desk(ROUTE).walk()
     first = await turn.next()
     assert first is not None
     assert number_of(first) == 3
@@ -83,7 +83,7 @@ async def test_an_account_that_may_not_serve_is_passed_over(change: dict[str, ob
     assert {await house.next() for _ in range(4)} == {2}
     alone = House([make_stored(1, **change)])
     assert await alone.next() is None
-    assert alone.pool.is_able(ROUTE) is change.get("is_draining", False)
+    assert alone.pool.desk(ROUTE).is_able() is change.get("is_draining", False)
 
 
 async def test_a_resting_account_returns_when_its_time_is_over() -> None:
@@ -189,7 +189,7 @@ async def test_a_draining_account_serves_only_the_conversations_that_live_there(
     assert {await house.next() for _ in range(4)} == {2}
     assert [await house.next(home=1) for _ in range(3)] == [1, 1, 1]
     alone = House([make_stored(1, is_draining=True)])
-    assert alone.pool.is_able(ROUTE), "a glance does not know whose home it is"
+    assert alone.pool.desk(ROUTE).is_able(), "a glance does not know whose home it is"
     assert (await alone.next(), await alone.next(home=1)) == (None, 1)
 
 
@@ -208,7 +208,7 @@ async def test_pain_25_a_home_that_may_not_serve_is_passed_over_like_any_other(
 
 async def test_pain_25_a_home_that_failed_does_not_keep_the_request_from_others() -> None:
     house = House(3)
-    turn = await house.pool.turn(ROUTE, home=account_id(2))
+    turn = house.pool.desk(ROUTE).walk(home=account_id(2))
     walked = []
     while (lease := await turn.next()) is not None:
         walked.append((number_of(lease), lease.choice))
@@ -235,7 +235,7 @@ async def test_a_turn_of_a_conversation_that_lives_elsewhere_is_borrowed(
 ) -> None:
     house = House(2)
     home = None if lender is None else account_id(lender)
-    lease = await (await house.pool.turn(ROUTE, home=home, is_lent=True)).next()
+    lease = await house.pool.desk(ROUTE).walk(home=home, is_lent=True).next()
     assert lease is not None
     assert (number_of(lease), lease.choice) == (lender or 1, "borrowed")
 
@@ -266,7 +266,7 @@ async def test_a_long_rest_is_tried_by_one_request_before_its_end() -> None:
 
 async def test_a_request_that_has_failed_already_tries_nobody_out_while_others_are_well() -> None:
     house = House(3)
-    turn = await house.pool.turn(ROUTE)
+    turn = house.pool.desk(ROUTE).walk()
     first = await turn.next()
     assert first is not None
     turn.failed(first)
@@ -312,7 +312,7 @@ async def test_whoever_rests_is_left_alone_until_the_rest_opens(reason: ErrorKin
     for number in (1, 2):
         house.rest(number, 18_000, reason=reason, trial_after_s=900)
     assert await house.next() is None
-    assert not house.pool.is_able(ROUTE)
+    assert not house.pool.desk(ROUTE).is_able()
     house.clock.advance(901)
     tried = [await house.next() for _ in range(5)]
     assert sorted(map(str, tried)) == ["1", "2", "None", "None", "None"]

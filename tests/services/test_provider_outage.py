@@ -39,7 +39,7 @@ class Outage:
     async def request(self) -> bool:
         pool, clock = self.house.pool, self.house.clock
         try:
-            turn = await pool.turn(ROUTE)
+            turn = pool.desk(ROUTE).walk()
             for _ in range(ATTEMPTS):
                 lease = await turn.next()
                 if lease is None:
@@ -133,7 +133,7 @@ async def test_one_account_of_many_that_always_fails_is_benched_and_the_provider
     scene = outage(10, broken)
     bad, failures = account_id(3), 0
     for _ in range(1_200):
-        turn = await scene.house.pool.turn(ROUTE)
+        turn = scene.house.pool.desk(ROUTE).walk()
         while (lease := await turn.next()) is not None:
             await scene.breaker.admit(HERE)
             if lease.account.id != bad:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from models.errors import ErrorKind, GatewayError, NoCapacity, UpstreamError
-from services.answers import Reply
 from services.race import first_of, hedged
+from services.reply import Reply
 from tests.waiting import until
 
 

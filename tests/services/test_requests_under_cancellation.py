@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from models.exchange import RequestRecord
 from services.answers import Limits
 from tests.builders import make_provider, make_stored
 from tests.fakes.provider import error_body
+from tests.fakes.sink import FakeSink
 from tests.fakes.transport import Answer, FakeResponse, Sent, whole
 from tests.services.executor_rig import Rig, chat_answer, make_record, make_request
 
@@ -80,13 +82,12 @@ class Crowd:
         except GatewayError:
             return
         try:
-            if reply.chunks is not None:
-                async for _ in reply.chunks:
-                    if chance.random() < 0.05:
-                        break
+            if reply.stream is not None:
+                with suppress(ConnectionError):
+                    await reply.stream(FickleSink(self))
             self._check(record)
         finally:
-            await reply.aclose()
+            reply.drop()
 
     def _check(self, record: RequestRecord) -> None:
         """Who served has its row, and is the one that the record names."""
@@ -108,6 +109,23 @@ class Crowd:
         for outcome in await asyncio.gather(*running, return_exceptions=True):
             if outcome is not None and not isinstance(outcome, asyncio.CancelledError):
                 raise outcome
+
+
+class FickleSink(FakeSink):
+    """A client that is slow, and may leave after each write."""
+
+    def __init__(self, crowd: Crowd) -> None:
+        super().__init__()
+        self._crowd = crowd
+
+    def write(self, data: bytes) -> bool:
+        super().write(data)
+        return False
+
+    async def drain(self) -> None:
+        await self._crowd._wind()
+        if self._crowd.chance.random() < 0.05:
+            raise ConnectionResetError("the client has left")
 
 
 @pytest.mark.parametrize("seed", range(25))

@@ -46,7 +46,7 @@ class Pool20:
 
     async def request(self) -> bool:
         pool, now = self.house.pool, self.house.clock.now()
-        turn = await pool.turn(ROUTE)
+        turn = pool.desk(ROUTE).walk()
         for _ in range(ATTEMPTS):
             lease = await turn.next()
             if lease is None:

@@ -9,8 +9,7 @@ import pytest
 from models.account import Strategy
 from repositories.base import SharedState
 from services.seats import Seat
-from services.slots import FULL_S
-from services.turn import Lease
+from services.slots import FULL_S, Lease
 from tests.builders import make_snapshot, make_stored
 from tests.services.pool_rig import ROUTE, Counting, House, account_id, number_of, route_of
 from tests.waiting import until
@@ -168,7 +167,7 @@ async def test_home_is_waited_for_and_then_borrowed_from() -> None:
     async with house.kept():
         at_home = await house.lease(home=1)
         assert at_home is not None
-        turn = await house.pool.turn(ROUTE, home=account_id(1), home_wait_s=30)
+        turn = house.pool.desk(ROUTE).walk(home=account_id(1), home_wait_s=30)
         waiting = asyncio.create_task(turn.next())
         await until(lambda: house.waiting == 1)
         at_home.release()
@@ -176,7 +175,7 @@ async def test_home_is_waited_for_and_then_borrowed_from() -> None:
         assert lease is not None
         assert (number_of(lease), lease.choice) == (1, "affinity")
 
-        impatient = await house.pool.turn(ROUTE, home=account_id(1), home_wait_s=0)
+        impatient = house.pool.desk(ROUTE).walk(home=account_id(1), home_wait_s=0)
         borrowed = await impatient.next()
         assert borrowed is not None
         assert (number_of(borrowed), borrowed.choice) == (2, "borrowed")
@@ -186,7 +185,7 @@ async def test_a_home_that_stays_full_is_waited_for_no_longer_than_asked() -> No
     house = limited(1, 0)
     assert await house.lease(home=1) is not None
     ticking = asyncio.create_task(_tick(house))
-    turn = await house.pool.turn(ROUTE, home=account_id(1), home_wait_s=0.2)
+    turn = house.pool.desk(ROUTE).walk(home=account_id(1), home_wait_s=0.2)
     lease = await turn.next()
     ticking.cancel()
     assert lease is not None

@@ -7,7 +7,7 @@ import pytest
 from models.account import StoredAccount
 from models.egress import EgressProxy
 from repositories.shared_memory import MemoryState
-from services.turn import Lease
+from services.slots import Lease
 from tests.builders import assigned, make_egress, make_snapshot, make_stored
 from tests.services.pool_rig import ROUTE, House, number_of
 from tests.waiting import until

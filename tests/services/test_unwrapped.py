@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from models.errors import StreamBroken
+from models.ports import Flow
 from providers.antigravity.envelope import CodeAssistEnvelope
 from services.unwrapped import Unwrapped
 from tests.fakes.clock import FakeClock
@@ -51,6 +52,84 @@ async def test_whoever_reads_gets_whole_frames_only(size: int) -> None:
     assert all(frame.endswith(b"\n\n") for frame in frames)
 
 
+async def flowed(answer: Unwrapped, wait_s: float = 5.0) -> list[bytes]:
+    """What was handed over until the end."""
+    taken: list[bytes] = []
+
+    def take(frames: bytes) -> bool:
+        taken.append(frames)
+        return True
+
+    assert await answer.flow(take, wait_s) is Flow.ENDED
+    return taken
+
+
+@pytest.mark.parametrize("size", [*range(1, 12), 40, len(STREAM) - 1, 1000])
+async def test_frames_flow_whole_wherever_they_were_split(size: int) -> None:
+    pieces = [STREAM[at : at + size] for at in range(0, len(STREAM), size)]
+    answer, _ = unwrapped(*pieces)
+    frames = await flowed(answer)
+    assert b"".join(frames) == b"data: %b\n\ndata: %b\n\n" % (FIRST, SECOND)
+    assert all(frame.endswith(b"\n\n") for frame in frames)
+
+
+async def test_an_end_without_its_blank_line_flows_too() -> None:
+    answer, _ = unwrapped(STREAM[:-4])
+    assert await flowed(answer) == [b"data: %b\n\n" % FIRST, b"data: %b\n\n" % SECOND]
+
+
+async def test_whoever_has_enough_gets_the_rest_later() -> None:
+    first, _, second = STREAM.partition(b"\r\n\r\n")
+    answer, response = unwrapped(first + b"\r\n\r\n", second)
+    taken: list[bytes] = []
+
+    def take(frames: bytes) -> bool:
+        taken.append(frames)
+        return False
+
+    assert await answer.flow(take, 5.0) is Flow.STOPPED
+    assert (taken, response.left) == ([b"data: %b\n\n" % FIRST], 1)
+    assert await answer.flow(take, 5.0) is Flow.STOPPED
+    assert taken[1:] == [b"data: %b\n\n" % SECOND]
+    assert await answer.flow(take, 5.0) is Flow.ENDED
+    assert len(taken) == 2
+
+
+async def test_a_flow_that_pauses_inside_a_frame_is_silent_and_loses_nothing() -> None:
+    answer, _ = unwrapped(STREAM[:20], Silence(8.0), STREAM[20:])
+    taken: list[bytes] = []
+
+    def take(frames: bytes) -> bool:
+        taken.append(frames)
+        return True
+
+    assert await answer.flow(take, 5.0) is Flow.SILENT
+    assert taken == []
+    assert await answer.flow(take, 5.0) is Flow.ENDED
+    assert b"".join(taken) == b"data: %b\n\ndata: %b\n\n" % (FIRST, SECOND)
+
+
+async def test_an_event_that_never_ends_breaks_the_flow() -> None:
+    answer, response = unwrapped(b"data: {}\n\n", b"data: {", *[b"x" * 1_000_000] * 100)
+    taken: list[bytes] = []
+
+    def take(frames: bytes) -> bool:
+        taken.append(frames)
+        return True
+
+    with pytest.raises(StreamBroken, match="too large"):
+        await answer.flow(take, 5.0)
+    assert taken == [b"data: {}\n\n"]
+    assert response.left > 0
+    assert response.is_closed
+
+
+async def test_a_cut_breaks_the_flow() -> None:
+    answer, _ = unwrapped(STREAM[:20], StreamBroken("cut"))
+    with pytest.raises(StreamBroken, match="cut"):
+        await flowed(answer)
+
+
 async def test_silence_is_told_as_silence_also_inside_a_frame() -> None:
     answer, _ = unwrapped(STREAM[:20], Silence(8.0), STREAM[20:])
     assert await answer.read_some(5.0) is None
@@ -75,7 +154,18 @@ async def test_bytes_that_make_no_frame_are_silence() -> None:
             return b": still here\n\n"
 
     response = Trickling(Answer(200, [], {}), FakeClock())
-    assert await Unwrapped(response, CodeAssistEnvelope()).read_some(0.01) is None
+    answer = Unwrapped(response, CodeAssistEnvelope())
+    assert await answer.read_some(0.01) is None
+    taken: list[bytes] = []
+
+    def take(frames: bytes) -> bool:
+        taken.append(frames)
+        return True
+
+    for _ in range(2):
+        async with asyncio.timeout(10):
+            assert await answer.flow(take, 0.01) is Flow.SILENT
+    assert taken == []
 
 
 async def test_an_end_without_its_blank_line_is_an_end() -> None:

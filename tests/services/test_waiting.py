@@ -7,7 +7,7 @@ import pytest
 
 from models.errors import ErrorKind
 from services import waiting
-from services.turn import Lease
+from services.slots import Lease
 from services.waiting import WaitingRoom
 from tests.builders import make_snapshot, make_stored
 from tests.services.pool_rig import ROUTE, Counting, House, account_id, route_of

@@ -21,6 +21,7 @@ from services.event_feed import EventFeed
 from services.guard import AddressGuard
 from services.transport import open_transport
 from services.webhook import CURSOR, Receiver, Webhook
+from tests import chosen
 from tests.fakes.clock import FakeClock
 from tests.waiting import until
 
@@ -100,7 +101,9 @@ class Posting:
     @asynccontextmanager
     async def running(self, owner: str = "one") -> AsyncIterator[None]:
         feed = EventFeed(self.stores.events, MemoryState(), look_every_s=0.01)
-        async with open_transport(self.guard, connect_timeout_s=5) as transport:
+        async with open_transport(
+            self.guard, connect_timeout_s=5, client=chosen.CLIENT
+        ) as transport:
             webhook = Webhook(
                 feed,
                 self.stores.cursors,

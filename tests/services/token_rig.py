@@ -22,6 +22,7 @@ from services.guard import AddressGuard
 from services.refresh import TokenTimes
 from services.tokens import Tokens, open_tokens
 from services.transport import open_transport
+from tests import chosen
 from tests.fakes.clock import FakeClock
 from tests.fakes.idp import FakeIdp
 
@@ -146,7 +147,7 @@ async def open_rig(tmp_path: Path) -> AsyncGenerator[TokenRig, None]:
     guard = AddressGuard(["127.0.0.0/8"])
     async with (
         open_repositories("sqlite://", VAULT, clock=clock) as repositories,
-        open_transport(guard, connect_timeout_s=1.0) as transport,
+        open_transport(guard, connect_timeout_s=1.0, client=chosen.CLIENT) as transport,
     ):
         await repositories.providers.seed([StoredProvider("openai", "OpenAI", "chat")])
         runner = await idp.start()

@@ -1,13 +1,13 @@
 """Streams of every format and scenario: however they are cut, they say the same."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.events import Event
+from models.events import Delta, Deltas, Event
 from tests.wire import exchanges
 from tests.wire.exchanges import NAMES, SCENARIOS
 
@@ -19,7 +19,16 @@ each_stream = pytest.mark.parametrize(
 def read(name: str, pieces: Sequence[bytes]) -> list[Event]:
     decoder = exchanges.dialect(name).decoder(exchanges.profile(name))
     events = [event for piece in pieces for event in decoder.feed(piece)]
-    return [*events, *decoder.end()]
+    return [*singly([*events, *decoder.end()])]
+
+
+def singly(events: Iterable[Event]) -> Iterator[Event]:
+    """Yield each delta by itself: how they came together says nothing."""
+    for event in events:
+        if isinstance(event, Deltas):
+            yield from map(Delta, event.texts)
+        else:
+            yield event
 
 
 def body(name: str, scenario: str) -> bytes:

@@ -5,7 +5,7 @@ of its statements are done. Each of these does nothing when its work is there al
 """
 
 from alembic import op
-from sqlalchemy import Column, Connection, DateTime, Text, inspect
+from sqlalchemy import Column, Connection, DateTime, Text, inspect, literal_column
 from sqlalchemy.dialects import mysql
 from sqlalchemy.schema import Constraint
 
@@ -32,6 +32,17 @@ def create_index(table: str, *columns: str, unique: bool = False) -> None:
     # MySQL knows no CREATE INDEX IF NOT EXISTS.
     if name not in {index["name"] for index in inspect(bind()).get_indexes(table)}:
         op.create_index(name, table, list(columns), unique=unique)
+
+
+def narrow_index(table: str, *columns: str) -> None:
+    """Leave rows without the first column out of an index, where the database can: in SQLite."""
+    if bind().dialect.name != "sqlite":
+        return
+    name = f"ix_{table}_{'_'.join(columns)}"
+    op.drop_index(name, table, if_exists=True)
+    op.create_index(
+        name, table, list(columns), sqlite_where=literal_column(columns[0]).is_not(None)
+    )
 
 
 def add_columns(table: str, *columns: "Column[object]") -> None:

@@ -76,3 +76,33 @@ def test_an_error_is_seen(told: Json) -> None:
 def test_no_bytes_raise(pieces: list[bytes]) -> None:
     frames = b"".join(pieces)
     assert GEMINI.sniffer(hide_usage=False).feed(frames) is frames
+
+
+COUNTS = st.sampled_from(
+    ["promptTokenCount", "candidatesTokenCount", "cachedContentTokenCount", "thoughtsTokenCount"]
+)
+
+
+@given(st.lists(st.lists(st.dictionaries(COUNTS, st.integers(0, 200)), max_size=2), max_size=6))
+def test_counts_that_are_read_late_are_those_that_were_told(
+    reads: list[list[dict[str, int]]],
+) -> None:
+    sniffer, expected = GEMINI.sniffer(hide_usage=False), Usage()
+    for told in reads:
+        frames = stream(*[usage(**counts) for counts in told])
+        alone = GEMINI.sniffer(hide_usage=False)
+        for one in (sniffer, alone):
+            one.feed(frames)
+        expected = expected.updated(alone.usage)
+    assert sniffer.usage == expected
+
+
+def test_a_count_that_a_later_read_leaves_out_is_kept() -> None:
+    sniffer = GEMINI.sniffer(hide_usage=False)
+    for counts in (
+        [usage(candidatesTokenCount=2), usage(promptTokenCount=8)],
+        [usage(candidatesTokenCount=3), usage(promptTokenCount=8)],
+        [usage(promptTokenCount=8)],
+    ):
+        sniffer.feed(stream(*counts))
+    assert sniffer.usage == Usage(8, 3)

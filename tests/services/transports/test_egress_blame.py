@@ -12,9 +12,10 @@ import pytest
 from models.egress import EgressProxy
 from models.errors import Blame, ConnectFailed, ConnectionLost, ErrorKind
 from models.exchange import UpstreamRequest
+from models.ports import Transport
 from services.guard import AddressGuard
 from services.reach import ProxyFailed, Reach, Silence, TargetMissed, UnknownHere
-from services.transport import HttpTransport, open_transport
+from services.transport import Client, open_transport
 from tests.fakes.clock import FakeClock
 from tests.fakes.proxies import FakeProxy, FakeSocks
 from tests.fakes.tls import server_context, trusting
@@ -28,7 +29,7 @@ class Far:
     """A provider behind TLS, known as `provider.test` to proxies only."""
 
     stack: AsyncExitStack
-    transport: HttpTransport
+    transport: Transport
     folder: Path
     port: int = 0
     mode: str = "serve"
@@ -81,10 +82,11 @@ class Far:
 
 
 @pytest.fixture
-async def far(tmp_path: Path) -> AsyncIterator[Far]:
+async def far(tmp_path: Path, client: Client) -> AsyncIterator[Far]:
     async with AsyncExitStack() as stack:
         guard = AddressGuard(["127.0.0.0/8", "::1/128"])
-        transport = await stack.enter_async_context(open_transport(guard, connect_timeout_s=0.5))
+        opening = open_transport(guard, connect_timeout_s=0.5, client=client)
+        transport = await stack.enter_async_context(opening)
         opened = Far(stack, transport, tmp_path)
         await opened.start()
         stack.push_async_callback(opened.stop)
