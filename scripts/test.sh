@@ -6,6 +6,8 @@
 # with AIGATEWAY_TEST_REQUIRE_SERVICES=1. AIGATEWAY_TEST_WORKERS processes (2) run the tests.
 # AIGATEWAY_TEST_CLIENT (own, aiohttp) and AIGATEWAY_TEST_LOOP (uvloop, asyncio) choose what calls
 # providers and what everything runs on, in the tests and in the gateways that they start.
+# AIGATEWAY_TEST_EXAMPLES=1000 gives each property so many examples at random; else they are the
+# same hundred in each run.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -3,6 +3,7 @@
 import os
 import secrets
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 import hypothesis
 import pytest
@@ -39,9 +40,16 @@ _FOREIGN = (
 
 aioresponses_shim.install()
 
-# Machines differ in speed: how long an example takes decides nothing.
+# The same examples each time, so that a run says of a commit what the next one will say; with
+# AIGATEWAY_TEST_EXAMPLES, so many at random. Machines differ in speed: how long one takes decides
+# nothing.
+EXAMPLES: Final = int(os.environ.get("AIGATEWAY_TEST_EXAMPLES") or 0)
 hypothesis.settings.register_profile(
-    "aigateway", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "aigateway",
+    derandomize=not EXAMPLES,
+    max_examples=EXAMPLES or 100,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("aigateway")
 
