@@ -56,25 +56,18 @@ class ListeningSite(web.BaseSite):
             self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
         with contextlib.ExitStack() as undone:
-            sockets = []
-            for family, kind, protocol, _, address in dict.fromkeys(found):
-                one = undone.enter_context(socket.socket(family, kind, protocol))
-                self._bind(one, address)
-                sockets.append(one)
+            sockets = [
+                undone.enter_context(self._bound(family, address))
+                for family, _, _, _, address in dict.fromkeys(found)
+            ]
             undone.pop_all()
         # aiohttp asks it for its sockets, and closes it.
         self._server = cast(asyncio.AbstractServer, Listener(loop, sockets, server))
 
-    def _bind(self, one: socket.socket, address: tuple[object, ...]) -> None:
-        one.setblocking(False)
-        # Connections of a gateway that just ended must not count as taken.
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if self._reuse_port:
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        if one.family == socket.AF_INET6:  # an address of the other family has its own socket
-            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        one.bind(address)
-        one.listen(self._backlog)
+    def _bound(self, family: int, address: tuple[object, ...]) -> socket.socket:
+        return socket.create_server(
+            address, family=family, backlog=self._backlog, reuse_port=self._reuse_port
+        )
 
 
 class Listener:
@@ -86,13 +79,16 @@ class Listener:
         sockets: Sequence[socket.socket],
         make: Callable[[], asyncio.BaseProtocol],
     ) -> None:
-        """`make` makes what serves a connection. Non-blocking sockets; they are closed here."""
+        """`make` makes what serves a connection. The sockets listen; they are closed here."""
         self.sockets = list(sockets)
         self._loop = loop
         self._make = make
         self._opening: set[asyncio.Task[None]] = set()
         self._resting: dict[socket.socket, asyncio.TimerHandle] = {}
         for one in self.sockets:
+            one.setblocking(False)
+            # Clients' sockets inherit it. asyncio sets it only where TCP is named as the protocol.
+            one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             loop.add_reader(one, self._let_in, one)
 
     def close(self) -> None:
