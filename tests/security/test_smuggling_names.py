@@ -30,15 +30,19 @@ async def rig(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncIterator
     assert failures_in(caplog) == []
 
 
-async def in_pieces(rig: Rig, pieces: list[bytes]) -> list[Answer]:
-    """Send each piece as a segment of its own."""
+async def in_pieces(rig: Rig, *requests: tuple[bytes, ...]) -> list[Answer]:
+    """Send each piece as a segment of its own, and the next request when one is answered; the last
+    one closes the connection."""
     found: list[Answer] = []
     async with connected(rig) as wire:
-        for piece in pieces:
-            await wire.send(piece)
-            await asyncio.sleep(0.002)
-        while (answer := await wire.answer()) is not None:
-            found.append(answer)
+        for pieces in requests:
+            for piece in pieces:
+                await wire.send(piece)
+                await asyncio.sleep(0.002)
+            if (answer := await wire.answer()) is not None:
+                found.append(answer)
+        while (more := await wire.answer()) is not None:
+            found.append(more)
     return found
 
 
@@ -60,7 +64,7 @@ async def test_two_names_smuggle_nothing(rig: Rig) -> None:
     for number, (name, data) in enumerate(cases.items()):
         sent = data.replace(b"KEY", rig.key.encode())
         at = (number * 37) % (data.find(b"\r\n\r\n") + 4)
-        found = await in_pieces(rig, [sent] if number % 3 else [sent[:at], sent[at:]])
+        found = await in_pieces(rig, (sent,) if number % 3 else (sent[:at], sent[at:]))
         assert [answer.status for answer in found] == [400], name
     assert rig.providers["messages"].seen == []
 
@@ -72,8 +76,8 @@ async def test_requests_with_two_names_are_told_apart_wherever_they_are_cut(rig:
     chunked = (post(TE, *twice) + CHUNKED).replace(b"KEY", key)
     last = INNER.replace(FIRST, FIRST + NAMES + b"Connection: close\r\n")
     for at in range(1, len(length), 23):
-        pieces = [length[:at], length[at:], chunked[:at], chunked[at:], last]
-        found = await in_pieces(rig, pieces)
+        cut = (length[:at], length[at:]), (chunked[:at], chunked[at:])
+        found = await in_pieces(rig, *cut, (last,))
         assert [answer.status for answer in found] == [200] * 3, at
     seen = [seen.body for seen in rig.providers["messages"].seen]
     assert seen == [BODY] * len(seen)
