@@ -7,7 +7,7 @@ another character set, another protocol.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from dialects.base import Dialect
@@ -37,7 +37,7 @@ class PlainHead:
     """What a head says, but for the length of its body."""
 
     dialect: Dialect
-    headers: dict[str, str]
+    headers: dict[str, str] = field(repr=False)
     """Lower-case names, each of them once; without `content-length`. Calls share it."""
 
 
@@ -89,8 +89,8 @@ def _read(head: bytes, dialects: Mapping[bytes, Dialect]) -> PlainHead | None:
         return None
     headers: dict[str, str] = {}
     lines = head[fields_at:-2].decode("ascii").split("\r\n")
-    for field in lines:
-        name, _, value = field.partition(":")
+    for text in lines:
+        name, _, value = text.partition(":")
         headers[name.lower()] = value.strip(" ")
     is_plain = (
         len(headers) == len(lines)
