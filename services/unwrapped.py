@@ -1,28 +1,21 @@
 """An answer whose provider puts something around the dialect, seen without it."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from models.errors import StreamBroken
 from models.ports import Flow, UpstreamResponse
 from providers.base import Envelope
+from services.changed_body import ChangedBody
 
 
-class Unwrapped:
+class Unwrapped(ChangedBody[UpstreamResponse]):
     """An `UpstreamResponse` that takes the envelope off what it reads."""
 
     def __init__(self, response: UpstreamResponse, envelope: Envelope) -> None:
-        self._response = response
+        super().__init__(response)
         self._envelope = envelope
         self._unwrapper = envelope.unwrapper()
-
-    @property
-    def status(self) -> int:
-        return self._response.status
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        return self._response.headers
 
     async def read(self, limit_bytes: int) -> bytes:
         return self._envelope.unwrap(await self._response.read(limit_bytes))
@@ -65,6 +58,3 @@ class Unwrapped:
     def _check_size(self) -> None:
         if self._unwrapper.overflowed:
             raise StreamBroken("the provider sent an event that is too large")
-
-    def close(self) -> None:
-        self._response.close()

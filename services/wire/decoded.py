@@ -1,11 +1,11 @@
 """An answer that was compressed on the way, seen without it."""
 
 import zlib
-from collections.abc import Mapping
 from typing import Final
 
 from models.ports import Flow, UpstreamResponse
 from services import failed_calls
+from services.changed_body import ChangedBody
 from services.pieces import flow_of_pieces
 from services.wire.connection import Take
 from services.wire.response import Response
@@ -62,20 +62,12 @@ class Unpacker:
         return zlib.MAX_WBITS if has_header else -zlib.MAX_WBITS
 
 
-class Decoded:
+class Decoded(ChangedBody[Response]):
     """An `UpstreamResponse` that unpacks what it reads."""
 
     def __init__(self, response: Response, unpacker: Unpacker) -> None:
-        self._response = response
+        super().__init__(response)
         self._unpacker = unpacker
-
-    @property
-    def status(self) -> int:
-        return self._response.status
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        return self._response.headers
 
     async def read(self, limit_bytes: int) -> bytes:
         self._unpacker.feed(await self._response.read(limit_bytes))
@@ -102,9 +94,6 @@ class Decoded:
 
     async def flow(self, take: Take, wait_s: float) -> Flow:
         return await flow_of_pieces(self.read_some, self._response.drop, take, wait_s)
-
-    def close(self) -> None:
-        self._response.close()
 
     def _next(self) -> bytes:
         try:
