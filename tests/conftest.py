@@ -2,7 +2,8 @@
 
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack
 from typing import Final
 
 import hypothesis
@@ -78,6 +79,13 @@ def blocking_watch() -> Iterator[BlockBuster]:
     watch.activate()
     yield watch
     watch.deactivate()
+
+
+@pytest.fixture
+async def stack() -> AsyncIterator[AsyncExitStack]:
+    """What a test enters here is left after it, the last first."""
+    async with AsyncExitStack() as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -3,12 +3,8 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from tests.e2e.cluster import Cluster, open_cluster
 from tests.e2e.harness import Rig
@@ -21,12 +17,6 @@ ASK: dict[str, Any] = {
     "messages": [{"role": "user", "content": "Hello"}],
 }
 LANES = 64
-
-
-@pytest.fixture
-async def stack() -> AsyncIterator[AsyncExitStack]:
-    async with AsyncExitStack() as opened:
-        yield opened
 
 
 async def ask_many(rig: Rig, count: int) -> Counter[int]:

@@ -72,12 +72,6 @@ async def probing(target: Target) -> AsyncIterator[Api]:
         yield opened
 
 
-@pytest.fixture
-async def stack() -> AsyncIterator[AsyncExitStack]:
-    async with AsyncExitStack() as opened:
-        yield opened
-
-
 @pytest.mark.parametrize("kind", [FakeProxy, FakeSocks])
 async def test_a_probe_on_demand_tells_exit_and_latency_and_ends_a_quarantine(
     probing: Api, stack: AsyncExitStack, kind: type[FakeProxy]

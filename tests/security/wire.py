@@ -2,12 +2,20 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from tests.e2e.harness import Rig
+
+
+class HasUrl(Protocol):
+    """A server, as a test has it."""
+
+    @property
+    def url(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -73,10 +81,15 @@ class Wire:
 
 
 @asynccontextmanager
-async def connected(rig: Rig) -> AsyncGenerator[Wire, None]:
-    """Open a connection to the gateway."""
-    port = int(rig.url.rpartition(":")[2])
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+async def connected(server: HasUrl, *, buffer_bytes: int = 0) -> AsyncGenerator[Wire, None]:
+    """Open a connection; `buffer_bytes`: take little without reading."""
+    host, _, port = server.url.removeprefix("http://").partition(":")
+    opened = socket.socket()
+    if buffer_bytes:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
+    opened.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(opened, (host, int(port)))
+    reader, writer = await asyncio.open_connection(sock=opened, limit=buffer_bytes or 1 << 16)
     try:
         yield Wire(reader, writer)
     finally:

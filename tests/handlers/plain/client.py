@@ -2,14 +2,11 @@
 
 import asyncio
 import json
-import socket
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
 
 from handlers.plain_connection import PlainConnection
 from tests.fakes.transport import FakeResponse
 from tests.handlers.model_api import KEY, Served
-from tests.security.wire import Answer, Wire
+from tests.security.wire import Answer, Wire, connected
 from tests.services.executor_rig import Rig, chat_answer
 
 CHAT = "/v1/chat/completions"
@@ -33,24 +30,6 @@ def post(
     length = len(body) if size is None else size
     fixed = [f"POST {path} HTTP/{version}", "Host: x", f"X-Api-Key: {key}", *lines]
     return "\r\n".join([*fixed, f"Content-Length: {length}", "", ""]).encode("latin-1") + body
-
-
-@asynccontextmanager
-async def connected(served: Served, *, buffer_bytes: int = 0) -> AsyncGenerator[Wire, None]:
-    """Open a connection; `buffer_bytes`: take little without reading."""
-    host, _, port = served.url.removeprefix("http://").partition(":")
-    opened = socket.socket()
-    if buffer_bytes:
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
-    opened.setblocking(False)
-    await asyncio.get_running_loop().sock_connect(opened, (host, int(port)))
-    reader, writer = await asyncio.open_connection(sock=opened, limit=buffer_bytes or 1 << 16)
-    try:
-        yield Wire(reader, writer)
-    finally:
-        writer.close()
-        with suppress(ConnectionError):
-            await writer.wait_closed()
 
 
 async def answer_to(served: Served, data: bytes) -> Answer:

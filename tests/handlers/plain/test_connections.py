@@ -19,12 +19,11 @@ from tests.handlers.plain.client import (
     WHOLE,
     HeldRig,
     asked,
-    connected,
     next_answer,
     only,
     post,
 )
-from tests.security.wire import Wire
+from tests.security.wire import Wire, connected
 from tests.services.executor_rig import Rig, chat_answer
 from tests.waiting import until
 

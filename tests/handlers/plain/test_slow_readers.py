@@ -6,10 +6,10 @@ from tests.fakes.scenarios import Scenario
 from tests.handlers.model_api import serving
 from tests.handlers.plain.client import (
     STREAM,
-    connected,
     only,
     post,
 )
+from tests.security.wire import connected
 from tests.services.executor_rig import Rig, chat_answer
 from tests.waiting import until
 

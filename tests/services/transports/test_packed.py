@@ -3,7 +3,6 @@
 import asyncio
 import gzip
 import zlib
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Final
 
@@ -38,12 +37,6 @@ async def serve(stack: AsyncExitStack, coding: str, body: bytes) -> UpstreamRequ
     await stack.enter_async_context(server)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
     return UpstreamRequest("GET", url, {}, b"")
-
-
-@pytest.fixture
-async def stack() -> AsyncIterator[AsyncExitStack]:
-    async with AsyncExitStack() as opened:
-        yield opened
 
 
 @pytest.fixture

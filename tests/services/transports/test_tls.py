@@ -5,7 +5,6 @@ import os
 import socket
 import ssl
 import threading
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,12 +70,6 @@ class Secured:
             return await response.read(100)
         finally:
             response.close()
-
-
-@pytest.fixture
-async def stack() -> AsyncIterator[AsyncExitStack]:
-    async with AsyncExitStack() as opened:
-        yield opened
 
 
 @pytest.fixture

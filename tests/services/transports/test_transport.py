@@ -3,7 +3,6 @@
 import asyncio
 import socket
 import struct
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import pytest
@@ -20,12 +19,6 @@ from tests.fakes.proxies import FakeProxy, FakeSocks
 from tests.waiting import until
 
 LOOPBACK = AddressGuard(["127.0.0.0/8"])
-
-
-@pytest.fixture
-async def stack() -> AsyncIterator[AsyncExitStack]:
-    async with AsyncExitStack() as opened:
-        yield opened
 
 
 @pytest.fixture
