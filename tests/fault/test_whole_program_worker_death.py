@@ -45,11 +45,13 @@ async def test_a_killed_worker_takes_only_its_own_streams_and_youngest_rows(
         assert old.statuses == {200: 200}
         await asyncio.sleep(YOUNG_S)
         provider.scenario = Scenario(**long_texts(60))
-        provider.pause_s = 0.05
-        streams = [
-            await open_stream(cluster, "messages", "claude-fake", f"stream-{number}")
-            for number in range(STREAMS)
-        ]
+        provider.pause_s = 0.5  # half a minute of streaming, if nobody hurried it
+        streams = await asyncio.gather(
+            *(
+                open_stream(cluster, "messages", "claude-fake", f"stream-{number}")
+                for number in range(STREAMS)
+            )
+        )
         victim = worker_of(cluster, streams[0].port)
         doomed = [stream for stream in streams if worker_of(cluster, stream.port) == victim]
         survivors = [stream for stream in streams if stream not in doomed]
@@ -59,6 +61,7 @@ async def test_a_killed_worker_takes_only_its_own_streams_and_youngest_rows(
         async def kill() -> float:
             await until(lambda: load.count > 200)
             os.kill(victim, signal.SIGKILL)
+            provider.pause_s = 0.02
             return time.monotonic()
 
         _, killed_at = await asyncio.gather(steady_load(cluster, 600, load, name="new"), kill())
