@@ -78,6 +78,8 @@ async def _read(stream: LiveStream, response: aiohttp.ClientResponse) -> None:
             stream.body += data
     except aiohttp.ClientError:
         stream.is_broken = True
+    finally:
+        response.close()
 
 
 async def all_done(streams: list[LiveStream], limit_s: float = 60.0) -> None:

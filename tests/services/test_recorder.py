@@ -238,8 +238,7 @@ async def test_rows_of_a_database_that_hangs_are_on_disk_and_not_stored_twice(
     ids = _fill(recorder, 5)
     await asyncio.sleep(INTERVAL_S)
     ids += _fill(recorder, 20)
-    await _until(lambda: recorder.counts().spooled == 25)
-    assert recorder.counts().queued == 0
+    await _until(lambda: recorder.counts().spooled == 25 and recorder.counts().queued == 0)
     stats.may_go_on.set()
     await _until(lambda: recorder.counts().spooled == 0)
     assert sorted(stats.rows) == sorted(ids)
