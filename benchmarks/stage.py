@@ -40,7 +40,8 @@ class Stage:
         machine.pin(0, self.cores.load)
         self.provider.behaviours |= upstream.usual()
         await self.stack.enter_async_context(self.provider)
-        context, self.trusted = certificate.make(self.folder)
+        made = certificate.make(self.folder, "127.0.0.1")
+        context, self.trusted = made.server_context(), made.public
         plain, tls = await self.provider.listen(), await self.provider.listen(tls=context)
         self.upstreams = Upstreams(plain, tls)
         proxy = await forwarder.listen(0)

@@ -144,9 +144,9 @@ async def test_in_an_open_loop_a_stall_is_felt_by_all_that_were_due(provider: Up
 
 
 async def test_tls_is_spoken_where_it_is_asked_for(provider: Upstream, tmp_path: Path) -> None:
-    context, trusted = certificate.make(tmp_path)
-    port = await provider.listen(tls=context)
-    trusting = ssl.create_default_context(cafile=trusted)
+    made = certificate.make(tmp_path, "127.0.0.1")
+    port = await provider.listen(tls=made.server_context())
+    trusting = ssl.create_default_context(cafile=made.public)
     answer = await fetch(port, asking(port, "split").request, trusting)
     assert body(answer).count(answers.WORD) == answers.CHUNKS
 

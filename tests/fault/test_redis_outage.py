@@ -5,18 +5,13 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 import uvloop
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from redis import Redis
 
+from benchmarks.certificate import make
 from repositories.base import SharedState
 from repositories.shared import open_shared
 from tests.fakes.private_servers import PrivateRedis, free_port, private_redis
@@ -176,7 +171,7 @@ async def test_redis_by_unix_socket(server: PrivateRedis) -> None:
 
 
 async def test_redis_by_tls(tmp_path: Path) -> None:
-    certificate, key = _certificate(tmp_path)
+    certificate, key = make(tmp_path, "127.0.0.1")
     port = free_port()
     options = {
         "tls-port": str(port),
@@ -191,37 +186,6 @@ async def test_redis_by_tls(tmp_path: Path) -> None:
             assert [await state.increment("a"), await state.increment("a")] == [1, 2]
         async with open_shared(url, timeout_s=5) as state:
             assert not state.is_available, "a certificate that nobody vouches for"
-
-
-def _certificate(folder: Path) -> tuple[Path, Path]:
-    """Make a certificate for 127.0.0.1 that vouches for itself; return its file and its key's."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    files = folder / "tls.crt", folder / "tls.key"
-    files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    files[1].write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return files
 
 
 async def test_a_wrong_password_is_told_and_never_shown(
